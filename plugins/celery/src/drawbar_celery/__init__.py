@@ -1,0 +1,1 @@
+"""The Celery engine of Drawbar."""

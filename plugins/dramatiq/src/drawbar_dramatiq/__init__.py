@@ -1,0 +1,1 @@
+"""The Dramatiq engine of Drawbar."""
