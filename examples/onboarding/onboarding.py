@@ -1,0 +1,71 @@
+"""Welcome a newcomer: register, have a team plan approved, then account, mail and letter at the same time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from office import GatewayDownError, Person
+from pydantic import BaseModel
+
+from drawbar import Context, Retry, load_steps, step, workflow
+
+office = load_steps("office")
+patiently = Retry(max_attempts=4, delay=0.2, backoff=2, on=(GatewayDownError,))
+
+
+class Signup(BaseModel):
+    """What somebody fills in to join."""
+
+    name: str
+    email: str
+    plan: Literal["free", "team"] = "free"
+    office: Path = Path("out")
+
+
+class Decision(BaseModel):
+    """What the one who approves has to say: the data of `drawbar runs resume`."""
+
+    approved: bool
+    by: str
+
+
+class Welcome(BaseModel):
+    """What came of a signup."""
+
+    status: Literal["welcome", "declined"]
+    person: str
+    account: str | None = None
+    mail: Path | None = None
+    letter: Path | None = None
+
+
+@step(resume=Decision)
+def approve(person: Person, ctx: Context) -> Person:
+    """Ask a person, and leave the worker free until they answer."""
+    decision = ctx.resume_data
+    if decision is None:
+        ctx.suspend({"question": f"May {person.name} have a team plan?"})
+    if not decision.approved:
+        ctx.bail(Welcome(status="declined", person=person.id))
+    person.approved_by = decision.by
+    return person
+
+
+def wants_team_plan(person: Person) -> bool:
+    """Only a team plan costs money, so only that needs somebody's yes."""
+    return person.plan == "team"
+
+
+onboarding = (
+    workflow("onboarding", input=Signup, output=Welcome)
+    .then(office.register)
+    .choose((wants_team_plan, approve))
+    .parallel(
+        account=office.create_account,
+        mail=step(office.send_mail, id="mail", retry=patiently),
+        letter=office.print_letter,
+    )
+    .map(lambda done, ctx: Welcome(status="welcome", person=done["account"], **done))
+    .commit()
+)
