@@ -1,0 +1,179 @@
+"""Where settings come from: arguments, flags, environment, the nearest file. Each value keeps its origin.
+
+Nothing here knows which settings exist; `settings` does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drawbar.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PREFIX = "DRAWBAR_"
+
+# Variables with our prefix that are no settings: switches of the libraries and tools, what tests and
+# examples use, and what Kubernetes sets in every pod for a service that happens to be called "drawbar" or
+# "drawbar-...".
+_NOT_SETTINGS = re.compile(
+    r"TRACE_HOOKS|DEBUG|(TEST|EXAMPLE)_.*|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One value, and where it was given.
+
+    Attributes:
+        path: `("fan_out",)`, or `("engines", "celery", "broker_url")`, or longer for what is nested.
+        value: As given; text if it came from the environment or a flag.
+        source: For people: `argument store`, `--set fan_out`, `environment variable DRAWBAR_STORE`, a
+            file's path.
+        text: Whether it is text that stands for something else (`"4"` for 4).
+        short: Whether the path was given without `engines.NAME` and belongs to the selected engine unless
+            core knows it.
+    """
+
+    path: tuple[str, ...]
+    value: Any
+    source: str
+    text: bool = False
+    short: bool = False
+
+
+def engine_key(name: str) -> str:
+    """How an engine's name is looked up: variables cannot hold a hyphen, so it counts as an underscore."""
+    return name.replace("-", "_").lower()
+
+
+def from_arguments(arguments: Mapping[str, Any], engine: str | None) -> list[Given]:
+    """What was passed in code. `engines={"celery": {...}}` is taken too."""
+    given = [] if engine is None else [Given(("engine",), engine, "argument engine")]
+    for key, value in arguments.items():
+        if key == "engines":
+            given += _tables(value, "argument engines")
+        else:
+            given.append(Given((key,), value, f"argument {key}", short=True))
+    return given
+
+
+def from_flags(flags: Mapping[str, Any]) -> list[Given]:
+    """What was passed on the command line: `--engine`, `--store`, `--workflows`, and the rest by `--set`."""
+    given = []
+    for key, value in flags.items():
+        own = key in ("engine", "store", "workflows")
+        source = f"--{key}" if own else f"--set {key}"
+        path = tuple(part.replace("-", "_") for part in key.split("."))
+        if path[0] == "engines" and len(path) < 3:
+            raise SettingsError(f"--set {key}: write --set engines.NAME.KEY=VALUE, or just KEY=VALUE")
+        given.append(Given(path, value, source, text=isinstance(value, str), short=path[0] != "engines"))
+    return given
+
+
+def from_environment(environ: Mapping[str, str]) -> list[Given]:
+    """Variables that begin with `DRAWBAR_`; an empty one counts as not set."""
+    given = []
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or not value:
+            continue
+        rest = name[len(PREFIX) :]
+        if _NOT_SETTINGS.fullmatch(rest):
+            continue
+        path = tuple(part.lower() for part in rest.split("__"))
+        if path[0] == "engines" and (len(path) < 3 or not all(path)):
+            raise SettingsError(f"{name}: an engine's variable is written DRAWBAR_ENGINES__NAME__KEY")
+        given.append(Given(path, value, f"environment variable {name}", text=True))
+    return given
+
+
+def _tables(engines: Any, source: str) -> Iterator[Given]:
+    if not isinstance(engines, Mapping):
+        raise SettingsError(f"{source} = {engines!r}: a table of engines is wanted, such as [engines.celery]")
+    for name, settings in engines.items():
+        if not isinstance(settings, Mapping):
+            raise SettingsError(f"{source}: engines.{name} = {settings!r} is no table of settings")
+        for key, value in settings.items():
+            yield Given(("engines", name, key), value, source)
+
+
+# ------------------------------------------------------------------------------------------------- the file
+
+_Stamp = tuple[int, int] | None
+# One entry per working directory: what was looked at on the way up, and what came of it.
+_cache: dict[Path, tuple[list[tuple[Path, _Stamp]], tuple[Path | None, list[Given]]]] = {}
+
+
+def from_file(cwd: Path) -> tuple[Path | None, list[Given]]:
+    """The nearest `drawbar.toml`, or `pyproject.toml` with a table `[tool.drawbar]`, from `cwd` upwards.
+
+    Asked at every run: the answer is kept as long as none of the files on the way has appeared, gone or
+    changed.
+    """
+    kept = _cache.get(cwd)
+    if kept is not None and all(_stamp(path) == stamp for path, stamp in kept[0]):
+        return kept[1]
+    seen: list[tuple[Path, _Stamp]] = []
+    answer: tuple[Path | None, list[Given]] = (None, [])
+    for folder in (cwd, *cwd.parents):
+        own, project = folder / "drawbar.toml", folder / "pyproject.toml"
+        seen.append((own, _stamp(own)))
+        if seen[-1][1] is not None:
+            answer = (own, _given(_parse(own), own, str(own)))
+            break
+        seen.append((project, _stamp(project)))
+        if seen[-1][1] is not None:
+            table = _parse(project).get("tool", {}).get("drawbar")
+            if table is not None:
+                answer = (project, _given(table, project, f"{project} [tool.drawbar]"))
+                break
+    _cache[cwd] = (seen, answer)
+    return answer
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a third of the price of Path.stat, and this is on the way to every run
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _given(table: Any, path: Path, source: str) -> list[Given]:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}: [tool.drawbar] is a table, and not {table!r}")
+    given: list[Given] = []
+    for key, value in table.items():
+        if key == "engines":
+            given += _tables(value, source)
+        else:
+            given.append(Given((key,), _anchored(key, value, path.parent), source))
+    return given
+
+
+def _anchored(key: str, value: Any, folder: Path) -> Any:
+    """Files named in a settings file lie beside it, from whichever folder below the command is given."""
+    if key == "store" and isinstance(value, str):
+        match = re.fullmatch(r"sqlite:///(?![/:])([^?]+)(\?.*)?", value)
+        return f"sqlite:///{(folder / match[1]).as_posix()}{match[2] or ''}" if match else value
+    if key == "workflows" and isinstance(value, list):
+        return [
+            str(folder / entry) if isinstance(entry, str) and entry.endswith(".py") else entry
+            for entry in value
+        ]
+    return value
