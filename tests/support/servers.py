@@ -138,7 +138,7 @@ class PrivateServer(ABC):
 
 
 class PrivateRedis(PrivateServer):
-    """A Redis that keeps nothing, or everything (`durable=True`: an append-only file, synced at every write)."""
+    """A Redis that keeps nothing, or everything (`durable=True`: a log synced at every write)."""
 
     name = "redis"
 
@@ -176,7 +176,7 @@ class PrivateRedis(PrivateServer):
 
 
 class PrivatePostgres(PrivateServer):
-    """A PostgreSQL cluster, made by `initdb` in a few seconds; user `postgres`, database `test`, no password."""
+    """A PostgreSQL cluster, made by `initdb` in a second; user `postgres`, no password."""
 
     name = "postgres"
     stop_signal = signal.SIGINT  # "fast": does not wait for clients to leave
@@ -198,7 +198,7 @@ class PrivatePostgres(PrivateServer):
                 for tree in (package, package.with_name("pgserver.libs")):
                     shutil.copytree(tree, self.folder / tree.name)
                 self._program = self.folder / self._program.relative_to(package.parent)
-        options = "--username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync".split()
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         made = subprocess.run(
             [self._program.with_name("initdb"), "--pgdata", self.folder / "data", *options],
             cwd=self.folder,

@@ -1,8 +1,8 @@
 """Where the tests find Redis, RabbitMQ and PostgreSQL, and a corner of each that nobody else writes to.
 
-A service is looked for in this order: the address in `DRAWBAR_TEST_<SERVICE>_URL`, the usual port on loopback,
-a private server of this test session. Where none of them answers, a test that needs it is skipped on a laptop
-and fails where `CI` is set, so that a pipeline without its services is never green.
+A service is looked for in this order: the address in `DRAWBAR_TEST_<SERVICE>_URL`, the usual port on
+loopback, a private server of this test session. Where none of them answers, a test that needs it is skipped
+on a laptop and fails where `CI` is set, so that a pipeline without its services is never green.
 
 A corner is a Redis database, a PostgreSQL database, a RabbitMQ virtual host. It is empty when a test gets it
 and gone after. Several test sessions may share a server, and data that no test wrote is never touched.
