@@ -1,0 +1,118 @@
+"""What a graph is made of: frozen nodes. The builder makes them, `plan` compiles them; they do nothing themselves.
+
+A *body* is what a node runs: a `Step`, or a `Scope` (a chain, or a committed workflow used as a step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from drawbar.steps.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Nodes in sequence, as one: `chain(...)` (`workflow` None) or a nested workflow. Its steps live under its id."""
+
+    id: str
+    nodes: tuple[Node, ...]
+    workflow: Any = None
+    """The nested `Workflow`, whose bail, input, output and retry apply inside; None for a chain."""
+
+
+Body = Step[..., Any] | Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """`.then(x)`. Its id is the body's."""
+
+    id: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """`.parallel(...)`: every body, at once. Bodies carry the ids of the result's keys."""
+
+    id: str
+    bodies: tuple[Body, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """`.branch(...)`: every body whose condition is true, else `otherwise`."""
+
+    id: str
+    arms: tuple[tuple[Callable[..., Any], Body], ...]
+    otherwise: Body | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """`.choose(...)`: the first body whose condition is true, else `otherwise`, else the value passes."""
+
+    id: str
+    arms: tuple[tuple[Callable[..., Any], Body], ...]
+    otherwise: Body | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`.do_until(x, cond)` (`until` True) and `.do_while(x, cond)`. Its id is the body's."""
+
+    id: str
+    body: Body
+    condition: Callable[..., Any]
+    until: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Foreach:
+    """`.foreach(x, concurrency=n)`. Its id is the body's."""
+
+    id: str
+    body: Body
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """`.map(fn)` or `.map({...})`."""
+
+    id: str
+    mapper: Callable[..., Any] | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """`.sleep(...)`: seconds, or a callable that gives seconds or a timedelta; never a timedelta itself."""
+
+    id: str
+    seconds: float | Callable[..., float | timedelta | Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SleepUntil:
+    """`.sleep_until(...)`: an aware datetime, or a callable that gives one."""
+
+    id: str
+    until: datetime | Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """`.wait_for("event", ...)`."""
+
+    id: str
+    event: str
+    type: Any = Any
+    timeout: float | None = None
+    has_default: bool = False
+    default: Any = None
+
+
+Node = Then | Parallel | Branch | Choose | Loop | Foreach | Map | Sleep | SleepUntil | WaitFor

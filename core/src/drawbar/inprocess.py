@@ -1,0 +1,82 @@
+"""An in-process engine at work: its worker, its ticker, and what it picks up from a process that has died."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from drawbar.engine import InProcessEngine
+from drawbar.records import FINISHED_RUN, RunRecord
+from drawbar.runtime import HOST, LIVING, owner_name
+from drawbar.ticker import Ticker
+from drawbar.worker import Worker
+
+if TYPE_CHECKING:
+    from drawbar.client import Client
+
+
+@asynccontextmanager
+async def serve(client: Client) -> AsyncIterator[Worker]:
+    """Runs the engine of a client, with its worker and ticker, as long as the context is open."""
+    engine = client.engine
+    assert isinstance(engine, InProcessEngine)  # noqa: S101 - in_process says so
+    worker = Worker(client.store, engine.dispatch, client.workflows, client.settings, engine.name, owner_name())
+    ticker = Ticker(worker, client.settings.poll_interval)
+    ready = anyio.Event()
+
+    async def work() -> None:
+        await engine.serve(worker.process, started=ready.set)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        group.start_soon(ticker.run)
+        await ready.wait()
+        if client.store.durable:
+            client.worker = worker
+            await recover(client)
+        try:
+            yield worker
+        finally:
+            worker.stopping = True
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                if client.store.durable:
+                    await client.store.release(worker.owner)
+
+
+async def recover(client: Client) -> list[RunRecord]:
+    """Gives back the leases of processes of this machine that are gone, and has what is due dispatched at once."""
+    store = client.store
+    for owner in await store.owners():
+        if is_dead(owner):
+            await store.release(owner)
+    while client.worker is not None:
+        due = await store.due(1000)
+        if not due.messages:
+            break
+        await client.worker.dispatch_again(due.messages)
+    found = await store.runs(limit=1_000_000)
+    return [run for run in found if run.status not in FINISHED_RUN]
+
+
+def is_dead(owner: str) -> bool:
+    """Whether a lease's owner was a process of this machine that is gone; False when that cannot be told."""
+    host, _, rest = owner.partition("/")
+    pid_text, _, mark = rest.partition("/")
+    if host != HOST or not pid_text.isdigit():
+        return False
+    pid = int(pid_text)
+    if pid == os.getpid():
+        return mark not in LIVING
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+

@@ -1,0 +1,83 @@
+"""Finds what references point at: outputs recorded in the run, its input, its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from drawbar.errors import InvalidInput
+from drawbar.plan import Node, Numbers, Op, Plan
+from drawbar.records import Json, RunRecord
+from drawbar.refs import OutputOf, RunInput, RunState, look_up
+from drawbar.stores.base import Store
+
+
+class Lookups:
+    """Lookups in one run.
+
+    Args:
+        store: Where its tasks are.
+        plan: Its plan.
+        run: The run.
+    """
+
+    __slots__ = ("plan", "run", "store")
+
+    def __init__(self, store: Store, plan: Plan, run: RunRecord) -> None:
+        self.store = store
+        self.plan = plan
+        self.run = run
+
+    async def resolve(self, node: Node, numbers: Numbers, refs: Iterable[Any]) -> dict[Any, Json]:
+        """What each reference points at, seen from a place.
+
+        Raises:
+            InvalidInput: There is nothing at a reference's path.
+        """
+        found: dict[Any, Json] = {}
+        wanted: dict[OutputOf, str] = {}
+        counts: dict[OutputOf, str] = {}
+        for ref in refs:
+            if isinstance(ref, RunInput):
+                found[ref] = look_up(self.run.input, ref.path, "the run's input")
+            elif isinstance(ref, RunState):
+                found[ref] = look_up(self.run.state, ref.path, "the run's state")
+            elif isinstance(ref, OutputOf):
+                address, count = self.plan.target(node, numbers, ref)
+                wanted[ref] = address
+                if count is not None:
+                    counts[ref] = count
+        if not wanted:
+            return found
+        run_id = self.run.id
+        if counts:
+            last = await self.store.outputs(run_id, list(set(counts.values())))
+            for ref, count in counts.items():
+                wanted[ref] = wanted[ref].replace("%d", str(last.get(count, 1)))
+        outputs = await self.store.outputs(run_id, list(set(wanted.values())))
+        for ref, address in wanted.items():
+            if address not in outputs:
+                raise InvalidInput(f"{node.template} refers to the output of {address!r}, which has none")
+            found[ref] = look_up(outputs[address], ref.path, f"the output of {address}")
+        return found
+
+    def reader(self, node: Node, numbers: Numbers) -> Callable[[str], Json]:
+        """Reads the output of a step by its id, blocking: for `ctx.output_of`."""
+
+        def read(step_id: str) -> Json:
+            target = self.plan.visible(node, step_id)
+            if target is not None and target.op is Op.LOOP and target.bodies[0].op is Op.STEP:
+                target = target.bodies[0]
+            if target is None:
+                raise InvalidInput(f"{node.template} asks for the output of {step_id!r}, and no step of that id is in sight")
+            address, count = self.plan.recorded_at(node, numbers, target)
+            if count is not None:
+                last: Mapping[str, Json] = self.store.outputs_now(self.run.id, [count])
+                address = address.replace("%d", str(last.get(count, 1)))
+            outputs = self.store.outputs_now(self.run.id, [address])
+            if address not in outputs:
+                hint = "" if target.op is Op.STEP else "; name it in an annotation, output_of(...), to have it recorded"
+                raise InvalidInput(f"{node.template} asks for the output of {address!r}, which has none yet{hint}")
+            return outputs[address]
+
+        return read

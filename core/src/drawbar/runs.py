@@ -1,0 +1,452 @@
+"""A run as its users hold it: `Run`, and what came of it: `RunResult`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
+
+from drawbar.errors import (
+    AmbiguousResume,
+    InvalidInput,
+    NotSuspended,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunNotFound,
+    RunSuspended,
+)
+from drawbar.events import Event
+from drawbar.records import FINISHED_RUN, Json, Kind, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.stores.base import Store
+from drawbar.values import to_json
+
+if TYPE_CHECKING:
+    from drawbar.client import Client
+    from drawbar.graph.workflow import Workflow
+
+Out = TypeVar("Out", default=Any)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """An error as it is recorded.
+
+    Attributes:
+        type: Name of the exception's class.
+        message: Its text.
+        address: Where in the run it happened.
+        attempts: How many attempts there had been, the failed one included.
+        traceback: The last frames, as text.
+    """
+
+    type: str
+    message: str
+    address: str | None = None
+    attempts: int = 1
+    traceback: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any] | None) -> ErrorInfo | None:
+        """The error that a store has kept, or None."""
+        if info is None:
+            return None
+        return cls(**{name: info[name] for name in ("type", "message", "address", "attempts", "traceback") if name in info})
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What came of one task.
+
+    Attributes:
+        status: `completed`, `failed`, `cancelled`, `suspended`, or where it stands.
+        input: What it got, in JSON form.
+        output: What it gave, in the type the step declared; None unless completed.
+        error: Why it failed; or what its fallback stood in for; or the last error while it is being retried.
+        attempts: How often it was tried.
+        started_at: When its last attempt began.
+        finished_at: When its outcome was committed.
+    """
+
+    status: TaskStatus
+    input: Any
+    output: Any
+    error: ErrorInfo | None
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class RunResult(Generic[Out]):
+    """What came of a run, so far.
+
+    Attributes:
+        run_id: The run.
+        workflow_id: Its workflow.
+        status: Where it stands.
+        input: What it was started with, in the workflow's input type.
+        output: What it put out, in the workflow's output type; None unless completed.
+        error: The first error, with its address and attempts; the reason, when it was cancelled.
+        state: The run's state: an instance of the workflow's state model, or a dict.
+        metadata: What was handed to it at the start.
+        steps: Address to `StepResult`, in the order in which the tasks came up.
+        suspended: Address to payload of the tasks that are suspended.
+    """
+
+    def __init__(self, run: RunRecord, tasks: list[Task], workflow: Workflow[Any, Any] | None) -> None:
+        self._run = run
+        self._tasks = tasks
+        self._workflow = workflow
+        self.run_id = run.id
+        self.workflow_id = run.workflow_id
+        self.status = run.status
+        self.metadata = dict(run.metadata)
+        self.error = ErrorInfo.of(run.error)
+        self.created_at = _time(run.created_at)
+        self.started_at = _time(run.started_at)
+        self.finished_at = _time(run.finished_at)
+
+    @cached_property
+    def input(self) -> Any:  # noqa: D102 - see the class
+        return self._workflow.input_shape.revive(self._run.input) if self._workflow else self._run.input
+
+    @cached_property
+    def output(self) -> Out | Any:  # noqa: D102
+        if self._workflow is None or self.status is not RunStatus.COMPLETED:
+            return self._run.output
+        return self._workflow.output_shape.revive(self._run.output)
+
+    @cached_property
+    def state(self) -> Any:  # noqa: D102
+        model = self._workflow.state_model if self._workflow else None
+        return model(**self._run.state) if model is not None else self._run.state
+
+    @cached_property
+    def steps(self) -> Mapping[str, StepResult]:  # noqa: D102
+        return {task.address: self._step(task) for task in self._tasks if task.kind is Kind.STEP and _began(task)}
+
+    @cached_property
+    def suspended(self) -> Mapping[str, Any]:  # noqa: D102
+        return {task.address: task.payload for task in self._tasks if task.status is TaskStatus.SUSPENDED}
+
+    def _step(self, task: Task) -> StepResult:
+        output = task.output
+        place = self._workflow.plan.locate(task.address) if self._workflow and task.status is TaskStatus.COMPLETED else None
+        if place is not None:
+            try:
+                output = place[0].source.output_shape.revive(output)
+            except Exception:  # noqa: S110 - a bail's output is the workflow's, not the step's
+                pass
+        return StepResult(
+            task.status, task.input, output, ErrorInfo.of(task.error), task.attempt, _time(task.started_at), _time(task.finished_at)
+        )  # fmt: skip
+
+    def unwrap(self) -> Out:
+        """The output.
+
+        Raises:
+            RunFailed: The run has failed; the text is that of its first error.
+            RunCancelled: It was cancelled.
+            RunSuspended: It is suspended; the text lists where.
+        """
+        if self.status is RunStatus.COMPLETED:
+            return self.output  # type: ignore[no-any-return]
+        about = f"run {self.run_id} of {self.workflow_id!r}"
+        if self.status is RunStatus.CANCELLED:
+            raise RunCancelled(f"{about} was cancelled{': ' + self.error.message if self.error and self.error.message else ''}", self)
+        if self.status is RunStatus.SUSPENDED:
+            raise RunSuspended(f"{about} is suspended at {', '.join(self.suspended)}; go on with resume()", self)
+        if self.error is None:
+            raise RunFailed(f"{about} is {self.status}: it has no output yet", self)
+        raise RunFailed(f"{about} failed at {self.error.address}: {self.error}", self)
+
+    def to_dict(self) -> dict[str, Json]:
+        """Its JSON form, for machines."""
+        return {
+            "run_id": self.run_id,
+            "workflow_id": self.workflow_id,
+            "status": str(self.status),
+            "input": self._run.input,
+            "output": self._run.output,
+            "error": self._run.error,
+            "state": dict(self._run.state),
+            "metadata": self.metadata,
+            "steps": {
+                task.address: {
+                    "status": str(task.status),
+                    "input": task.input,
+                    "output": task.output,
+                    "error": task.error,
+                    "attempts": task.attempt,
+                    "started_at": task.started_at,
+                    "finished_at": task.finished_at,
+                }
+                for task in self._tasks
+                if task.kind is Kind.STEP and _began(task)
+            },
+            "suspended": dict(self.suspended),
+        }
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.run_id} of {self.workflow_id!r}: {self.status}>"
+
+
+def _began(task: Task) -> bool:
+    return task.status is not TaskStatus.HELD
+
+
+def _time(at: float | None) -> datetime | None:
+    return datetime.fromtimestamp(at, UTC) if at else None
+
+
+async def load_result(store: Store, run_id: str, workflow: Workflow[Any, Any] | None) -> RunResult[Any]:
+    """Reads a run and its tasks.
+
+    Raises:
+        RunNotFound: The store has no such run.
+    """
+    run = await store.load(run_id)
+    if run is None:
+        raise RunNotFound(f"the store has no run {run_id!r}")
+    return RunResult(run, list(await store.tasks(run_id)), workflow)
+
+
+class Run(Generic[Out]):
+    """A handle on a run, in any process that reaches its store. Made by `Client.start` and `Client.get_run`.
+
+    Every async method has a sync twin (`result_sync`, …) for code without an event loop.
+
+    Attributes:
+        id: The run's id.
+    """
+
+    def __init__(self, client: Client, run_id: str, workflow: Workflow[Any, Out] | None = None) -> None:
+        self.id = run_id
+        self._client = client
+        self._workflow = workflow
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}>"
+
+    async def _record(self) -> RunRecord:
+        run = await self._client.store.load(self.id)
+        if run is None:
+            raise RunNotFound(f"the store has no run {self.id!r}")
+        return run
+
+    def _known(self, record: RunRecord) -> Workflow[Any, Any] | None:
+        if self._workflow is None:
+            plan = self._client.workflows.find(record.workflow_id, record.fingerprint)
+            self._workflow = plan.workflow if plan is not None else None
+        return self._workflow
+
+    async def status(self) -> RunStatus:
+        """Where the run stands now."""
+        return (await self._record()).status
+
+    async def result(self, timeout: float | None = None) -> RunResult[Out]:
+        """Waits until the run is completed, failed, cancelled or suspended.
+
+        Args:
+            timeout: Seconds to wait at the most; None: as long as it takes.
+
+        Raises:
+            TimeoutError: It takes longer. The run is not touched by that.
+        """
+        record = await self._client.wait_settled(self.id, timeout)
+        workflow = self._known(record)
+        return RunResult(record, list(await self._client.store.tasks(self.id)), workflow)
+
+    async def snapshot(self) -> RunResult[Out]:
+        """As `result`, without waiting: how the run stands now."""
+        return await load_result(self._client.store, self.id, self._known(await self._record()))
+
+    async def resume(self, data: Any = None, step: Any = None) -> None:
+        """Lets a suspended task go on, with `data` as its `ctx.resume_data`.
+
+        Args:
+            data: What the step's `resume=` model takes, or any value when it has none.
+            step: The task: an address, or a step or its id. May be left out when exactly one is suspended.
+
+        Raises:
+            AmbiguousResume: Several tasks are suspended, and `step` does not say which.
+            NotSuspended: There is nothing to resume there; somebody else may have been first.
+            InvalidInput: The data does not fit; the task stays suspended.
+        """
+        record = await self._record()
+        tasks = await self._client.store.tasks(self.id, statuses=(TaskStatus.SUSPENDED,))
+        task = _pick(self.id, tasks, step)
+        value = to_json(data, f"the data to resume {task.address} with")
+        workflow = self._known(record)
+        place = workflow.plan.locate(task.address) if workflow is not None else None
+        if place is not None and place[0].source.resume is not None:
+            model = place[0].source.resume
+            try:
+                value = model.dump(model.revive(value))
+            except Exception as error:
+                raise InvalidInput(f"the data does not fit what {task.address} resumes with: {error}") from error
+        ready = await self._client.store.resume(self.id, task.address, value)
+        await self._client.dispatch(record, ready)
+
+    async def send_event(self, name: str, payload: Any = None) -> None:
+        """Sends an event: to the `wait_for` that waits for it, or kept for the first that will.
+
+        Raises:
+            RunFinished: The run has ended.
+            InvalidInput: The payload does not fit the type that every wait for this event has.
+        """
+        record = await self._record()
+        value = to_json(payload, f"the payload of event {name!r}")
+        workflow = self._known(record)
+        if workflow is not None and record.status not in FINISHED_RUN:
+            value = _fitting(workflow, name, value)
+        ready = await self._client.store.send_event(self.id, name, value)
+        await self._client.dispatch(record, ready)
+
+    async def cancel(self, reason: str | None = None) -> bool:
+        """Cancels the run in whatever state it is; does nothing to a finished one.
+
+        Returns:
+            Whether this call ended it.
+        """
+        record = await self._record()
+        workflow = self._known(record)
+        callback = workflow is not None and workflow.callbacks.any_end
+        ended, ready = await self._client.store.cancel(self.id, reason, callback)
+        if ended:
+            self._client.stopped(self.id)
+            await self._client.dispatch(record, ready)
+        return ended
+
+    async def retry(self) -> None:
+        """Lets a failed run go on from what failed; what was completed is not done again.
+
+        Raises:
+            RunFinished: The run is not `failed`.
+        """
+        record = await self._record()
+        if record.status is not RunStatus.FAILED:
+            raise RunFinished(f"run {self.id} is {record.status}: only a failed run can be retried")
+        await self._client.dispatch(record, await self._client.store.retry(self.id))
+
+    async def fork(self, from_step: Any, input: Any = None, *, run_id: str | None = None) -> Run[Out]:
+        """Starts a new run that takes over the recorded outputs before a step, and goes on from there.
+
+        Args:
+            from_step: The step (or its id, or an address) to start from; it and all after it run again.
+            input: What that step gets instead of its recorded input; None: the recorded one, computed anew.
+            run_id: Id of the new run.
+
+        Raises:
+            RunNotFound: The workflow of the run is not known here.
+            InvalidInput: The workflow has no such step.
+        """
+        return await self._client.fork(self, from_step, input, run_id)
+
+    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+        """The run's events, from the first, live, until the run has ended.
+
+        Args:
+            after: The `seq` after which to begin: 0 for all, or where an earlier call left off.
+        """
+        store = self._client.store
+        while True:
+            record = await self._record()
+            while batch := await store.events(self.id, after):
+                for event in batch:
+                    after = event.seq
+                    yield Event.of(self.id, event)
+            if record.status in FINISHED_RUN and after >= record.seq:
+                return
+            await store.wait(self.id, after, 60.0)
+
+    # The sync twins.
+
+    def status_sync(self) -> RunStatus:
+        """Sync twin of `status`."""
+        return self._client.call(self.status)
+
+    def result_sync(self, timeout: float | None = None) -> RunResult[Out]:
+        """Sync twin of `result`."""
+        return self._client.call(self.result, timeout)
+
+    def snapshot_sync(self) -> RunResult[Out]:
+        """Sync twin of `snapshot`."""
+        return self._client.call(self.snapshot)
+
+    def resume_sync(self, data: Any = None, step: Any = None) -> None:
+        """Sync twin of `resume`."""
+        self._client.call(self.resume, data, step)
+
+    def send_event_sync(self, name: str, payload: Any = None) -> None:
+        """Sync twin of `send_event`."""
+        self._client.call(self.send_event, name, payload)
+
+    def cancel_sync(self, reason: str | None = None) -> bool:
+        """Sync twin of `cancel`."""
+        return self._client.call(self.cancel, reason)
+
+    def retry_sync(self) -> None:
+        """Sync twin of `retry`."""
+        self._client.call(self.retry)
+
+    def fork_sync(self, from_step: Any, input: Any = None, *, run_id: str | None = None) -> Run[Out]:
+        """Sync twin of `fork`."""
+        return self._client.call(self._client.fork, self, from_step, input, run_id)
+
+    def events_sync(self, after: int = 0) -> Iterator[Event]:
+        """Sync twin of `events`."""
+        iterator = self.events(after)
+        while True:
+            try:
+                yield self._client.call(iterator.__anext__)
+            except StopAsyncIteration:
+                return
+
+
+def _pick(run_id: str, tasks: Any, step: Any) -> Task:
+    """The suspended task that `step` means."""
+    if step is None:
+        if len(tasks) == 1:
+            return tasks[0]  # type: ignore[no-any-return]
+        if not tasks:
+            raise NotSuspended(f"run {run_id} has no suspended task")
+        addresses = [task.address for task in tasks]
+        raise AmbiguousResume(f"run {run_id} is suspended at {', '.join(addresses)}: say which with step=", addresses)
+    name = getattr(step, "id", step)
+    exact = [task for task in tasks if task.address == name]
+    matching = exact or [task for task in tasks if _step_id(task.address) == name]
+    if len(matching) == 1:
+        return matching[0]
+    if not matching:
+        there = ", ".join(task.address for task in tasks) or "nothing"
+        raise NotSuspended(f"task {name!r} of run {run_id} is not suspended (suspended: {there})")
+    addresses = [task.address for task in matching]
+    raise AmbiguousResume(f"step {name!r} is suspended at {', '.join(addresses)}: name an address", addresses)
+
+
+def _step_id(address: str) -> str:
+    return address.rpartition(".")[2].partition("[")[0].partition("#")[0]
+
+
+def _fitting(workflow: Workflow[Any, Any], name: str, value: Json) -> Json:
+    """The payload, brought to the type that the waits for this event have; refused when it fits none of them."""
+    from drawbar.plan import Op
+
+    waits = [node for node in workflow.plan.nodes.values() if node.op is Op.WAIT and node.source.event == name]
+    problem: Exception | None = None
+    for node in waits:
+        try:
+            return node.accepts.dump(node.accepts.revive(value))
+        except Exception as error:
+            problem = error
+    if problem is not None:
+        raise InvalidInput(f"the payload does not fit what workflow {workflow.id!r} expects of event {name!r}: {problem}") from problem
+    return value

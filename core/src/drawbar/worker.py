@@ -1,0 +1,208 @@
+"""The worker: takes a message, claims its task, runs it, commits what follows, and goes on in place.
+
+The order is what keeps every promise (design, part 2): *claim* before running (a lease, fenced by the attempt's number), *commit*
+outcome and successors in one atomic operation, *dispatch* the successors but one, and only then *go on* with that one. A crash
+anywhere in between loses nothing: every task that is not finished has a `wake_at`, and the ticker dispatches it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+
+from drawbar.machine import Machine
+from drawbar.plan import Plan
+from drawbar.records import Claim, ClaimStatus, Json, Kind, Message, NewTask, Reply, Task, TaskStatus, Transition
+from drawbar.runner import Hold, Runner
+from drawbar.stores.base import Store
+
+if TYPE_CHECKING:
+    from drawbar.settings import Settings
+    from drawbar.workflows import Workflows
+
+log = logging.getLogger("drawbar.worker")
+
+BREATH = 0.005
+"""Seconds that steps may go on in place before other tasks of the event loop get a turn."""
+
+
+class Worker:
+    """Works on tasks of one store. One a process (and event loop); made lazily, never before a fork.
+
+    Args:
+        store: The store, open.
+        dispatch: Gets messages to workers; what it raises is logged (the ticker dispatches again).
+        workflows: The workflows it may run.
+        settings: Core's settings.
+        engine: Name of the engine, for `ctx.engine`.
+        owner: Who holds its leases; unique among all workers of the store.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        dispatch: Callable[[Sequence[Message]], Awaitable[None]],
+        workflows: Workflows,
+        settings: Settings,
+        engine: str,
+        owner: str,
+    ) -> None:
+        self.store = store
+        self.dispatch = dispatch
+        self.workflows = workflows
+        self.settings = settings
+        self.engine = engine
+        self.owner = owner
+        self.stopping = False
+        self.runner = Runner(store, settings, engine)
+        self.held: set[Hold] = set()
+        self.poke: Callable[[float], None] = lambda delay: None
+        """Told when a task becomes due in so many seconds: set by the ticker."""
+        self._machines: dict[Plan, Machine] = {}
+
+    # -- one message -------------------------------------------------------------------------------------------------
+
+    async def process(self, message: Message) -> None:
+        """Works on the task a message names, and on what follows it, until the time for one message is used up.
+
+        Never raises for what goes wrong in a run. Duplicates, late and unknown messages do nothing.
+        """
+        plan = self.workflows.find(message.workflow_id, message.fingerprint)
+        if plan is None:
+            # Not acknowledged away: the task stays in the store, and is dispatched again in a while.
+            log.warning(self.workflows.explain(message))
+            return
+        claim = await self.store.claim(
+            message.run_id, message.address, owner=self.owner, lease=self.settings.lease
+        )
+        if claim.status is not ClaimStatus.GRANTED:
+            await self._not_granted(message, claim)
+            return
+        assert claim.task is not None and claim.run is not None  # noqa: S101 - granted
+        with anyio.CancelScope() as scope:
+            hold = Hold(plan, self._machine(plan), claim.run, claim.task, scope)
+            self.held.add(hold)
+            try:
+                await self._go_on(hold, claim.slots, message.queue)
+            finally:
+                self.held.discard(hold)
+
+    def _machine(self, plan: Plan) -> Machine:
+        machine = self._machines.get(plan)
+        if machine is None:
+            machine = self._machines[plan] = Machine(plan, self.settings.fan_out)
+        return machine
+
+    async def _not_granted(self, message: Message, claim: Claim) -> None:
+        if claim.status is ClaimStatus.MISSING:
+            log.warning("message for unknown task %s of run %s: nothing to do", message.address, message.run_id)
+        if claim.ready:  # the worker that committed it may have died before it dispatched them
+            await self._dispatch(message, claim.ready)
+
+    async def _go_on(self, hold: Hold, slots: Mapping[str, Json] | None, queue: str | None) -> None:
+        """Task after task in place."""
+        settings = self.settings
+        breath = hold.started
+        task: Task | None = hold.task
+        wants_state = hold.plan.needs_state
+        while task is not None:
+            transition = await self.runner.work(hold, task, slots)
+            now = monotonic()
+            transition.owner = self.owner
+            transition.lease = settings.lease
+            transition.queue = queue
+            transition.want_state = wants_state
+            transition.claim = not self.stopping and now - hold.started < settings.message_budget
+            if hold.emitted:
+                transition.events = (*hold.emitted, *transition.events)
+                hold.emitted = []
+            reply = await self._commit(hold, transition)
+            if not reply.applied:
+                log.info("task %s of run %s is no longer ours: outcome dropped", task.address, task.run_id)
+                return
+            if reply.ready:
+                await self._dispatch(hold.plan, reply.ready, hold.run.id)
+            if transition.bail is not None or reply.finished:
+                self.stop_others(hold.run.id, transition.bail or "", hold)
+            task, slots = reply.next, reply.slots
+            if task is not None:
+                hold.task = task
+                if reply.state is not None:
+                    hold.run.state = dict(reply.state)
+                if now - breath > BREATH:
+                    await anyio.lowlevel.checkpoint()
+                    breath = monotonic()
+
+    async def _commit(self, hold: Hold, transition: Transition) -> Reply:
+        hold.committing = True
+        try:
+            if not self.store.durable:
+                reply = await self.store.commit(transition)
+            else:
+                with anyio.CancelScope(shield=True):  # interrupted, it would be unknown; let it end
+                    reply = await self.store.commit(transition)
+        finally:
+            hold.committing = False
+        delay = transition.delay if transition.status is TaskStatus.RETRYING else None
+        after = transition.next
+        if isinstance(after, NewTask) and after.kind in (Kind.TIMER, Kind.EVENT):
+            delay = after.delay if after.until is None else 0.0
+        if delay is not None:
+            self.poke(delay)
+        return reply
+
+    async def _dispatch(self, of: Plan | Message, ready: Iterable[tuple[str, str | None]], run_id: str = "") -> None:
+        if isinstance(of, Message):
+            messages = [Message(of.run_id, a, of.workflow_id, of.fingerprint, queue) for a, queue in ready]
+        else:
+            messages = [Message(run_id, a, of.id, of.fingerprint, queue) for a, queue in ready]
+        try:
+            await self.dispatch(messages)
+        except Exception as error:
+            log.error("cannot dispatch %d tasks (%s); they are dispatched again later", len(messages), error)
+
+    def stop_others(self, run_id: str, prefix: str = "", but: Hold | None = None) -> None:
+        """Cancels what this worker runs of a run (under an address prefix): the store has given it up."""
+        for hold in list(self.held):
+            if hold is not but and hold.run.id == run_id and hold.task.address.startswith(prefix):
+                self.abandon(hold)
+
+    def abandon(self, hold: Hold) -> None:
+        """Stops working on what a hold holds: an async step at its next await; a sync one is told by its context."""
+        if hold.committing or hold.task.kind is Kind.CALLBACK:
+            return
+        if hold.ctx is not None:
+            hold.ctx._cancel()
+        hold.scope.cancel()
+
+    async def flush_emitted(self) -> None:
+        """Appends what running steps have emitted so far, so that watchers see it live."""
+        for hold in list(self.held):
+            if hold.emitted and not hold.committing:
+                events, hold.emitted = hold.emitted, []
+                await self.store.emit(hold.run.id, events)
+
+    async def renew(self) -> None:
+        """Renews the leases of what runs here; what was lost is abandoned: its commit would be refused anyway."""
+        by_key = {
+            (hold.task.run_id, hold.task.address, hold.task.attempt): hold for hold in self.held if not hold.committing
+        }
+        if not by_key:
+            return
+        for key in await self.store.renew(self.owner, list(by_key), self.settings.lease):
+            hold = by_key[key]
+            if hold in self.held and (hold.task.run_id, hold.task.address, hold.task.attempt) == key:
+                log.info("the lease of task %s of run %s is gone: abandoned", key[1], key[0])
+                self.abandon(hold)
+
+    async def dispatch_again(self, messages: Sequence[Message]) -> None:
+        """Dispatches what the ticker found due; a broker that is down is only logged."""
+        try:
+            await self.dispatch(messages)
+        except Exception as error:
+            log.error("cannot dispatch %d due tasks (%s); they are dispatched again later", len(messages), error)
