@@ -90,6 +90,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("each_store_url", names, indirect=True)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a session on a named engine that skipped everything: it has tested nothing."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("DRAWBAR_TEST_ENGINE") and session.testscollected and exitstatus == pytest.ExitCode.OK:
+        if not session.config.option.collectonly and not (reporter and reporter.stats.get("passed")):
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 @pytest.fixture
 def each_store_url(request: pytest.FixtureRequest) -> str:
     """Every store in turn, empty."""

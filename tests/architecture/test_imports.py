@@ -17,7 +17,7 @@ NOT_FOR_EVERYBODY = {*ENGINES_AND_STORES, *EXTRAS}
 # Authoring -> plan -> machine -> worker. What comes earlier does not import what comes later.
 EARLIER_TO_LATER = ("steps", "graph", "plan", "machine", "worker", "cli")
 
-# The machine decides what follows. Who looks at a clock, a file or a die decides something else the next time.
+# The machine decides what follows; who looks at a clock, a file or a die decides something else next time.
 MACHINE_MAY_IMPORT = ("drawbar.plan", "drawbar.records", "drawbar.values", "drawbar.errors")
 IMPURE = (
     *("anyio", "asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "subprocess"),
