@@ -1,0 +1,208 @@
+"""What people and tickers do to runs from outside, for every store: synchronous, over `Rows`, no I/O of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from drawbar.errors import NotSuspended, RunFinished, RunNotFound
+from drawbar.records import (
+    FINISHED_RUN,
+    TIMED,
+    Due,
+    Finish,
+    Json,
+    Kind,
+    Message,
+    NewEvent,
+    NewTask,
+    RunRecord,
+    RunStatus,
+    Task,
+    TaskStatus,
+)
+from drawbar.stores.rows import AGAIN, AGAIN_WAIT, RENEW, RESUME, RUN, WAKE, AnyRows
+from drawbar.stores.transitions import Change, again_at
+
+Ready = Sequence[tuple[str, str | None]]
+
+END = "$end"
+"""Address of the task that runs a run's callbacks."""
+OVER = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
+
+
+def found(rows: AnyRows, run_id: str) -> RunRecord:
+    """The head of a run that must be there."""
+    run: RunRecord | None = rows.run(run_id)
+    if run is None:
+        raise RunNotFound(f"there is no run {run_id!r} in this store")
+    return run
+
+
+def renew(
+    rows: AnyRows, owner: str, held: Iterable[tuple[str, str, int]], lease: float
+) -> list[tuple[str, str, int]]:
+    """See `Store.renew`."""
+    lost = []
+    for run_id, address, attempt in held:
+        run = rows.run(run_id)
+        task = rows.task(run, address) if run is not None else None
+        if (
+            run is None
+            or task is None
+            or task.status is not TaskStatus.RUNNING
+            or (task.attempt, task.owner) != (attempt, owner)
+        ):
+            lost.append((run_id, address, attempt))
+        else:
+            task.wake_at = rows.now + lease
+            rows.save(run, task, RENEW)
+    return lost
+
+
+def release(rows: AnyRows, owner: str) -> int:
+    """See `Store.release`."""
+    given = 0
+    for run_id, address in rows.running(owner):
+        run = rows.run(run_id)
+        task = rows.task(run, address) if run is not None else None
+        if run is None or task is None:
+            continue
+        task.status = TaskStatus.SCHEDULED
+        task.lost += 1
+        task.owner = None
+        task.wake_at = rows.now
+        rows.save(run, task, WAKE)
+        given += 1
+    return given
+
+
+def due(rows: AnyRows, limit: int) -> Due:
+    """See `Store.due`."""
+    messages = []
+    changed: dict[str, RunRecord] = {}
+    for run_id, address in rows.overdue(limit):
+        run = rows.run(run_id)
+        task = rows.task(run, address) if run is not None else None
+        if run is None or task is None:
+            continue
+        if task.status in TIMED:
+            run.timed -= 1
+            run.active += 1
+            changed[run_id] = run
+        elif task.status is TaskStatus.RUNNING:
+            task.lost += 1
+        task.status = TaskStatus.SCHEDULED
+        task.owner = None
+        task.dispatches += 1
+        task.wake_at = again_at(rows, task)
+        rows.save(run, task, WAKE)
+        messages.append(Message(run_id, address, run.workflow_id, run.fingerprint, task.queue))
+    for run in changed.values():
+        Change(rows, run).close()
+    wake = rows.next_wake()
+    return Due(messages, None if wake is None else max(0.0, wake - rows.now))
+
+
+def resume(rows: AnyRows, run_id: str, address: str, data: Json) -> Ready:
+    """See `Store.resume`."""
+    run = found(rows, run_id)
+    task = rows.task(run, address)
+    if task is None or task.status is not TaskStatus.SUSPENDED:
+        is_now = "is not there" if task is None else f"is {task.status.value}"
+        raise NotSuspended(f"run {run_id!r} has nothing to resume at {address!r}: it {is_now}")
+    change = Change(rows, run)
+    run.suspended -= 1
+    run.active += 1
+    task.data = (data,)
+    change.free(task, "task.resumed")
+    rows.save(run, task, RESUME)
+    change.close()
+    return change.ready
+
+
+def send_event(rows: AnyRows, run_id: str, name: str, payload: Json) -> Ready:
+    """See `Store.send_event`."""
+    run = found(rows, run_id)
+    if run.status in FINISHED_RUN:
+        raise RunFinished(f"run {run_id!r} is {run.status.value}: it takes no more events")
+    task = rows.listening(run, name)
+    if task is None:
+        rows.post(run, name, payload)
+        return ()
+    change = Change(rows, run)
+    run.timed -= 1
+    run.active += 1
+    task.data = (payload,)
+    change.free(task)
+    rows.save(run, task, RESUME)
+    change.close()
+    return change.ready
+
+
+def cancel(rows: AnyRows, run_id: str, reason: str | None, callback: bool) -> tuple[bool, Ready]:
+    """See `Store.cancel`."""
+    run = found(rows, run_id)
+    if run.status in FINISHED_RUN:
+        return False, ()
+    change = Change(rows, run)
+    error = {"type": "RunCancelled", "message": reason or ""}
+    change.finish(Finish(RunStatus.CANCELLED, error=error))
+    if callback:
+        change.add(NewTask(END, Kind.CALLBACK))
+    change.close(ended=True)
+    return True, change.ready
+
+
+def retry(rows: AnyRows, run_id: str) -> Ready:
+    """See `Store.retry`."""
+    run = found(rows, run_id)
+    if run.status is not RunStatus.FAILED:
+        raise RunFinished(f"run {run_id!r} is {run.status.value}: only a failed run can be retried")
+    change = Change(rows, run)
+    for task in rows.among(run, OVER):
+        if task.kind is Kind.CALLBACK or task.kind is Kind.MEMO:
+            continue
+        if task.status is TaskStatus.FAILED or task.was is not None:
+            _over_again(change, task)
+    end = rows.task(run, END)
+    if end is not None and end.status.finished:
+        rows.forget(run, END)
+    run.status = RunStatus.RUNNING
+    run.output = run.error = run.finished_at = None
+    change.close(ended=True)
+    return change.ready
+
+
+def _over_again(change: Change, task: Task) -> None:
+    rows, run, was = change.rows, change.run, task.was
+    waits = was is TaskStatus.WAITING or (task.status is TaskStatus.FAILED and task.kind is Kind.EVENT)
+    task.was = task.error = task.finished_at = None
+    task.failures = task.lost = task.dispatches = 0
+    if was is TaskStatus.SUSPENDED:
+        task.status = was
+        run.suspended += 1
+    elif was is TaskStatus.SLEEPING:
+        task.status = was
+        run.timed += 1
+    elif waits:
+        task.data = None if task.event is None else rows.collect(run, task.event)
+        if task.data is None:
+            task.status = TaskStatus.WAITING
+            task.wake_at = None if task.delay is None else rows.now + task.delay
+            run.timed += 1
+        else:
+            run.active += 1
+            change.free(task)
+        rows.save(run, task, AGAIN_WAIT)
+        return
+    else:
+        run.active += 1
+        change.free(task)
+    rows.save(run, task, AGAIN)
+
+
+def emit(rows: AnyRows, run_id: str, events: Sequence[NewEvent]) -> None:
+    """See `Store.emit`."""
+    run = found(rows, run_id)
+    if events:
+        rows.close(run, RUN, events)

@@ -1,0 +1,282 @@
+"""Rows as plain objects, for the store in memory."""
+
+# ruff: noqa: D102 - what the methods do is told in Rows
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import count, islice
+from math import inf
+from typing import TYPE_CHECKING
+
+from drawbar.records import TIMED, Json, RunRecord, Task, TaskStatus
+from drawbar.stores.rows import Columns, Event, Rows
+
+if TYPE_CHECKING:
+    from drawbar.stores.waiting import Waiter
+
+Pack = tuple[int, float, Sequence[Event]]
+"""The events of one operation: number of the first, time, events."""
+
+HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
+WAITING, CANCELLED = TaskStatus.WAITING, TaskStatus.CANCELLED
+TIMERS = TIMED | {TaskStatus.RETRYING}
+TASK_FIELDS = tuple(column.name for column in fields(Task))
+RUN_FIELDS = tuple(column.name for column in fields(RunRecord))
+
+
+def copy_task(task: Task) -> Task:
+    """A task as others may have it."""
+    return Task(*[getattr(task, name) for name in TASK_FIELDS])
+
+
+@dataclass(slots=True, eq=False)
+class MemoryRun(RunRecord):
+    """A run, with all that is its."""
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    open: dict[str, Task] = field(default_factory=dict)
+    """The unfinished tasks that have a `wake_at`."""
+    queues: dict[str, deque[Task]] = field(default_factory=dict)
+    """Join to its held tasks."""
+    arrived: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """Join to its slots."""
+    mailbox: list[tuple[str, Json]] = field(default_factory=list)
+    packs: list[Pack] = field(default_factory=list)
+    waits: dict[str, deque[str]] = field(default_factory=dict)
+    """Event to the addresses that have begun to wait for it."""
+    waiters: list[Waiter] = field(default_factory=list)
+
+    def record(self) -> RunRecord:
+        """The run as others may have it."""
+        run = RunRecord(*[getattr(self, name) for name in RUN_FIELDS])
+        run.state = dict(self.state)
+        return run
+
+    def events(self, after: int) -> Iterator[tuple[int, float, Event]]:
+        """Number, time and event, from the first with a number beyond `after`."""
+        low, high = 0, len(self.packs)
+        while low < high:  # the first pack that begins beyond `after`
+            middle = (low + high) // 2
+            if self.packs[middle][0] > after:
+                high = middle
+            else:
+                low = middle + 1
+        for first, at, events in islice(self.packs, max(0, low - 1), None):
+            for number, event in enumerate(events, first):
+                if number > after:
+                    yield number, at, event
+
+
+class MemoryRows(Rows[MemoryRun]):
+    """All rows of one store in memory. Used under the store's lock.
+
+    What is due is found in two ways. Timers (sleeps, timeouts, retries) are in a heap. Leases and scheduled tasks are in no index
+    at all, since every step would pay for it: they are looked through when the earliest of them, `soonest`, has passed.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.redispatch = 60.0
+        self.runs: dict[str, MemoryRun] = {}
+        self.awake: dict[str, MemoryRun] = {}
+        """The runs that may have open tasks."""
+        self.timers: list[tuple[float, int, MemoryRun, str]] = []
+        self.soonest = inf
+        self.woken: list[Waiter] = []
+        """Those to be woken when the lock is released."""
+        self._count = count()
+
+    # Reading
+
+    def run(self, run_id: str) -> MemoryRun | None:
+        return self.runs.get(run_id)
+
+    def whole_run(self, run: MemoryRun) -> RunRecord:
+        return run.record()
+
+    def task(self, run: MemoryRun, address: str) -> Task | None:
+        return run.tasks.get(address)
+
+    def whole_task(self, run: MemoryRun, address: str) -> Task | None:
+        task = run.tasks.get(address)
+        if task is None or not task.attempt:
+            return task
+        # Somebody may still hold the object of an earlier claim; its attempt, their fence, must not grow.
+        task = run.tasks[address] = copy_task(task)
+        if address in run.open:
+            run.open[address] = task
+        return task
+
+    def fill_in(self, run: MemoryRun, task: Task) -> Task:
+        return task
+
+    def exists(self, run: MemoryRun, address: str) -> bool:
+        return address in run.tasks
+
+    def held(self, run: MemoryRun, join: str) -> Task | None:
+        queue = run.queues.get(join)
+        while queue:
+            if queue[0].status is HELD:
+                return queue[0]
+            queue.popleft()
+        return None
+
+    def slots(self, run: MemoryRun, join: str) -> Mapping[str, Json]:
+        return run.arrived.get(join, {})
+
+    def listening(self, run: MemoryRun, event: str) -> Task | None:
+        queue = run.waits.get(event)
+        while queue:
+            task = run.tasks[queue[0]]
+            if task.status is WAITING:
+                return task
+            queue.popleft()
+        return None
+
+    def children(self, run: MemoryRun, parent: str) -> Sequence[Task]:
+        return [
+            task
+            for task in run.open.values()
+            if task.parent == parent and task.status is SCHEDULED and not task.attempt
+        ]
+
+    def among(self, run: MemoryRun, statuses: Collection[TaskStatus], prefix: str = "") -> Sequence[Task]:
+        return [
+            task for task in run.tasks.values() if task.status in statuses and task.address.startswith(prefix)
+        ]
+
+    def running(self, owner: str) -> Sequence[tuple[str, str]]:
+        return [
+            (task.run_id, task.address)
+            for task in self.open_tasks()
+            if task.status is RUNNING and task.owner == owner
+        ]
+
+    def open_tasks(self) -> Iterator[Task]:
+        """All unfinished tasks that have a `wake_at`."""
+        for run in list(self.awake.values()):
+            if not run.open:
+                del self.awake[run.id]
+            yield from run.open.values()
+
+    def overdue(self, limit: int) -> Sequence[tuple[str, str]]:
+        now = self.now
+        found: dict[tuple[str, str], float] = {}
+        while len(found) < limit and self._timer() and self.timers[0][0] <= now:
+            at, _, run, address = heapq.heappop(self.timers)
+            found[run.id, address] = at
+        if self.soonest <= now:
+            self.soonest = inf
+            late = []
+            for task in self.open_tasks():
+                if task.status is SCHEDULED or task.status is RUNNING:
+                    at = task.wake_at or 0.0
+                    if at <= now:
+                        late.append((at, task.run_id, task.address))
+                    elif at < self.soonest:
+                        self.soonest = at
+            late.sort()
+            room = limit - len(found)
+            found.update(((run_id, address), at) for at, run_id, address in late[:room])
+            if late[room:]:
+                self.soonest = late[room][0]
+        return list(found)
+
+    def _timer(self) -> bool:
+        """Drops timers that were overtaken by events; whether there is one left."""
+        while self.timers:
+            at, _, run, address = self.timers[0]
+            task = run.tasks.get(address)
+            if task is not None and task.wake_at == at and task.status in TIMERS and run.id in self.runs:
+                return True
+            heapq.heappop(self.timers)
+        return False
+
+    def next_wake(self) -> float | None:
+        wake = self.timers[0][0] if self._timer() else inf
+        if self.soonest < wake and next(self.open_tasks(), None) is not None:
+            wake = self.soonest
+        return None if wake == inf else wake
+
+    # Changing
+
+    def add_run(self, run: RunRecord) -> None:
+        self.runs[run.id] = MemoryRun(*[getattr(run, name) for name in RUN_FIELDS])
+
+    def merge(self, run: MemoryRun, state: Mapping[str, Json]) -> None:
+        run.state.update(state)
+
+    def state(self, run: MemoryRun) -> Mapping[str, Json]:
+        return dict(run.state)
+
+    def add(self, run: MemoryRun, tasks: Collection[Task]) -> None:
+        for task in tasks:
+            address = task.address
+            if address in run.tasks:
+                continue
+            run.tasks[address] = task
+            if task.status is HELD and task.fan is not None:
+                run.queues.setdefault(task.fan, deque()).append(task)
+            else:
+                self._index(run, task)
+
+    def save(self, run: MemoryRun, task: Task, columns: Columns) -> None:
+        self._index(run, task)
+
+    def _index(self, run: MemoryRun, task: Task) -> None:
+        status, at = task.status, task.wake_at
+        if at is None or status is CANCELLED:
+            run.open.pop(task.address, None)
+        else:
+            if not run.open:
+                self.awake[run.id] = run
+            run.open[task.address] = task
+            if status is RUNNING or status is SCHEDULED:
+                if at < self.soonest:
+                    self.soonest = at
+            else:
+                heapq.heappush(self.timers, (at, next(self._count), run, task.address))
+        if status is WAITING and task.event is not None:
+            run.waits.setdefault(task.event, deque()).append(task.address)
+
+    def forget(self, run: MemoryRun, address: str) -> None:
+        del run.tasks[address]
+        run.open.pop(address, None)
+
+    def drop(self, run_id: str) -> None:
+        """Deletes a run with all that is its."""
+        self.awake.pop(run_id, None)
+        self.woken += self.runs.pop(run_id).waiters
+
+    def fill(self, run: MemoryRun, join: str, slot: str, value: Json) -> bool:
+        slots = run.arrived.get(join)
+        if slots is None:
+            slots = run.arrived[join] = {}
+        elif slot in slots:
+            return False
+        slots[slot] = value
+        return True
+
+    def post(self, run: MemoryRun, event: str, payload: Json) -> None:
+        run.mailbox.append((event, payload))
+
+    def collect(self, run: MemoryRun, event: str) -> tuple[Json] | None:
+        for index, (name, payload) in enumerate(run.mailbox):
+            if name == event:
+                del run.mailbox[index]
+                return (payload,)
+        return None
+
+    def close(self, run: MemoryRun, columns: Columns, events: Sequence[Event]) -> None:
+        if events:
+            run.packs.append((run.seq + 1, self.now, events))
+            run.seq += len(events)
+        if run.waiters:
+            content = [waiter for waiter in run.waiters if waiter.content(run)]
+            if content:
+                self.woken += content
+                run.waiters = [waiter for waiter in run.waiters if waiter not in content]

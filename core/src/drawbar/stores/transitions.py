@@ -1,0 +1,401 @@
+"""What `create`, `claim` and `commit` do, for every store: synchronous, over `Rows`, no I/O of its own.
+
+A worker's path through a run is here; what people and tickers do to a run from outside is in `control`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drawbar.records import (
+    ACTIVE,
+    FINISHED_RUN,
+    TIMED,
+    Arrive,
+    Claim,
+    ClaimStatus,
+    FanOut,
+    Finish,
+    Kind,
+    NewRun,
+    NewTask,
+    Reply,
+    RunRecord,
+    RunStatus,
+    Task,
+    TaskStatus,
+    Transition,
+)
+from drawbar.stores.rows import (
+    ARRIVE,
+    ARRIVE_LAST,
+    CANCEL,
+    CLAIM,
+    CLAIM_FREE,
+    CLAIM_LAST,
+    DONE,
+    FREE,
+    RETRY,
+    RUN,
+    RUN_END,
+    SUSPEND,
+    AnyRows,
+    Event,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Looking up a member of an enum costs more than a global; the path below is a step's whole overhead.
+HELD, SCHEDULED, RUNNING, RETRYING = (
+    TaskStatus.HELD,
+    TaskStatus.SCHEDULED,
+    TaskStatus.RUNNING,
+    TaskStatus.RETRYING,
+)
+SLEEPING, WAITING, JOINING, SUSPENDED = (
+    TaskStatus.SLEEPING,
+    TaskStatus.WAITING,
+    TaskStatus.JOINING,
+    TaskStatus.SUSPENDED,
+)
+COMPLETED, FAILED, CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
+STEP, JOIN, EVENT = Kind.STEP, Kind.JOIN, Kind.EVENT
+PENDING, RUN_RUNNING = RunStatus.PENDING, RunStatus.RUNNING
+
+ENDED_BY_END = ACTIVE | TIMED | {SUSPENDED}
+"""What the end of a run cancels."""
+ENDED_BY_BAIL = ENDED_BY_END | {JOINING}
+COUNTED = dict.fromkeys(ACTIVE, "active") | dict.fromkeys(TIMED, "timed") | {SUSPENDED: "suspended"}
+"""Which counter of the run a status belongs to."""
+
+
+class Change:
+    """One operation on one run: applies it to the rows, gathers events and what to hand out.
+
+    Args:
+        rows: The rows.
+        run: The head of the run.
+        by: Address of the task whose transition this is.
+        claim: A transition that claims its successor in place.
+        events: Events to go first.
+    """
+
+    __slots__ = ("by", "claim", "events", "fresh", "new", "next", "ready", "rows", "run")
+
+    def __init__(
+        self,
+        rows: AnyRows,
+        run: RunRecord,
+        by: str | None = None,
+        claim: Transition | None = None,
+        events: Sequence[Event] = (),
+    ) -> None:
+        self.rows = rows
+        self.run = run
+        self.by = by
+        self.claim = claim
+        self.events: list[Event] = list(events)
+        self.new: dict[str, Task] = {}
+        self.ready: list[tuple[str, str | None]] = []
+        self.next: Task | None = None
+        self.fresh = False
+
+    def free(self, task: Task, event: str = "task.scheduled") -> bool:
+        """Makes a task SCHEDULED, or claims it in place if the transition wants that. Returns whether it was claimed."""
+        rows = self.rows
+        if task.kind is STEP:
+            self.events.append((event, task.address, None))
+        if self.by is not None:
+            task.parent = self.by
+        claim = self.claim
+        if claim is not None and task.queue == claim.queue:
+            self.claim = None
+            self.next = task
+            task.status = RUNNING
+            task.attempt += 1
+            task.owner = claim.owner
+            task.wake_at = rows.now + claim.lease
+            task.started_at = rows.now
+            return True
+        task.status = SCHEDULED
+        task.wake_at = again_at(rows, task)
+        self.ready.append((task.address, task.queue))
+        return False
+
+    def add(self, new: NewTask) -> None:
+        """Creates a task, unless its address is taken."""
+        rows, run = self.rows, self.run
+        if new.address in self.new or rows.exists(run, new.address):
+            return
+        task = Task(run.id, new.address, new.kind, new.status, new.input, new.output, new.error)
+        task.queue = new.queue
+        task.fan = new.fan
+        task.parent = self.by
+        status = new.status
+        if status is SCHEDULED:
+            run.active += 1
+            self.fresh = self.free(task) or self.fresh
+        elif status is SLEEPING or status is WAITING:
+            self._time(task, new)
+        elif status.finished:
+            task.finished_at = rows.now
+        self.new[new.address] = task
+
+    def _time(self, task: Task, new: NewTask) -> None:
+        now = self.rows.now
+        task.event = new.event
+        task.delay = new.delay if new.until is None else new.until - now
+        if task.status is SLEEPING or task.delay is not None:
+            task.wake_at = now + (task.delay or 0.0)
+        if task.status is WAITING and new.event is not None:
+            task.data = self.rows.collect(self.run, new.event)
+            if task.data is not None:
+                self.run.active += 1
+                self.fresh = self.free(task) or self.fresh
+                return
+        self.run.timed += 1
+
+    def fan_out(self, fan: FanOut) -> None:
+        """Opens a join and its slots."""
+        rows, run = self.rows, self.run
+        if rows.exists(run, fan.join):
+            return
+        join = Task(run.id, fan.join, JOIN, JOINING, parent=self.by, total=fan.total, remaining=fan.total)
+        self.new[fan.join] = join
+        if not fan.total:
+            run.active += 1
+            self.fresh = self.free(join)
+        for number, new in enumerate(fan.tasks):
+            if number < fan.window:
+                self.add(new)
+            else:
+                # Nobody is told of these and nothing counts them: `Rows.add` may find out by itself which addresses are taken.
+                task = Task(run.id, new.address, new.kind, HELD, new.input, queue=new.queue, fan=fan.join)
+                task.parent = self.by
+                self.new.setdefault(new.address, task)
+
+    def arrive(self, slot: Arrive) -> None:
+        """Fills a slot: the last one frees the join, any other the next held task."""
+        rows, run = self.rows, self.run
+        join = rows.task(run, slot.join)
+        if join is None or join.status is not JOINING or not rows.fill(run, slot.join, slot.slot, slot.value):
+            return
+        join.remaining -= 1
+        if join.remaining:
+            rows.save(run, join, ARRIVE)
+            self.pull(slot.join)
+        else:
+            run.active += 1
+            rows.save(run, join, CLAIM_LAST if self.free(join) else ARRIVE_LAST)
+
+    def pull(self, join: str) -> None:
+        """Frees the first held task of a join."""
+        task = self.rows.held(self.run, join)
+        if task is not None:
+            self.run.active += 1
+            self.rows.save(self.run, task, CLAIM_FREE if self.free(task) else FREE)
+
+    def cancel(self, tasks: Sequence[Task], *, keep: bool) -> None:
+        """Cancels tasks; `keep`: so that a retry of the run takes them up again."""
+        rows, run = self.rows, self.run
+        for task in tasks:
+            counter = COUNTED.get(task.status)
+            if counter is not None:
+                setattr(run, counter, getattr(run, counter) - 1)
+            task.was = task.status if keep else None
+            task.status = CANCELLED
+            task.owner = None
+            task.finished_at = rows.now
+            rows.save(run, task, CANCEL)
+            if task.kind is STEP:
+                self.events.append(("task.cancelled", task.address, None))
+
+    def finish(self, end: Finish) -> None:
+        """Ends the run."""
+        rows, run = self.rows, self.run
+        if run.active or run.timed or run.suspended:
+            self.cancel(rows.among(run, ENDED_BY_END), keep=True)
+        run.status = end.status
+        run.output = end.output
+        run.error = end.error
+        run.finished_at = rows.now
+        data = None
+        if end.status is RunStatus.FAILED:
+            data = {"error": end.error}
+        elif end.status is RunStatus.CANCELLED:
+            data = {"reason": (end.error or {}).get("message")}
+        self.events.append((f"run.{end.status.value}", None, data))
+
+    def close(self, *, ended: bool = False) -> None:
+        """Writes what was gathered: new tasks, the run's status and counters, the events."""
+        rows, run = self.rows, self.run
+        if self.new:
+            rows.add(run, self.new.values())
+        task = self.next
+        if task is not None and task.kind is STEP:
+            self.events.append(("task.started", task.address, {"attempt": task.attempt}))
+        status = run.status
+        if status not in FINISHED_RUN and not (run.active and status is RUN_RUNNING):
+            self._settle()
+        rows.close(run, RUN_END if ended else RUN, self.events)
+
+    def _settle(self) -> None:
+        run = self.run
+        if run.status is PENDING:
+            return
+        if run.active:
+            run.status = RUN_RUNNING
+        elif run.timed:
+            run.status = RunStatus.WAITING
+        elif run.suspended and run.status is not RunStatus.SUSPENDED:
+            run.status = RunStatus.SUSPENDED
+            self.events.append(("run.suspended", None, None))
+
+
+def again_at(rows: AnyRows, task: Task) -> float:
+    """When a SCHEDULED task is handed out again, unless it is claimed before."""
+    dispatches = task.dispatches
+    return rows.now + (rows.redispatch * (1 << min(dispatches, 5)) if dispatches else rows.redispatch)
+
+
+def create(rows: AnyRows, new: NewRun) -> tuple[RunRecord, bool]:
+    """See `Store.create`."""
+    run = rows.run(new.id)
+    if run is not None:
+        return rows.whole_run(run), False
+    run = RunRecord(
+        new.id,
+        new.workflow_id,
+        new.fingerprint,
+        input=new.input,
+        state=dict(new.state),
+        metadata=dict(new.metadata),
+        forked_from=new.forked_from,
+        created_at=rows.now,
+    )
+    rows.add_run(run)
+    run = rows.run(new.id) or run
+    change = Change(rows, run, events=(("run.started", None, None),))
+    for task in new.tasks:
+        change.add(task)
+    change.close()
+    return rows.whole_run(run), True
+
+
+def claim(rows: AnyRows, run_id: str, address: str, owner: str, lease: float) -> Claim:
+    """See `Store.claim`."""
+    run = rows.run(run_id)
+    task = rows.whole_task(run, address) if run is not None else None
+    if run is None or task is None:
+        return Claim(ClaimStatus.MISSING)
+    status = task.status
+    passed = task.wake_at is not None and task.wake_at <= rows.now
+    if status is RUNNING:
+        if not passed:
+            return Claim(ClaimStatus.LEASED)
+        task.lost += 1
+    elif status is SLEEPING or status is WAITING:
+        if not passed:
+            return Claim(ClaimStatus.EARLY)
+        run.timed -= 1
+        run.active += 1
+    elif status.finished:
+        ready = [(child.address, child.queue) for child in rows.children(run, address)]
+        return Claim(ClaimStatus.FINISHED, ready=ready)
+    elif status is not SCHEDULED and not (status is RETRYING and passed):
+        return Claim(ClaimStatus.EARLY)
+    task.status = RUNNING
+    task.attempt += 1
+    task.owner = owner
+    task.wake_at = rows.now + lease
+    task.dispatches = 0
+    if task.started_at is None:
+        task.started_at = rows.now
+    rows.save(run, task, CLAIM)
+    if run.status not in FINISHED_RUN:
+        run.status = RUN_RUNNING
+        if run.started_at is None:
+            run.started_at = rows.now
+    change = Change(rows, run)
+    if task.kind is STEP:
+        change.events.append(("task.started", address, {"attempt": task.attempt}))
+    change.close()
+    slots = rows.slots(run, address) if task.kind is JOIN else None
+    return Claim(ClaimStatus.GRANTED, task, rows.whole_run(run), slots)
+
+
+def commit(rows: AnyRows, transition: Transition) -> Reply:
+    """See `Store.commit`."""
+    rows.hint(transition)
+    run = rows.run(transition.run_id)
+    task = rows.task(run, transition.address) if run is not None else None
+    if run is None or task is None or task.status is not RUNNING or task.attempt != transition.attempt:
+        return Reply(False)
+    change = Change(
+        rows, run, transition.address, transition if transition.claim else None, transition.events
+    )
+    _outcome(rows, run, task, transition)
+    if transition.state:
+        rows.merge(run, transition.state)
+    if transition.bail is not None:
+        change.cancel(rows.among(run, ENDED_BY_BAIL, transition.bail), keep=False)
+    for extra in transition.extra:
+        if extra.status.finished:
+            change.add(extra)
+    ended = False
+    follows = transition.next
+    if isinstance(follows, NewTask):
+        change.add(follows)
+    elif isinstance(follows, Arrive):
+        change.arrive(follows)
+    elif isinstance(follows, FanOut):
+        change.fan_out(follows)
+    elif follows is not None and run.status not in FINISHED_RUN:
+        ended = True
+        change.finish(follows)
+    for extra in transition.extra:
+        if not extra.status.finished:
+            change.add(extra)
+    if transition.pull is not None:
+        change.pull(transition.pull)
+    change.close(ended=ended)
+    return _reply(change, transition, ended)
+
+
+def _outcome(rows: AnyRows, run: RunRecord, task: Task, transition: Transition) -> None:
+    """The task's own columns."""
+    status = transition.status
+    task.status = status
+    task.owner = None
+    task.wake_at = None
+    if status is COMPLETED or status is FAILED:
+        run.active -= 1
+        task.output = transition.output
+        task.error = transition.error
+        task.finished_at = rows.now
+        rows.save(run, task, DONE)
+    elif status is RETRYING:
+        task.failures += 1
+        task.error = transition.error
+        task.wake_at = rows.now + (transition.delay or 0.0)
+        rows.save(run, task, RETRY)
+    elif status is SUSPENDED:
+        run.active -= 1
+        run.suspended += 1
+        task.payload = transition.payload
+        rows.save(run, task, SUSPEND)
+    else:
+        raise ValueError(f"a transition cannot end in status {status.value!r}")
+
+
+def _reply(change: Change, transition: Transition, ended: bool) -> Reply:
+    rows, run, task = change.rows, change.run, change.next
+    slots = None
+    if task is not None:
+        if not change.fresh:
+            task = rows.fill_in(run, task)
+        if task.kind is JOIN:
+            slots = rows.slots(run, task.address)
+    state = rows.state(run) if transition.want_state else None
+    return Reply(True, task, slots, change.ready, state, ended)

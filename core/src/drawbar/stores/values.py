@@ -1,0 +1,26 @@
+"""Comparing values in JSON form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drawbar.records import Json
+
+
+def same(one: Json, other: Json) -> bool:
+    """Whether two values are the same JSON, where 1 and true differ as they do not in Python."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def carries(metadata: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
+    """Whether metadata has at least these keys, with the same values."""
+    return all(key in metadata and same(metadata[key], value) for key, value in wanted.items())
