@@ -94,9 +94,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a session on a named engine that skipped everything: it has tested nothing."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("DRAWBAR_TEST_ENGINE") and session.testscollected and exitstatus == pytest.ExitCode.OK:
-        if not session.config.option.collectonly and not (reporter and reporter.stats.get("passed")):
-            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    skipped_all = bool(reporter and reporter.stats.get("skipped") and not reporter.stats.get("passed"))
+    if skipped_all and exitstatus == pytest.ExitCode.OK and os.environ.get("DRAWBAR_TEST_ENGINE"):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 @pytest.fixture
