@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from drawbar.graph.workflow import Workflow
-    from drawbar.steps.context import Context
     from drawbar.steps.step import Step
 
+    from drawbar.context import Context
     from drawbar.engine import Engine
     from drawbar.records import EventRecord
 

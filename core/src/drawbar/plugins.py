@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from drawbar.graph.workflow import Workflow
-    from drawbar.steps.context import Context
     from drawbar.steps.step import Step
 
     from drawbar._compat import metadata
+    from drawbar.context import Context
     from drawbar.engine import Engine
     from drawbar.records import EventRecord
     from drawbar.stores.base import Store
