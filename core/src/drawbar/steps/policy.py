@@ -16,8 +16,8 @@ RunIn = Literal["thread", "inline", "process"]
 class Retry:
     """How often, and when, a failed task is tried again.
 
-    The delay before attempt *n + 1* is `delay * backoff ** (n - 1)`, at most `max_delay`, and then spread by up to
-    `jitter` of itself in both directions.
+    The delay before attempt *n + 1* is `delay * backoff ** (n - 1)`, at most `max_delay`, and then spread by up
+    to `jitter` of itself in both directions.
 
     Args:
         max_attempts: Tries in all, the first included.
@@ -36,10 +36,17 @@ class Retry:
     on: tuple[type[BaseException], ...] = (Exception,)
 
     def __post_init__(self) -> None:
-        if isinstance(self.on, type):
-            object.__setattr__(self, "on", (self.on,))
-        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
-            raise StepError(f"Retry(max_attempts={self.max_attempts!r}): it counts the first try, so it is a whole number from 1")
+        on: object = self.on
+        if isinstance(on, type):
+            object.__setattr__(self, "on", (on,))
+        if (
+            isinstance(self.max_attempts, bool)
+            or not isinstance(self.max_attempts, int)
+            or self.max_attempts < 1
+        ):
+            raise StepError(
+                f"Retry(max_attempts={self.max_attempts!r}): a whole number from 1: the first try counts"
+            )
         for name in ("delay", "max_delay"):
             value = getattr(self, name)
             if isinstance(value, timedelta):
@@ -77,7 +84,7 @@ class Retry:
         """Whether an attempt that ended with this exception may be tried again, as far as its type goes."""
         if isinstance(error, FatalError):
             return False
-        return isinstance(error, RetryAfter) or isinstance(error, self.on)
+        return isinstance(error, (RetryAfter, *self.on))
 
 
 ONCE = Retry()
@@ -92,7 +99,7 @@ class Policy:
     timeout: float | None = None
     """Seconds an attempt may take; None: no limit."""
     run_in: RunIn = "thread"
-    """Where a sync step runs: a worker thread, the event loop, a process. Async steps always run in the loop."""
+    """Where a sync step runs: a worker thread, the loop, a process. Async steps run in the loop."""
     queue: str | None = None
     """A queue of its own, for engines that have queues; None: wherever the run is."""
     has_fallback: bool = False

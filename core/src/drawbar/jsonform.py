@@ -1,0 +1,177 @@
+"""The JSON form of values: None, bool, int, float, str, list, and dict with str keys.
+
+Every value that crosses a step boundary takes this form, in process too, so that nothing works here and
+breaks on a queue. What other JSON parsers choke on (NaN, text that is not Unicode) is refused as well.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import PydanticSerializationError
+from pydantic_core import to_json as encode
+from pydantic_core import to_jsonable_python as copy_json
+
+from drawbar.errors import InvalidOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drawbar.records import Json
+
+CONTAINERS = frozenset({list, dict})
+_SAFE = frozenset({int, bool, type(None)})
+_HINT = "; return plain data, a dataclass or a pydantic model (for a file, its path)"
+
+
+class Misfit(Exception):
+    """A value does not fit a type; the text says why. Callers add where, and raise an error of their own."""
+
+
+def fresh(value: Json) -> Json:
+    """A copy of a JSON form: nobody who gets it can change the recorded one."""
+    return copy_json(value) if type(value) in CONTAINERS else value
+
+
+def to_json(value: Any, where: str) -> Json:
+    """Brings a value of any type to JSON form, in fresh containers.
+
+    Args:
+        value: What to convert: JSON, dataclasses, models, dates, paths, …, nested as you like.
+        where: Whose value it is, for the error ("the output of step 'a'").
+
+    Raises:
+        InvalidOutput: It has no JSON form; says which part of it, and what to do.
+    """
+    try:
+        return plain(value)
+    except Misfit as error:
+        raise InvalidOutput(f"{where}: {error}") from None
+
+
+def plain(value: Any) -> Json:
+    """As `to_json`, but raises Misfit with the path of the culprit."""
+    try:
+        return _convert(value)
+    except Misfit:
+        raise Misfit(_locate(value, "")) from None
+    except RecursionError:
+        raise Misfit("it has no JSON form: it contains itself, or is nested too deeply") from None
+
+
+def _convert(value: Any) -> Json:
+    kind = type(value)
+    if kind in _SAFE:
+        return value
+    if kind is str:
+        return value if value.isascii() else _text(value)
+    if kind is float:
+        return value if math.isfinite(value) else _refuse(value)
+    if kind is list or kind is tuple:
+        return [item if type(item) in _SAFE else _convert(item) for item in value]
+    if kind is dict:
+        result = {
+            (key if type(key) is str and key.isascii() else _key(key)): (
+                item if type(item) in _SAFE else _convert(item)
+            )
+            for key, item in value.items()
+        }
+        return result if len(result) == len(value) else _refuse(value)
+    if inspect.isawaitable(value) or inspect.isgenerator(value):
+        _refuse(value)
+    try:
+        # Always plain containers and scalars, so this recursion ends one level further down.
+        return _convert(copy_json(value, by_alias=False, round_trip=True))
+    except (PydanticSerializationError, ValueError):
+        return _refuse(value)
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        _refuse(value)
+    return value
+
+
+def _key(key: Any) -> str:
+    if type(key) is str:
+        return _text(key)
+    if isinstance(key, (tuple, list, dict, bytes)) or key is None:
+        _refuse(key)
+    try:
+        (text,) = copy_json({key: None})
+    except (PydanticSerializationError, ValueError):
+        return str(_refuse(key))
+    return _text(text)
+
+
+def _refuse(value: Any) -> Any:
+    raise Misfit
+
+
+def _locate(value: Any, path: str) -> str:
+    """Says which part of a value has no JSON form; only called when there is one."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not _has_form(_key, key):
+                return f"{_at(path)}the key {show(key)} has no JSON form; use strings as keys"
+            if not _has_form(_convert, item):
+                return _locate(item, f"{path}.{key}" if path else str(key))
+        return f"{_at(path)}two keys become the same string in JSON; use strings as keys"
+    if isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            if not _has_form(_convert, item):
+                return _locate(item, f"{path}[{place}]")
+    where = _at(path)
+    if isinstance(value, float):
+        return f"{where}{value} has no JSON form; use None, or a string"
+    if isinstance(value, str):
+        return f"{where}the text {show(value)} has lone surrogates; decode it with errors='replace'"
+    if isinstance(value, bytes | bytearray):
+        return f"{where}bytes that are not UTF-8 have no JSON form; return base64, or the path of a file"
+    if inspect.isawaitable(value):
+        return f"{where}a {type(value).__name__} was never awaited; make the step `async def` and await it"
+    if inspect.isgenerator(value):
+        return f"{where}a generator has no JSON form; return a list"
+    kind = type(value)
+    members: Any = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__dataclass_fields__", ())
+    for name in members:
+        item = getattr(value, name, None)
+        if not _has_form(_convert, item):
+            return _locate(item, f"{path}.{name}" if path else name)
+    return f"{where}a value of type {_name(kind)} has no JSON form{_HINT}"
+
+
+def _has_form(convert: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        convert(value)
+    except Misfit:
+        return False
+    return True
+
+
+def _at(path: str) -> str:
+    return f"at {path}: " if path else ""
+
+
+def show(value: Any) -> str:
+    """The repr of a value, short enough for a message."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _name(kind: type) -> str:
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def size_of(value: Json) -> int:
+    """Bytes of a JSON form, as UTF-8 text; cheap for scalars, where it may be a few bytes off."""
+    kind = type(value)
+    if kind is str:
+        return (len(value) if value.isascii() else len(value.encode())) + 2
+    if kind in CONTAINERS:
+        return len(encode(value))
+    return value.bit_length() // 3 + 1 if kind is int else 8

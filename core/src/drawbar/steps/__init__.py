@@ -1,0 +1,7 @@
+"""Steps: plain functions with an id, types and a policy."""
+
+from drawbar.steps.directive import load_steps
+from drawbar.steps.policy import Policy, Retry
+from drawbar.steps.step import Step, step
+
+__all__ = ["Policy", "Retry", "Step", "load_steps", "step"]

@@ -1,0 +1,384 @@
+"""A step: a plain function with an id, types and a policy."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from drawbar.convert import Converter, converter, is_any
+from drawbar.errors import InvalidOutput, StepError
+from drawbar.ids import checked_id
+from drawbar.jsonform import Misfit
+from drawbar.steps.binding import Arguments, Binder, Needs, compile_binder, needs_of
+from drawbar.steps.policy import Policy, Retry, RunIn
+from drawbar.steps.signature import EMPTY, Signature, enclosing_names, has_text, is_async, read_signature
+from drawbar.values import ANYTHING, Shape, Typed, name_of, shape_of, union
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from drawbar.context import Context
+    from drawbar.records import Json
+    from drawbar.refs import Ref
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_NO_REFS: Mapping[Any, Any] = {}
+_UNSET: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Types:
+    """What a step's annotations say, once they are resolved."""
+
+    signature: Signature
+    needs: Needs
+    output: Shape
+    resume: Shape | None
+
+
+class Step(Generic[P, R]):
+    """A named, typed function of a workflow. Calling it calls the function.
+
+    Made by `step`. Annotations are resolved at first use, so that they may name what is defined further down.
+
+    Attributes:
+        id: Its id.
+        fn: The function.
+        policy: Retry, timeout, fallback, place and queue.
+        is_async: Whether the function is to be awaited.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        *,
+        id: str,  # noqa: A002
+        policy: Policy,
+        input: Any = None,  # noqa: A002
+        output: Any = None,
+        resume: Any = None,
+    ) -> None:
+        self.fn = fn
+        self.id = id
+        self.policy = policy
+        self.is_async = is_async(fn)
+        self._input, self._output, self._resume = input, output, resume
+        self._names = enclosing_names(fn) if has_text(fn) else {}
+        self._bind: Binder = self._first_bind
+        self._dump: Callable[[Any], Json] = self._first_dump
+        functools.update_wrapper(self, fn, updated=())
+        self.__wrapped__ = fn
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Calls the function, as if it were no step."""
+        return self.fn(*args, **kwargs)
+
+    def with_id(self, id: str) -> Step[P, R]:  # noqa: A002
+        """The same step under another id, to use it twice in a workflow."""
+        other = Step(
+            self.fn,
+            id=checked_id(id, "step", StepError),
+            policy=self.policy,
+            input=self._input,
+            output=self._output,
+            resume=self._resume,
+        )
+        other._names = {**self._names, **other._names}
+        return other
+
+    def bind(self, value: Json, ctx: Context | None = None, refs: Mapping[Ref, Json] = _NO_REFS) -> Arguments:
+        """Makes the function's arguments of the value that reaches the step.
+
+        Args:
+            value: In JSON form. Nothing that the function does to its arguments reaches it.
+            ctx: For parameters annotated `Context`.
+            refs: What each reference of the step means, its path already followed (`Ref.lookup`).
+
+        Raises:
+            InvalidInput: A parameter is missing or does not fit its type.
+        """
+        return self._bind(value, ctx, refs)
+
+    def dump(self, output: Any) -> Json:
+        """Validates what the function returned, and brings it to JSON form.
+
+        Raises:
+            InvalidOutput: It is not of the declared type, or has no JSON form.
+        """
+        try:
+            return self._dump(output)
+        except Misfit as error:
+            kind = self.output_annotation
+            what = "" if is_any(kind) else f", declared {name_of(kind)},"
+            raise InvalidOutput(f"step {self.id!r}: its output{what} is not valid: {error}") from None
+
+    def check(self) -> None:
+        """Resolves and compiles everything, so that what is wrong shows at commit.
+
+        Raises:
+            StepError: A type cannot be resolved, or has no JSON form.
+        """
+        self._bind = self._compile_binder()
+        self._dump = self._output_converter.dump
+
+    @property
+    def wants_context(self) -> bool:
+        """Whether any parameter takes the Context."""
+        return self._types.signature.wants_context
+
+    @property
+    def refs(self) -> Mapping[str, Ref]:
+        """The references in its annotations, by parameter."""
+        return self._types.signature.refs
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of the value that reaches it."""
+        return self._types.needs
+
+    @property
+    def resume(self) -> Shape | None:
+        """The type of the data that it is resumed with; None when it takes any."""
+        return self._types.resume
+
+    @property
+    def output_shape(self) -> Shape:
+        """What is known of its output (of its fallback's, too)."""
+        return self._types.output
+
+    @property
+    def output_annotation(self) -> Any:
+        """The declared type of its output: `output=`, else the function's annotation, else `Any`."""
+        if self._output is not None:
+            return self._output
+        returns = self._types.signature.returns
+        return Any if returns is EMPTY else returns
+
+    @property
+    def fallback(self) -> Step[..., Any] | None:
+        """The step that takes over when the attempts are used up; None when there is no such step."""
+        found = self.policy.fallback
+        return found if isinstance(found, Step) else None
+
+    @functools.cached_property
+    def _types(self) -> _Types:
+        where = f"step {self.id!r}"
+        signature = read_signature(self.fn, where, self._names)
+        self._names = {}  # resolved: let go of other people's local variables
+        declared = signature.returns if self._output is None else self._output
+        _converter(declared, f"{where}: its output")
+        resume = None
+        if self._resume is not None:
+            _converter(self._resume, f"{where}: resume=")
+            resume = shape_of(self._resume)
+        if self._input is not None:
+            _converter(self._input, f"{where}: input=")
+        return _Types(
+            signature, needs_of(signature, self._input), self._with_fallback(shape_of(declared)), resume
+        )
+
+    def _with_fallback(self, shape: Shape) -> Shape:
+        """A fallback may give something else than the step declares."""
+        policy = self.policy
+        if not policy.has_fallback:
+            return shape
+        if isinstance(policy.fallback, Step):
+            return union([shape, policy.fallback.output_shape])
+        try:
+            shape.form(policy.fallback)
+        except Misfit:
+            return union([shape, Typed(None)]) if policy.fallback is None else ANYTHING
+        return shape
+
+    @property
+    def _output_converter(self) -> Converter:
+        return _converter(self.output_annotation, f"step {self.id!r}: its output")
+
+    def _compile_binder(self) -> Binder:
+        given = None if self._input is None else _converter(self._input, f"step {self.id!r}: input=")
+        return compile_binder(self.id, self._types.signature, given)
+
+    def _first_bind(self, value: Json, ctx: Context | None, refs: Mapping[Ref, Json]) -> Arguments:
+        self._bind = self._compile_binder()
+        return self._bind(value, ctx, refs)
+
+    def _first_dump(self, output: Any) -> Json:
+        self._dump = self._output_converter.dump
+        return self._dump(output)
+
+    def __repr__(self) -> str:
+        return f"<Step {self.id!r}>"
+
+
+def _converter(annotation: Any, where: str) -> Converter:
+    try:
+        return converter(annotation)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise StepError(
+            f"{where}: {name_of(annotation)} has no JSON form; use a model, a dataclass or plain data, "
+            f"or leave the annotation out ({reason})"
+        ) from error
+
+
+@overload
+def step(
+    fn: Callable[P, R],
+    /,
+    *,
+    id: str | None = None,
+    retry: Retry | int | None = None,
+    timeout: float | timedelta | None = None,
+    fallback: Any = ...,
+    run_in: RunIn = "thread",
+    queue: str | None = None,
+    input: Any = None,
+    output: Any = None,
+    resume: Any = None,
+) -> Step[P, R]: ...
+
+
+@overload
+def step(
+    fn: None = None,
+    /,
+    *,
+    id: str | None = None,
+    retry: Retry | int | None = None,
+    timeout: float | timedelta | None = None,
+    fallback: Any = ...,
+    run_in: RunIn = "thread",
+    queue: str | None = None,
+    input: Any = None,
+    output: Any = None,
+    resume: Any = None,
+) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+
+
+def step(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    id: str | None = None,  # noqa: A002
+    retry: Retry | int | None = None,
+    timeout: float | timedelta | None = None,
+    fallback: Any = _UNSET,
+    run_in: RunIn = "thread",
+    queue: str | None = None,
+    input: Any = None,  # noqa: A002
+    output: Any = None,
+    resume: Any = None,
+) -> Any:
+    """Makes a step of a function: as a decorator, with or without options, or by a call.
+
+    ::
+
+        @step
+        async def fetch_user(user_id: str) -> User: ...
+
+        @step(retry=3, timeout=30)
+        def send_email(to: str, body: str) -> Receipt: ...
+
+        resize = step(imaging.resize, id="resize")
+
+    Args:
+        fn: The function; sync or async, from any module.
+        id: Its id in a workflow; left out, the function's name.
+        retry: How often it is tried: a `Retry`, or a number of attempts.
+        timeout: How long an attempt may take, in seconds or as a timedelta.
+        fallback: The output when the attempts are used up: a value, or a step that gets the same input.
+        run_in: Where a sync function runs: in a `"thread"`, `"inline"` in the event loop, in a `"process"`.
+        queue: A queue of its own, on engines that have queues.
+        input: The type of the value, in place of the annotations of the parameters.
+        output: The type of the output, in place of the return annotation.
+        resume: The type of the data that a suspended task is resumed with.
+
+    Raises:
+        StepError: It cannot be a step; says why, and what to do.
+    """
+    policy = _policy(retry, timeout, fallback, run_in, queue)
+
+    def make(fn: Callable[..., Any]) -> Step[..., Any]:
+        if isinstance(fn, Step):
+            raise StepError(f"{fn!r} is a step already; give it another id with .with_id(…)")
+        _check_callable(fn)
+        made = Step(fn, id=_id_of(fn, id), policy=policy, input=input, output=output, resume=resume)
+        if made.is_async and run_in == "process":
+            raise StepError(
+                f"step {made.id!r} is async and runs in the event loop: run_in='process' is for sync ones"
+            )
+        return made
+
+    return make if fn is None else make(fn)
+
+
+def as_step(thing: Any) -> Step[..., Any]:
+    """A step as it is, or one made of a plain function."""
+    return thing if isinstance(thing, Step) else cast("Step[..., Any]", step(thing))
+
+
+def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) -> Policy:
+    if isinstance(timeout, timedelta):
+        timeout = timeout.total_seconds()
+    if timeout is not None and (
+        isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0
+    ):
+        raise StepError(f"step(timeout={timeout!r}): give seconds, more than 0, or a timedelta")
+    if retry is not None and (isinstance(retry, bool) or not isinstance(retry, int | Retry)):
+        raise StepError(f"step(retry={retry!r}): give a Retry(…), or a number of attempts")
+    if run_in not in ("thread", "inline", "process"):
+        raise StepError(f"step(run_in={run_in!r}): 'thread', 'inline' or 'process'")
+    if queue is not None and (not isinstance(queue, str) or not queue):
+        raise StepError(f"step(queue={queue!r}): the name of a queue")
+    given = fallback is not _UNSET
+    if given and callable(fallback):
+        fallback = as_step(fallback)
+    return Policy(
+        retry=Retry.of(retry),
+        timeout=timeout,
+        run_in=run_in,
+        queue=queue,
+        has_fallback=given,
+        fallback=fallback if given else None,
+    )
+
+
+def _check_callable(fn: Any) -> None:
+    name = getattr(fn, "__qualname__", None) or repr(fn)
+    if inspect.isawaitable(fn):
+        if inspect.iscoroutine(fn):
+            fn.close()  # or Python warns that it was never awaited
+        raise StepError(f"{name} was called: give the function itself, without parentheses")
+    if inspect.isclass(fn):
+        raise StepError(f"{name} is a class; write a function that makes one, or use .map({fn.__name__})")
+    if not callable(fn):
+        raise StepError(f"{fn!r} cannot be called; a step is made of a function")
+    plain = fn
+    while isinstance(plain, functools.partial):
+        plain = plain.func
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        raise StepError(f"{name} is a generator; a step returns one value: return a list, or use ctx.emit()")
+    if (
+        inspect.isfunction(plain)
+        and next(iter(inspect.signature(plain).parameters), "") == "self"
+        and plain is fn
+    ):
+        raise StepError(f"{name} is a method of no object; give a bound one: step(obj.{plain.__name__})")
+
+
+def _id_of(fn: Any, given: str | None) -> str:
+    if given is not None:
+        return checked_id(given, "step", StepError)
+    plain = fn
+    while isinstance(plain, functools.partial):
+        plain = plain.func
+    name = getattr(plain, "__name__", None)
+    if name is None:
+        raise StepError(f"{fn!r} has no name: give it an id, step(…, id='…')")
+    if name == "<lambda>":
+        raise StepError("a lambda has no name: give it an id, step(lambda …, id='…'), or use .map(lambda …)")
+    return checked_id(name, "step", StepError)
