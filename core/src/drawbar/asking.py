@@ -14,8 +14,9 @@ from drawbar.context import Context
 from drawbar.errors import InvalidInput, InvalidOutput, RunError
 from drawbar.plan import Node, Op, takes_context
 from drawbar.records import Json
-from drawbar.refs import ValueAt, look_up
-from drawbar.values import Shape, to_json
+from drawbar.refs import Ref, ValueAt, fill
+from drawbar.jsonform import Misfit, to_json
+from drawbar.values import Shape
 
 
 async def ask(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, Json]) -> Any:
@@ -35,7 +36,7 @@ async def ask(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, J
         kind = InvalidInput if node.id == "$input" else InvalidOutput
         return coerce(source, value, _whose(node), kind)
     if op is Op.MAP and not callable(source.mapper):
-        return {key: _part(entry, value, refs) for key, entry in source.mapper.items()}
+        return fill(source.mapper, lambda ref: _meant(ref, value, refs))
     given = node.shape.revive(value)
     if op is Op.MAP:
         return to_json(await _call(source.mapper, given, ctx), f"what {node.template} answered")
@@ -56,9 +57,9 @@ async def ask(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, J
 def coerce(shape: Shape, value: Json, what: str, kind: type[RunError]) -> Json:
     """Checks a value against a shape, and brings it to the form that the shape's type has in JSON."""
     try:
-        return shape.dump(shape.revive(value))
-    except Exception as error:
-        raise kind(f"{what} does not fit: {error}") from error
+        return shape.form(shape.load(value))
+    except Misfit as error:
+        raise kind(f"{what}: {error}") from None
 
 
 def _whose(node: Node) -> str:
@@ -71,13 +72,8 @@ async def _call(function: Callable[..., Any], value: Any, ctx: Context | None) -
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def _part(entry: Any, value: Json, refs: Mapping[Any, Json]) -> Json:
-    if isinstance(entry, ValueAt):
-        return look_up(value, entry.path, "the value before the map")
-    try:
-        return refs[entry]
-    except (KeyError, TypeError):  # a constant; it may be unhashable
-        return to_json(entry, "a constant of a map")
+def _meant(ref: Ref, value: Json, refs: Mapping[Any, Json]) -> Json:
+    return ref.lookup(value) if isinstance(ref, ValueAt) else refs[ref]
 
 
 def _seconds(answer: Any, node: Node) -> float:

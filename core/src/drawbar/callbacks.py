@@ -8,6 +8,7 @@ from typing import Any
 
 from drawbar.graph.workflow import Workflow
 from drawbar.records import RunStatus, Task
+from drawbar.results import load_result
 from drawbar.stores.base import Store
 
 START = "$start"
@@ -21,8 +22,6 @@ async def run_callbacks(store: Store, workflow: Workflow[Any, Any], task: Task) 
 
     A worker that dies in the middle of them leaves the task to another one, which starts over: "once" is at least once then.
     """
-    from drawbar.runs import load_result
-
     result = await load_result(store, task.run_id, workflow)
     callbacks = workflow.callbacks
     if task.address == START:

@@ -27,7 +27,7 @@ from drawbar.runs import Run, RunResult
 from drawbar.runtime import Outbox, in_event_loop
 from drawbar.settings import LoadedSettings, load_settings
 from drawbar.stores.base import Store
-from drawbar.values import size_of, to_json
+from drawbar.jsonform import size_of, to_json
 from drawbar.workflows import Workflows
 
 if TYPE_CHECKING:
@@ -235,9 +235,11 @@ class Client:
         Returns:
             The unfinished runs, suspended ones too (they wait for `resume`).
         """
-        from drawbar.inprocess import recover
+        from drawbar.inprocess import take_up, unfinished
 
-        return [Run(self, record.id) for record in await recover(self)]
+        if self.worker is not None:
+            await take_up(self.worker)
+        return [Run(self, record.id) for record in await unfinished(self)]
 
     async def fork(self, run: Run[Out], from_step: Any, input: Any, run_id: str | None) -> Run[Out]:
         """See `Run.fork`."""

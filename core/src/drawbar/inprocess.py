@@ -31,35 +31,45 @@ async def serve(client: Client) -> AsyncIterator[Worker]:
     async def work() -> None:
         await engine.serve(worker.process, started=ready.set)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(work)
-        group.start_soon(ticker.run)
-        await ready.wait()
-        if client.store.durable:
-            client.worker = worker
-            await recover(client)
-        try:
-            yield worker
-        finally:
+    failure: Exception | None = None
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            group.start_soon(ticker.run)
+            await ready.wait()
+            if client.store.durable:
+                await take_up(worker)
+            try:
+                yield worker
+            except Exception as error:  # kept out of the group, which would wrap it
+                failure = error
             worker.stopping = True
             group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+    finally:
+        if client.store.durable:
             with anyio.CancelScope(shield=True):
-                if client.store.durable:
-                    await client.store.release(worker.owner)
+                await client.store.release(worker.owner)
 
 
-async def recover(client: Client) -> list[RunRecord]:
-    """Gives back the leases of processes of this machine that are gone, and has what is due dispatched at once."""
-    store = client.store
+async def take_up(worker: Worker) -> None:
+    """Gives back the leases of processes of this machine that are gone, and dispatches all that is free at once.
+
+    The messages of an in-process engine die with their process, so what is scheduled is sent again without waiting for its time; what
+    another living process is about to do itself, its claims sort out.
+    """
+    store = worker.store
     for owner in await store.owners():
         if is_dead(owner):
-            await store.release(owner)
-    while client.worker is not None:
-        due = await store.due(1000)
-        if not due.messages:
-            break
-        await client.worker.dispatch_again(due.messages)
-    found = await store.runs(limit=1_000_000)
+            await store.release(owner, died=True)
+    due = await store.due(1_000_000, undelivered=True)
+    await worker.dispatch_again(due.messages)
+
+
+async def unfinished(client: Client) -> list[RunRecord]:
+    """The runs of the store that have not ended."""
+    found = await client.store.runs(limit=1_000_000)
     return [run for run in found if run.status not in FINISHED_RUN]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from drawbar.errors import InvalidInput
 from drawbar.plan import Node, Numbers, Op, Plan
 from drawbar.records import Json, RunRecord
-from drawbar.refs import OutputOf, RunInput, RunState, look_up
+from drawbar.refs import OutputOf, RunInput, RunState
 from drawbar.stores.base import Store
 
 
@@ -39,9 +39,9 @@ class Lookups:
         counts: dict[OutputOf, str] = {}
         for ref in refs:
             if isinstance(ref, RunInput):
-                found[ref] = look_up(self.run.input, ref.path, "the run's input")
+                found[ref] = ref.lookup(self.run.input)
             elif isinstance(ref, RunState):
-                found[ref] = look_up(self.run.state, ref.path, "the run's state")
+                found[ref] = ref.lookup(self.run.state)
             elif isinstance(ref, OutputOf):
                 address, count = self.plan.target(node, numbers, ref)
                 wanted[ref] = address
@@ -58,7 +58,7 @@ class Lookups:
         for ref, address in wanted.items():
             if address not in outputs:
                 raise InvalidInput(f"{node.template} refers to the output of {address!r}, which has none")
-            found[ref] = look_up(outputs[address], ref.path, f"the output of {address}")
+            found[ref] = ref.lookup(outputs[address])
         return found
 
     def reader(self, node: Node, numbers: Numbers) -> Callable[[str], Json]:

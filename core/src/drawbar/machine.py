@@ -201,7 +201,7 @@ class Machine:
             node = node.bodies[0]
         if node.op is Op.STEP:
             return NewTask(node.address(numbers), Kind.STEP, value, queue=node.source.policy.queue, fan=fan)
-        return NewTask(node.address(numbers), Kind.CONTROL, value, fan=fan)
+        return NewTask(node.entry(numbers), Kind.CONTROL, value, fan=fan)
 
     def _fan(self, node: Node, numbers: Numbers, bodies: Sequence[Node], value: Json) -> FanOut:
         join = node.address(numbers)

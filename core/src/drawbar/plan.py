@@ -3,7 +3,7 @@
 An *address* names a place in a run: `fetch_user`, `resize[17]`, `poll#4`, `thumbs[3].resize`. A *template* is an address
 without its numbers (`thumbs[].resize`); every node of a plan has one, and a place is a node and its numbers. Addresses that
 contain a `$` are Drawbar's own: `$output` checks what leaves a workflow, `x.$input` what enters a nested one, `poll#4.$again`
-asks a loop's condition.
+asks a loop's condition, and `x.$enter` is the task of entering a node that somebody else has to enter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import GraphError
 from drawbar.graph import nodes as g
-from drawbar.refs import OutputOf, RunInput, RunState, ValueAt
+from drawbar.refs import OutputOf, RunState, refs_in
 from drawbar.steps.step import Step
 from drawbar.values import AnyShape, Shape, shape_of
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from drawbar.graph.check import Flow
     from drawbar.graph.workflow import Workflow
 
-REFS = (OutputOf, RunInput, RunState, ValueAt)
 ANY = AnyShape()
+ENTER = ".$enter"
 NUMBERS = re.compile(r"(?<=[\[#])\d+")
 Numbers = tuple[int, ...]
 
@@ -96,6 +96,10 @@ class Node:
         """The address of this node at these numbers."""
         return self.pattern % numbers if numbers else self.template
 
+    def entry(self, numbers: Numbers) -> str:
+        """The address of the task of entering this node (what the node itself schedules has the node's own address)."""
+        return self.address(numbers) + ENTER
+
     def shown(self, numbers: Numbers) -> str:
         """The address that people are told when something goes wrong here: a loop's condition is the loop's."""
         if self.op is Op.AGAIN and self.up is not None:
@@ -146,6 +150,7 @@ class Plan:
 
     def locate(self, address: str) -> tuple[Node, Numbers] | None:
         """The place that an address names, or None."""
+        address = address.removesuffix(ENTER)
         node = self.nodes.get(address)
         if node is not None:
             return node, ()
@@ -339,7 +344,7 @@ class _Compiler:
             if callable(node.mapper):
                 made.wants_context = takes_context(node.mapper)
             else:
-                made.refs = tuple(value for value in node.mapper.values() if isinstance(value, REFS))
+                made.refs = tuple(refs_in(node.mapper))
         elif isinstance(node, g.Sleep) and callable(node.seconds):
             made.wants_context = takes_context(node.seconds)
         elif isinstance(node, g.WaitFor):

@@ -210,6 +210,8 @@ class Transition:
     queue: str | None = None
     want_state: bool = False
     """Whether `Reply.state` is wanted."""
+    want_events: bool = False
+    """Whether `Reply.events` is wanted: somebody observes."""
 
 
 @dataclass(slots=True)
@@ -344,6 +346,8 @@ class Reply:
     state: Mapping[str, Json] | None = None
     finished: bool = False
     """Whether this transition ended the run."""
+    events: Sequence[EventRecord] = ()
+    """What this transition appended, when wanted."""
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from drawbar.signals import BailStep, SuspendStep
 from drawbar.steps.policy import ONCE
 from drawbar.steps.step import Step
 from drawbar.stores.base import Store
-from drawbar.values import size_of, to_json
+from drawbar.jsonform import size_of, to_json
 
 if TYPE_CHECKING:
     from drawbar.settings import Settings
@@ -180,7 +180,7 @@ class Runner:
         error = outcome.error
         info = _info(error, task.address, task.attempt)
         if node.op is not Op.STEP:
-            return self._fail(hold, task, task.address, error)
+            return self._fail(hold, task, task.address, error, shown=node.shown(numbers))
         step: Step[..., Any] = node.source
         retry = node.retry or ONCE
         failures = task.failures + 1
@@ -208,7 +208,7 @@ class Runner:
                 return self._fail(hold, task, task.address, outcome.error)
         else:
             try:
-                outcome = Completed(node.source.dump(fallback))
+                outcome = Completed(to_json(fallback, f"the fallback of {task.address}"))
             except RunError as problem:
                 return self._fail(hold, task, task.address, problem)
         return await self._succeeded(hold, task, node, numbers, outcome, ctx, info)
@@ -223,13 +223,12 @@ class Runner:
                 if move.node.op in (Op.MAP, Op.CHECK):
                     self._check_size(answer, f"the value after {move.node.shown(move.numbers)}")
             except (Exception, SuspendStep, BailStep) as error:
-                return self._fail(hold, task, move.node.address(move.numbers), error, move.value,
-                                  transition, move.node.shown(move.numbers))
+                shown = move.node.shown(move.numbers)
+                return self._fail(hold, task, move.node.entry(move.numbers), error, move.value, transition, shown)
             move = hold.machine.answer(move, answer, records)
         if isinstance(move, Refuse):
-            return self._fail(
-                hold, task, move.node.address(move.numbers), InvalidInput(move.message), move.value, transition
-            )
+            error, shown = InvalidInput(move.message), move.node.shown(move.numbers)
+            return self._fail(hold, task, move.node.entry(move.numbers), error, move.value, transition, shown)
         if isinstance(move, Finish):
             return self._finish(hold, transition, move, records)
         transition.next = move

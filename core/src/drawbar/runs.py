@@ -1,221 +1,26 @@
-"""A run as its users hold it: `Run`, and what came of it: `RunResult`."""
+"""A run as its users hold it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
-from drawbar.errors import (
-    AmbiguousResume,
-    InvalidInput,
-    NotSuspended,
-    RunCancelled,
-    RunFailed,
-    RunFinished,
-    RunNotFound,
-    RunSuspended,
-)
+from drawbar.errors import AmbiguousResume, InvalidInput, NotSuspended, RunFinished, RunNotFound
 from drawbar.events import Event
-from drawbar.records import FINISHED_RUN, Json, Kind, RunRecord, RunStatus, Task, TaskStatus
-from drawbar.stores.base import Store
-from drawbar.values import to_json
+from drawbar.jsonform import to_json
+from drawbar.plan import Op
+from drawbar.records import FINISHED_RUN, Json, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.results import ErrorInfo, RunResult, StepResult, load_result
 
 if TYPE_CHECKING:
     from drawbar.client import Client
     from drawbar.graph.workflow import Workflow
 
+__all__ = ["ErrorInfo", "Run", "RunResult", "StepResult"]
+
 Out = TypeVar("Out", default=Any)
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
-    """An error as it is recorded.
-
-    Attributes:
-        type: Name of the exception's class.
-        message: Its text.
-        address: Where in the run it happened.
-        attempts: How many attempts there had been, the failed one included.
-        traceback: The last frames, as text.
-    """
-
-    type: str
-    message: str
-    address: str | None = None
-    attempts: int = 1
-    traceback: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def of(cls, info: Mapping[str, Any] | None) -> ErrorInfo | None:
-        """The error that a store has kept, or None."""
-        if info is None:
-            return None
-        return cls(**{name: info[name] for name in ("type", "message", "address", "attempts", "traceback") if name in info})
-
-    def __str__(self) -> str:
-        return f"{self.type}: {self.message}"
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What came of one task.
-
-    Attributes:
-        status: `completed`, `failed`, `cancelled`, `suspended`, or where it stands.
-        input: What it got, in JSON form.
-        output: What it gave, in the type the step declared; None unless completed.
-        error: Why it failed; or what its fallback stood in for; or the last error while it is being retried.
-        attempts: How often it was tried.
-        started_at: When its last attempt began.
-        finished_at: When its outcome was committed.
-    """
-
-    status: TaskStatus
-    input: Any
-    output: Any
-    error: ErrorInfo | None
-    attempts: int
-    started_at: datetime | None
-    finished_at: datetime | None
-
-
-class RunResult(Generic[Out]):
-    """What came of a run, so far.
-
-    Attributes:
-        run_id: The run.
-        workflow_id: Its workflow.
-        status: Where it stands.
-        input: What it was started with, in the workflow's input type.
-        output: What it put out, in the workflow's output type; None unless completed.
-        error: The first error, with its address and attempts; the reason, when it was cancelled.
-        state: The run's state: an instance of the workflow's state model, or a dict.
-        metadata: What was handed to it at the start.
-        steps: Address to `StepResult`, in the order in which the tasks came up.
-        suspended: Address to payload of the tasks that are suspended.
-    """
-
-    def __init__(self, run: RunRecord, tasks: list[Task], workflow: Workflow[Any, Any] | None) -> None:
-        self._run = run
-        self._tasks = tasks
-        self._workflow = workflow
-        self.run_id = run.id
-        self.workflow_id = run.workflow_id
-        self.status = run.status
-        self.metadata = dict(run.metadata)
-        self.error = ErrorInfo.of(run.error)
-        self.created_at = _time(run.created_at)
-        self.started_at = _time(run.started_at)
-        self.finished_at = _time(run.finished_at)
-
-    @cached_property
-    def input(self) -> Any:  # noqa: D102 - see the class
-        return self._workflow.input_shape.revive(self._run.input) if self._workflow else self._run.input
-
-    @cached_property
-    def output(self) -> Out | Any:  # noqa: D102
-        if self._workflow is None or self.status is not RunStatus.COMPLETED:
-            return self._run.output
-        return self._workflow.output_shape.revive(self._run.output)
-
-    @cached_property
-    def state(self) -> Any:  # noqa: D102
-        model = self._workflow.state_model if self._workflow else None
-        return model(**self._run.state) if model is not None else self._run.state
-
-    @cached_property
-    def steps(self) -> Mapping[str, StepResult]:  # noqa: D102
-        return {task.address: self._step(task) for task in self._tasks if task.kind is Kind.STEP and _began(task)}
-
-    @cached_property
-    def suspended(self) -> Mapping[str, Any]:  # noqa: D102
-        return {task.address: task.payload for task in self._tasks if task.status is TaskStatus.SUSPENDED}
-
-    def _step(self, task: Task) -> StepResult:
-        output = task.output
-        place = self._workflow.plan.locate(task.address) if self._workflow and task.status is TaskStatus.COMPLETED else None
-        if place is not None:
-            try:
-                output = place[0].source.output_shape.revive(output)
-            except Exception:  # noqa: S110 - a bail's output is the workflow's, not the step's
-                pass
-        return StepResult(
-            task.status, task.input, output, ErrorInfo.of(task.error), task.attempt, _time(task.started_at), _time(task.finished_at)
-        )  # fmt: skip
-
-    def unwrap(self) -> Out:
-        """The output.
-
-        Raises:
-            RunFailed: The run has failed; the text is that of its first error.
-            RunCancelled: It was cancelled.
-            RunSuspended: It is suspended; the text lists where.
-        """
-        if self.status is RunStatus.COMPLETED:
-            return self.output  # type: ignore[no-any-return]
-        about = f"run {self.run_id} of {self.workflow_id!r}"
-        if self.status is RunStatus.CANCELLED:
-            raise RunCancelled(f"{about} was cancelled{': ' + self.error.message if self.error and self.error.message else ''}", self)
-        if self.status is RunStatus.SUSPENDED:
-            raise RunSuspended(f"{about} is suspended at {', '.join(self.suspended)}; go on with resume()", self)
-        if self.error is None:
-            raise RunFailed(f"{about} is {self.status}: it has no output yet", self)
-        raise RunFailed(f"{about} failed at {self.error.address}: {self.error}", self)
-
-    def to_dict(self) -> dict[str, Json]:
-        """Its JSON form, for machines."""
-        return {
-            "run_id": self.run_id,
-            "workflow_id": self.workflow_id,
-            "status": str(self.status),
-            "input": self._run.input,
-            "output": self._run.output,
-            "error": self._run.error,
-            "state": dict(self._run.state),
-            "metadata": self.metadata,
-            "steps": {
-                task.address: {
-                    "status": str(task.status),
-                    "input": task.input,
-                    "output": task.output,
-                    "error": task.error,
-                    "attempts": task.attempt,
-                    "started_at": task.started_at,
-                    "finished_at": task.finished_at,
-                }
-                for task in self._tasks
-                if task.kind is Kind.STEP and _began(task)
-            },
-            "suspended": dict(self.suspended),
-        }
-
-    def __repr__(self) -> str:
-        return f"<RunResult {self.run_id} of {self.workflow_id!r}: {self.status}>"
-
-
-def _began(task: Task) -> bool:
-    return task.status is not TaskStatus.HELD
-
-
-def _time(at: float | None) -> datetime | None:
-    return datetime.fromtimestamp(at, UTC) if at else None
-
-
-async def load_result(store: Store, run_id: str, workflow: Workflow[Any, Any] | None) -> RunResult[Any]:
-    """Reads a run and its tasks.
-
-    Raises:
-        RunNotFound: The store has no such run.
-    """
-    run = await store.load(run_id)
-    if run is None:
-        raise RunNotFound(f"the store has no run {run_id!r}")
-    return RunResult(run, list(await store.tasks(run_id)), workflow)
 
 
 class Run(Generic[Out]):
@@ -411,11 +216,11 @@ class Run(Generic[Out]):
                 return
 
 
-def _pick(run_id: str, tasks: Any, step: Any) -> Task:
+def _pick(run_id: str, tasks: Sequence[Task], step: Any) -> Task:
     """The suspended task that `step` means."""
     if step is None:
         if len(tasks) == 1:
-            return tasks[0]  # type: ignore[no-any-return]
+            return tasks[0]
         if not tasks:
             raise NotSuspended(f"run {run_id} has no suspended task")
         addresses = [task.address for task in tasks]
@@ -438,8 +243,6 @@ def _step_id(address: str) -> str:
 
 def _fitting(workflow: Workflow[Any, Any], name: str, value: Json) -> Json:
     """The payload, brought to the type that the waits for this event have; refused when it fits none of them."""
-    from drawbar.plan import Op
-
     waits = [node for node in workflow.plan.nodes.values() if node.op is Op.WAIT and node.source.event == name]
     problem: Exception | None = None
     for node in waits:

@@ -102,20 +102,25 @@ class Store(ABC):
         """Extends the leases of (run id, address, attempt) that `owner` still holds; returns those it has lost."""
 
     @abstractmethod
-    async def release(self, owner: str) -> int:
-        """Gives back all that `owner` runs: SCHEDULED with `wake_at = now`, `lost + 1`. Returns how many."""
+    async def release(self, owner: str, *, died: bool = False) -> int:
+        """Gives back all that `owner` runs: SCHEDULED with `wake_at = now`; `lost + 1` when the owner `died`. Returns how many."""
 
     @abstractmethod
     async def owners(self) -> Sequence[str]:
         """The owners of all RUNNING tasks."""
 
     @abstractmethod
-    async def due(self, limit: int = 100) -> Due:
+    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
         """Takes up to `limit` unfinished tasks whose `wake_at` has passed and makes them claimable.
 
         RUNNING (`lost + 1`), RETRYING, SLEEPING and WAITING become SCHEDULED; SCHEDULED stays. Each gets `dispatches + 1` and the
         `wake_at` of a SCHEDULED task, so that another ticker finds nothing. Tasks of kind JOIN in status JOINING and tasks without a
         `wake_at` are never due.
+
+        Args:
+            limit: How many at the most.
+            undelivered: Take SCHEDULED tasks whatever their `wake_at` (but only those): for when messages are known to be lost,
+                after a broker was flushed or an in-process engine died.
         """
 
     @abstractmethod
