@@ -1,0 +1,1 @@
+"""Benchmarks: the same work on Drawbar and on what a user would pick instead."""
