@@ -197,8 +197,9 @@ class Store(ABC):
             run_id: The run.
             after: The newest `seq` that the caller has seen.
             timeout: Seconds to wait at the most.
-            settled: Wake only when the run, beyond `after`, has ended or is suspended, with no ACTIVE task left (a
-                CALLBACK task is active too). `result()` waits like this, and must not be woken by every event.
+            settled: Wait for something else: that the run has ended or is suspended, with no ACTIVE task left, whatever
+                `after` is (a CALLBACK task is active too, and its end is no event). `result()` waits like this, and must
+                not be woken by every event.
 
         Returns:
             The run's newest `seq` (which may still be `after`). Unknown runs: 0.

@@ -59,7 +59,7 @@ def renew(
     return lost
 
 
-def release(rows: AnyRows, owner: str) -> int:
+def release(rows: AnyRows, owner: str, *, died: bool) -> int:
     """See `Store.release`."""
     given = 0
     for run_id, address in rows.running(owner):
@@ -68,7 +68,7 @@ def release(rows: AnyRows, owner: str) -> int:
         if run is None or task is None:
             continue
         task.status = TaskStatus.SCHEDULED
-        task.lost += 1
+        task.lost += died
         task.owner = None
         task.wake_at = rows.now
         rows.save(run, task, WAKE)
@@ -76,11 +76,11 @@ def release(rows: AnyRows, owner: str) -> int:
     return given
 
 
-def due(rows: AnyRows, limit: int) -> Due:
+def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
     """See `Store.due`."""
     messages = []
     changed: dict[str, RunRecord] = {}
-    for run_id, address in rows.overdue(limit):
+    for run_id, address in rows.undelivered(limit) if undelivered else rows.overdue(limit):
         run = rows.run(run_id)
         task = rows.task(run, address) if run is not None else None
         if run is None or task is None:

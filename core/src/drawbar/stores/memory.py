@@ -115,16 +115,16 @@ class MemoryStore(Store):
     ) -> Sequence[tuple[str, str, int]]:
         return self._do(control.renew, owner, held, lease)
 
-    async def release(self, owner: str) -> int:
-        return self._do(control.release, owner)
+    async def release(self, owner: str, *, died: bool = False) -> int:
+        return self._do(control.release, owner, died=died)
 
     async def owners(self) -> Sequence[str]:
         with self._lock:
             tasks = list(self._rows.open_tasks())
         return sorted({task.owner for task in tasks if task.status is TaskStatus.RUNNING and task.owner})
 
-    async def due(self, limit: int = 100) -> Due:
-        return self._do(control.due, limit)
+    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
+        return self._do(control.due, limit, undelivered=undelivered)
 
     async def resume(self, run_id: str, address: str, data: Json) -> Ready:
         return self._do(control.resume, run_id, address, data)

@@ -186,6 +186,10 @@ class MemoryRows(Rows[MemoryRun]):
                 self.soonest = late[room][0]
         return list(found)
 
+    def undelivered(self, limit: int) -> Sequence[tuple[str, str]]:
+        scheduled = (task for task in self.open_tasks() if task.status is SCHEDULED)
+        return [(task.run_id, task.address) for task in islice(scheduled, limit)]
+
     def _timer(self) -> bool:
         """Drops timers that were overtaken by events; whether there is one left."""
         while self.timers:

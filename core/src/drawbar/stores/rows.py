@@ -115,6 +115,10 @@ class Rows(ABC, Generic[R]):
         """(run id, address) of up to `limit` unfinished tasks with `wake_at <= now`, those first that are due longest."""
 
     @abstractmethod
+    def undelivered(self, limit: int) -> Iterable[tuple[str, str]]:
+        """(run id, address) of up to `limit` SCHEDULED tasks, whatever their `wake_at`."""
+
+    @abstractmethod
     def next_wake(self) -> float | None:
         """The earliest `wake_at` of any unfinished task (or a time a little before it)."""
 

@@ -14,6 +14,7 @@ from drawbar.records import (
     Arrive,
     Claim,
     ClaimStatus,
+    EventRecord,
     FanOut,
     Finish,
     Kind,
@@ -398,4 +399,11 @@ def _reply(change: Change, transition: Transition, ended: bool) -> Reply:
         if task.kind is JOIN:
             slots = rows.slots(run, task.address)
     state = rows.state(run) if transition.want_state else None
-    return Reply(True, task, slots, change.ready, state, ended)
+    reply = Reply(True, task, slots, change.ready, state, ended)
+    if transition.want_events:
+        first = run.seq - len(change.events) + 1
+        reply.events = [
+            EventRecord(number, kind, address, data or {}, rows.now)
+            for number, (kind, address, data) in enumerate(change.events, first)
+        ]
+    return reply

@@ -42,9 +42,9 @@ class Waiter:
 
     def content(self, run: RunRecord) -> bool:
         """Whether it need not wait (any longer)."""
-        return run.seq > self.after and (
-            not self.settled or (not run.active and (run.status in FINISHED_RUN or run.status is SUSPENDED))
-        )
+        if self.settled:
+            return not run.active and (run.status in FINISHED_RUN or run.status is SUSPENDED)
+        return run.seq > self.after
 
     def wake(self) -> None:
         """Ends the wait; from any thread, never blocks."""
