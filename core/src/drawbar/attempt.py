@@ -5,6 +5,8 @@ What it gives back is one of the outcomes below; deciding what an outcome means 
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ import anyio.to_process
 import anyio.to_thread
 
 from drawbar.context import Context
-from drawbar.errors import StepTimeout
+from drawbar.errors import FatalError, StepTimeout
 from drawbar.records import Json
 from drawbar.signals import BailStep, SuspendStep
 from drawbar.steps.step import Step
@@ -74,11 +76,11 @@ async def attempt(
                         await stack.enter_async_context(wrapper)
                     elif wrapper is not None:
                         stack.enter_context(wrapper)
-                output = await _call(step, args, kwargs)
+                output = await _call(step, ctx, args, kwargs)
         elif step.is_async and step.policy.timeout is None:
             output = await step.fn(*args, **kwargs)
         else:
-            output = await _call(step, args, kwargs)
+            output = await _call(step, ctx, args, kwargs)
         return Completed(step.dump(output))
     except SuspendStep as signal:
         return Suspended(signal.payload)
@@ -92,16 +94,16 @@ async def attempt(
         return Failed(error)
 
 
-async def _call(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+async def _call(step: Step[..., Any], ctx: Context | None, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Calls the function where it belongs, within the step's timeout."""
     timeout = step.policy.timeout
     if timeout is None:
         return await _run(step, args, kwargs)
-    with anyio.move_on_after(timeout) as scope:
+    with anyio.move_on_after(timeout):
         return await _run(step, args, kwargs)
-    if scope.cancelled_caught:
-        raise StepTimeout(f"step {step.id!r} took longer than its timeout of {timeout:g} s")
-    raise AssertionError("a scope that was not cancelled returned")
+    if ctx is not None:
+        ctx._cancel()  # a sync step goes on in its thread, and should know that nobody waits for it
+    raise StepTimeout(f"step {step.id!r} took longer than its timeout of {timeout:g} s")
 
 
 async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -110,11 +112,36 @@ async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
     run_in = step.policy.run_in
     if run_in == "inline":
         return step.fn(*args, **kwargs)
-    call = partial(step.fn, *args, **kwargs)
     if run_in == "process":
-        return await anyio.to_process.run_sync(call, cancellable=True)
+        module, name = _importable(step)
+        return await anyio.to_process.run_sync(_call_by_name, module, name, args, kwargs, cancellable=True)
     # A thread cannot be stopped: it is left behind, told by ctx.cancelled, and what it returns is nobody's.
-    return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    return await anyio.to_thread.run_sync(partial(step.fn, *args, **kwargs), abandon_on_cancel=True)
+
+
+def _importable(step: Step[..., Any]) -> tuple[str, str]:
+    """Module and name of a step's function: pickle would refuse it, because the name stands for the step."""
+    module, name = getattr(step.fn, "__module__", None), getattr(step.fn, "__qualname__", None)
+    if module and name and _find(module, name) is step.fn:
+        return module, name
+    raise FatalError(
+        f"step {step.id!r} cannot run in a process: {step.fn!r} cannot be imported there by its name; define it at the top level of "
+        "a module, or let it run in a thread"
+    )
+
+
+def _find(module: str, name: str) -> Any:
+    try:
+        found = sys.modules.get(module) or importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return None
+    return found.fn if isinstance(found, Step) else found
+
+
+def _call_by_name(module: str, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    return _find(module, name)(*args, **kwargs)
 
 
 __all__ = ["Bailed", "Completed", "Failed", "Outcome", "Suspended", "attempt"]

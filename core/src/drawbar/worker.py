@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from drawbar.errors import ConfigurationError
 from drawbar.machine import Machine
 from drawbar.plan import Plan
 from drawbar.records import Claim, ClaimStatus, Json, Kind, Message, NewTask, Reply, Task, TaskStatus, Transition
@@ -72,7 +73,11 @@ class Worker:
 
         Never raises for what goes wrong in a run. Duplicates, late and unknown messages do nothing.
         """
-        plan = self.workflows.find(message.workflow_id, message.fingerprint)
+        try:
+            plan = self.workflows.find(message.workflow_id, message.fingerprint)
+        except ConfigurationError as error:
+            log.error("%s: the task %s of run %s is put back", error, message.address, message.run_id)
+            return
         if plan is None:
             # Not acknowledged away: the task stays in the store, and is dispatched again in a while.
             log.warning(self.workflows.explain(message))

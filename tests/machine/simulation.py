@@ -1,0 +1,163 @@
+"""A whole queue in one thread: the real worker and store, and a scheduler that decides what happens next.
+
+Every operation on the store is a gate: the call waits in front of it and behind it until the scheduler opens the gate, or lets the
+worker die there. Messages wait in a pool; the scheduler delivers them in any order, delivers one twice, or loses it. Time is a number
+that it moves on. So one seed is one interleaving, and any can be played again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from drawbar.machine import Machine
+from drawbar.records import Claim, Message, NewRun, Reply, RunRecord, RunStatus, TaskStatus, Transition
+from drawbar.results import RunResult, load_result
+from drawbar.settings import Settings
+from drawbar.stores.memory import MemoryStore
+from drawbar.worker import Worker
+from drawbar.workflows import Workflows
+
+ENDS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
+
+
+class Died(BaseException):
+    """The worker died at a gate."""
+
+
+class GatedStore(MemoryStore):
+    """A memory store whose workers can be stopped, or die, before and after every operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gates: list[tuple[anyio.Event, list[bool]]] = []
+        self.committed: Counter[str] = Counter()
+        self.claimed: Counter[str] = Counter()
+
+    async def _gate(self) -> None:
+        opened, dies = anyio.Event(), [False]
+        self.gates.append((opened, dies))
+        await opened.wait()
+        if dies[0]:
+            raise Died
+
+    async def claim(self, run_id: str, address: str, *, owner: str, lease: float) -> Claim:
+        await self._gate()
+        claim = await super().claim(run_id, address, owner=owner, lease=lease)
+        if claim.task is not None and claim.run is not None:
+            self.claimed[address] += 1
+        await self._gate()
+        return claim
+
+    async def commit(self, transition: Transition) -> Reply:
+        await self._gate()
+        reply = await super().commit(transition)
+        if reply.applied and transition.status is TaskStatus.COMPLETED:
+            self.committed[transition.address] += 1
+        if reply.next is not None:
+            self.claimed[reply.next.address] += 1
+        await self._gate()
+        return reply
+
+
+class Simulation:
+    """One run of one workflow under one interleaving.
+
+    Args:
+        workflow: The workflow.
+        random: Decides.
+        faults: How many messages may be lost or doubled and workers killed, in all.
+        fan_out: Window of fan-outs; small, so that pulling happens.
+        budget: Seconds of a message's time: 0 never goes on in place, large always does.
+    """
+
+    def __init__(self, workflow: Any, random: Random, faults: int = 0, fan_out: int = 2, budget: float = 30.0) -> None:
+        self.workflow = workflow
+        self.random = random
+        self.faults = faults
+        self.store = GatedStore()
+        self.store.redispatch = 10.0
+        self.now = 1_000_000.0
+        self.store.clock = lambda: self.now
+        self.pool: list[Message] = []
+        self.living = 0
+        self.trace: list[str] = []
+        self.settings = Settings(fan_out=fan_out, lease=10.0, message_budget=budget, max_lost=1000)
+        workflows = Workflows()
+        workflows.add(workflow)
+        self.worker = Worker(self.store, self._dispatch, workflows, self.settings, "simulated", "worker")
+
+    async def _dispatch(self, messages: Sequence[Message]) -> None:
+        self.pool.extend(messages)
+
+    async def play(self, value: Any, limit: int = 20_000) -> RunResult[Any]:
+        """Plays the run to its end; raises AssertionError, with the trace, when it is stuck."""
+        plan = self.workflow.plan
+        first = Machine(plan, self.settings.fan_out).start(value)
+        run, _ = await self.store.create(
+            NewRun("run", plan.id, plan.fingerprint, value, [first], self.workflow.initial_state())
+        )
+        await self._dispatch([Message(run.id, first.address, plan.id, plan.fingerprint)])
+        async with anyio.create_task_group() as group:
+            for _ in range(limit):
+                while len(self.store.gates) < self.living:  # until every worker stands at a gate
+                    await anyio.lowlevel.checkpoint()
+                record = await self.store.load("run")
+                assert record is not None
+                if record.status in ENDS and not self.store.gates:
+                    break
+                await self._act(group.start_soon, record)
+            else:
+                raise AssertionError(f"stuck: {self.trace[-50:]}")
+        return await load_result(self.store, "run", self.workflow)
+
+    async def _act(self, start: Callable[..., None], record: RunRecord) -> None:
+        random, gates = self.random, self.store.gates
+        fault = self.faults > 0 and random.random() < 0.2
+        if fault:
+            self.faults -= 1
+        if gates and (not self.pool or random.random() < 0.7):
+            opened, dies = gates.pop(random.randrange(len(gates)))
+            dies[0] = fault
+            self.trace.append("die" if fault else "open")
+            opened.set()
+            return
+        if self.pool:
+            message = self.pool[random.randrange(len(self.pool))]
+            if not (fault and random.random() < 0.5):
+                self.pool.remove(message)
+            if not fault or message in self.pool:
+                self.trace.append(f"deliver {message.address}{' twice' if fault else ''}")
+                self.living += 1
+                start(self._process, message)
+            else:
+                self.trace.append(f"lose {message.address}")
+            return
+        await self._pass_time(record)
+
+    async def _pass_time(self, record: RunRecord) -> None:
+        due = await self.store.due()
+        if due.messages:
+            self.pool.extend(due.messages)
+        elif due.next_in is not None:
+            self.trace.append(f"{due.next_in:g} s pass")
+            self.now += due.next_in + 0.001
+        elif record.status is RunStatus.SUSPENDED:
+            for task in await self.store.tasks("run", statuses=[TaskStatus.SUSPENDED]):
+                ready = await self.store.resume("run", task.address, task.payload)
+                self.pool.extend(Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready)
+        else:
+            raise AssertionError(f"run is {record.status}, and nothing will ever happen: {self.trace[-50:]}")
+
+    async def _process(self, message: Message) -> None:
+        try:
+            await self.worker.process(message)
+        except Died:
+            pass
+        finally:
+            self.living -= 1
