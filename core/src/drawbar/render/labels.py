@@ -1,0 +1,129 @@
+"""How callables, times and policies are written on a drawing: short, in the words of the source."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import re
+import types
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from drawbar.steps.policy import Policy
+
+LONGEST = 40
+
+
+def callable_label(function: Callable[..., Any]) -> str:
+    """A function's name; of a lambda, the expression it returns."""
+    if isinstance(function, partial):
+        return callable_label(function.func)
+    name = getattr(function, "__name__", None) or type(function).__name__
+    if name == "<lambda>" and isinstance(function, types.FunctionType):
+        return shortened(_lambda_source(function.__code__) or "λ")
+    return shortened(str(name))
+
+
+def full_name(function: Callable[..., Any]) -> str:
+    """Where a function is defined: `myapp.mail.send`."""
+    while isinstance(function, partial):
+        function = function.func
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{getattr(function, '__module__', '?')}.{name}"
+
+
+def mapper_label(mapper: Callable[..., Any] | Mapping[str, Any]) -> str:
+    """What a `.map(...)` makes: its function, or the keys of its dict."""
+    if isinstance(mapper, Mapping):
+        return shortened("{" + ", ".join(mapper) + "}")
+    return callable_label(mapper)
+
+
+def seconds_label(seconds: float | Callable[..., Any]) -> str:
+    """A duration in its largest sensible units: `90 s`, `5 min`, `1 h 30 min`, `7 d`."""
+    if callable(seconds):
+        return callable_label(seconds)
+    if seconds < 120:
+        return f"{seconds:g} s"
+    left = round(seconds)
+    parts = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def until_label(until: datetime | Callable[..., Any]) -> str:
+    """A point in time, or the function that names it."""
+    return callable_label(until) if callable(until) else until.isoformat(" ", "minutes")
+
+
+def policy_label(policy: Policy | None) -> str:
+    """What of a step's policy is not the default, in a line."""
+    if policy is None:
+        return ""
+    parts = []
+    if policy.retry is not None and policy.retry.max_attempts > 1:
+        parts.append(f"{policy.retry.max_attempts} attempts")
+    if policy.timeout is not None:
+        parts.append(f"{seconds_label(policy.timeout)} limit")
+    if policy.run_in == "process":
+        parts.append("in a process")
+    if policy.queue:
+        parts.append(f"queue {policy.queue}")
+    if policy.has_fallback:
+        parts.append("fallback")
+    return " · ".join(parts)
+
+
+def type_label(annotation: Any) -> str:
+    """A type's name, without its module; empty when there is none."""
+    if annotation is None or annotation is Any:
+        return ""
+    plain = isinstance(annotation, type) and not get_args(annotation)
+    return shortened(annotation.__name__ if plain else re.sub(r"\b\w+\.", "", str(annotation)))
+
+
+def shortened(text: str) -> str:
+    """One line of at most `LONGEST` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+@lru_cache(maxsize=64)
+def _lambdas(filename: str) -> list[ast.Lambda]:
+    try:
+        tree = ast.parse("".join(linecache.getlines(filename)))
+    except (SyntaxError, ValueError):
+        return []
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
+
+
+def _lambda_source(code: types.CodeType) -> str | None:
+    """The body of the lambda that this is the code of, found by where its instructions say they are."""
+    spans = [
+        (line, column, end_line, end_column)
+        for line, end_line, column, end_column in code.co_positions()
+        if None not in (line, end_line, column, end_column) and (column or end_column)
+    ]
+    if not spans:
+        return None
+    first = min((line, column) for line, column, _, _ in spans)
+    last = max((end_line, end_column) for _, _, end_line, end_column in spans)
+    around = [
+        node.body
+        for node in _lambdas(code.co_filename)
+        if (node.body.lineno, node.body.col_offset) <= first and last <= _end(node.body)
+    ]
+    if not around:
+        return None
+    return ast.unparse(max(around, key=lambda body: (body.lineno, body.col_offset)))
+
+
+def _end(node: ast.expr) -> tuple[int, int]:
+    return node.end_lineno or 0, node.end_col_offset or 0
