@@ -167,3 +167,9 @@ def explain(error: ValidationError) -> str:
     if len(errors) > 3:
         parts.append(f"and {len(errors) - 3} more")
     return "; ".join(parts)
+
+
+def name_of(annotation: Any) -> str:
+    """A type as one would write it, for messages."""
+    plain_class = isinstance(annotation, type) and not hasattr(annotation, "__args__")
+    return annotation.__qualname__ if plain_class else str(annotation).replace("typing.", "")

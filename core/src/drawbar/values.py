@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Union
 
-from drawbar.convert import Converter, converter, is_any
+from drawbar.convert import Converter, converter, is_any, name_of
 from drawbar.errors import InvalidInput, InvalidOutput
 from drawbar.jsonform import Misfit, fresh, plain, size_of, to_json
 from drawbar.kinds import ABSENT, ANY, Form, Kind, forms_of, may_fit
@@ -30,6 +30,7 @@ __all__ = [
     "Typed",
     "converter",
     "fresh",
+    "name_of",
     "plain",
     "shape_of",
     "size_of",
@@ -131,9 +132,15 @@ class AnyShape(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Typed(Shape):
-    """A type that pydantic understands."""
+    """A type that pydantic understands.
+
+    Attributes:
+        annotation: The type.
+        exact: Whether every value was validated against it: a model has its declared fields, and no others.
+    """
 
     annotation: Any
+    exact: bool = True
     _converter: Converter = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -149,7 +156,8 @@ class Typed(Shape):
 
     def forms(self) -> tuple[Form, ...]:
         """As the type tells."""
-        return forms_of(self.annotation, "out")
+        forms = forms_of(self.annotation, "out")
+        return forms if self.exact else tuple(replace(form, open=True) for form in forms)
 
     def __str__(self) -> str:
         return name_of(self.annotation)
@@ -279,11 +287,7 @@ def union(shapes: Sequence[Shape]) -> Shape:
     if not options:
         return ANYTHING
     if all(isinstance(option, Typed) for option in options):
-        return Typed(Union[tuple(option.annotation for option in options if isinstance(option, Typed))])  # noqa: UP007
+        typed = [option for option in options if isinstance(option, Typed)]
+        exact = all(option.exact for option in typed)
+        return Typed(Union[tuple(option.annotation for option in typed)], exact)  # noqa: UP007
     return OneOf(tuple(options))
-
-
-def name_of(annotation: Any) -> str:
-    """A type as one would write it, for messages."""
-    plain_class = isinstance(annotation, type) and not hasattr(annotation, "__args__")
-    return annotation.__qualname__ if plain_class else str(annotation).replace("typing.", "")

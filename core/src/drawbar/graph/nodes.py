@@ -1,21 +1,23 @@
-"""What a graph is made of: frozen nodes. The builder makes them, `plan` compiles them; they do nothing themselves.
+"""What a graph is made of: frozen nodes. The builder makes them, `plan` compiles them; they do nothing.
 
 A *body* is what a node runs: a `Step`, or a `Scope` (a chain, or a committed workflow used as a step).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drawbar.steps.step import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Nodes in sequence, as one: `chain(...)` (`workflow` None) or a nested workflow. Its steps live under its id."""
+    """Nodes in sequence, as one: a chain (`workflow` None) or a nested workflow; they live under its id."""
 
     id: str
     nodes: tuple[Node, ...]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from drawbar.convert import Converter, converter, is_any
+from drawbar.convert import Converter, converter, is_any, name_of
 from drawbar.errors import InvalidInput, StepError
 from drawbar.jsonform import Misfit, fresh, show
 from drawbar.kinds import holds_mapping
@@ -207,19 +207,19 @@ def _taker(values: tuple[Parameter, ...]) -> Parameter | None:
 
 
 def _loader(step_id: str, parameter: Parameter) -> Callable[[Json], Any]:
+    kind = parameter.annotation
     try:
-        return converter(parameter.annotation).load
+        return converter(kind).load
     except Exception as error:  # pydantic has many words for "I cannot", of several families
         if parameter.required:
             raise StepError(
-                f"step {step_id!r}: parameter {parameter.name!r}: a {parameter.annotation} cannot be made of JSON; "
-                f"annotate a model, a dataclass or plain data ({_first_line(error)})"
+                f"step {step_id!r}: parameter {parameter.name!r}: {name_of(kind)} cannot be made of JSON; "
+                f"annotate a model or plain data ({_first_line(error)})"
             ) from error
     # With a default it can stay out of the workflow: it is never bound.
-    kind = parameter.annotation
 
     def refuse(_value: Json) -> Any:
-        raise Misfit(f"a {kind} cannot be made of JSON")
+        raise Misfit(f"{name_of(kind)} cannot be made of JSON")
 
     return refuse
 

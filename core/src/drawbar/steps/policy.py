@@ -16,8 +16,8 @@ RunIn = Literal["thread", "inline", "process"]
 class Retry:
     """How often, and when, a failed task is tried again.
 
-    The delay before attempt *n + 1* is `delay * backoff ** (n - 1)`, at most `max_delay`, and then spread by up
-    to `jitter` of itself in both directions.
+    The delay before attempt *n + 1* is `delay * backoff ** (n - 1)`, at most `max_delay`, and then spread by
+    up to `jitter` of itself in both directions.
 
     Args:
         max_attempts: Tries in all, the first included.
@@ -99,7 +99,7 @@ class Policy:
     timeout: float | None = None
     """Seconds an attempt may take; None: no limit."""
     run_in: RunIn = "thread"
-    """Where a sync step runs: a worker thread, the loop, a process. Async steps run in the loop."""
+    """Where a sync step runs. Async steps run in the event loop."""
     queue: str | None = None
     """A queue of its own, for engines that have queues; None: wherever the run is."""
     has_fallback: bool = False

@@ -15,7 +15,7 @@ import typing_extensions
 
 from drawbar.context import Context
 from drawbar.errors import StepError
-from drawbar.refs import Ref
+from drawbar.refs import Ref, ValueAt
 
 EMPTY = inspect.Parameter.empty
 
@@ -194,6 +194,10 @@ def _parameter(parameter: inspect.Parameter, annotation: Any, where: str) -> Par
             raise StepError(f"{where}: parameter {parameter.name!r} has {len(refs)} references; it takes one")
         if refs:
             (ref,) = refs
+            if isinstance(ref, ValueAt):
+                raise StepError(
+                    f"{where}: parameter {parameter.name!r}: {ref} is for .map({{…}}), not for steps"
+                )
             rest = [item for item in metadata if item is not ref]
             annotation = Annotated[(inner, *rest)] if rest else inner
     return Parameter(parameter.name, annotation, parameter.kind, parameter.default, is_context, ref)

@@ -1,5 +1,8 @@
 """A step: a plain function with an id, types and a policy."""
 
+# `id`, `input` and `type` are the words of the interface.
+# ruff: noqa: A002
+
 from __future__ import annotations
 
 import functools
@@ -56,9 +59,9 @@ class Step(Generic[P, R]):
         self,
         fn: Callable[P, R],
         *,
-        id: str,  # noqa: A002
+        id: str,
         policy: Policy,
-        input: Any = None,  # noqa: A002
+        input: Any = None,
         output: Any = None,
         resume: Any = None,
     ) -> None:
@@ -77,7 +80,7 @@ class Step(Generic[P, R]):
         """Calls the function, as if it were no step."""
         return self.fn(*args, **kwargs)
 
-    def with_id(self, id: str) -> Step[P, R]:  # noqa: A002
+    def with_id(self, id: str) -> Step[P, R]:
         """The same step under another id, to use it twice in a workflow."""
         other = Step(
             self.fn,
@@ -263,13 +266,13 @@ def step(
     fn: Callable[..., Any] | None = None,
     /,
     *,
-    id: str | None = None,  # noqa: A002
+    id: str | None = None,
     retry: Retry | int | None = None,
     timeout: float | timedelta | None = None,
     fallback: Any = _UNSET,
     run_in: RunIn = "thread",
     queue: str | None = None,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     output: Any = None,
     resume: Any = None,
 ) -> Any:

@@ -1,0 +1,156 @@
+"""Drawbar: workflows that are written once, as objects, and run unchanged on any installed engine.
+
+::
+
+    from drawbar import step, workflow
+
+    @step
+    async def greet(name: str) -> str:
+        return f"Hello, {name}!"
+
+    hello = workflow("hello", input=str).then(greet).commit()
+    print(hello.run_sync("world").output)
+
+What runs workflows (engines, stores, results) is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from drawbar.context import Context
+from drawbar.errors import (
+    AmbiguousResume,
+    ConfigurationError,
+    DefinitionError,
+    DrawbarError,
+    EngineAmbiguous,
+    EngineError,
+    EngineIncompatible,
+    EngineLoadError,
+    EngineNotFound,
+    EventTimeout,
+    FatalError,
+    GraphError,
+    InvalidInput,
+    InvalidOutput,
+    NotSuspended,
+    PluginError,
+    RetryAfter,
+    RunCancelled,
+    RunConflict,
+    RunError,
+    RunFailed,
+    RunFinished,
+    RunNotFound,
+    RunSuspended,
+    SettingsError,
+    StepError,
+    StepTimeout,
+    StoreError,
+    StoreUnavailable,
+    StoreVersionError,
+    ValueTooLarge,
+    WorkerLost,
+)
+from drawbar.graph import Builder, Workflow, chain, workflow
+from drawbar.records import RunStatus, TaskStatus
+from drawbar.refs import output_of, run_input, run_state, value_at
+from drawbar.steps import Retry, Step, load_steps, step
+
+if TYPE_CHECKING:
+    from drawbar.client import Client, open_engine
+    from drawbar.events import Event
+    from drawbar.hookspecs import hookimpl
+    from drawbar.results import ErrorInfo, RunResult, StepResult
+    from drawbar.runs import Run
+
+    __version__: str
+
+__all__ = [
+    "AmbiguousResume",
+    "Builder",
+    "Client",
+    "ConfigurationError",
+    "Context",
+    "DefinitionError",
+    "DrawbarError",
+    "EngineAmbiguous",
+    "EngineError",
+    "EngineIncompatible",
+    "EngineLoadError",
+    "EngineNotFound",
+    "ErrorInfo",
+    "Event",
+    "EventTimeout",
+    "FatalError",
+    "GraphError",
+    "InvalidInput",
+    "InvalidOutput",
+    "NotSuspended",
+    "PluginError",
+    "Retry",
+    "RetryAfter",
+    "Run",
+    "RunCancelled",
+    "RunConflict",
+    "RunError",
+    "RunFailed",
+    "RunFinished",
+    "RunNotFound",
+    "RunResult",
+    "RunStatus",
+    "RunSuspended",
+    "SettingsError",
+    "Step",
+    "StepError",
+    "StepResult",
+    "StepTimeout",
+    "StoreError",
+    "StoreUnavailable",
+    "StoreVersionError",
+    "TaskStatus",
+    "ValueTooLarge",
+    "WorkerLost",
+    "Workflow",
+    "__version__",
+    "chain",
+    "hookimpl",
+    "load_steps",
+    "open_engine",
+    "output_of",
+    "run_input",
+    "run_state",
+    "step",
+    "value_at",
+    "workflow",
+]
+
+_LAZY = {
+    "Client": "drawbar.client",
+    "ErrorInfo": "drawbar.results",
+    "Event": "drawbar.events",
+    "Run": "drawbar.runs",
+    "RunResult": "drawbar.results",
+    "StepResult": "drawbar.results",
+    "hookimpl": "drawbar.hookspecs",
+    "open_engine": "drawbar.client",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        found: object = version("drawbar")
+    elif name in _LAZY:
+        found = getattr(importlib.import_module(_LAZY[name]), name)
+    else:
+        raise AttributeError(f"module 'drawbar' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

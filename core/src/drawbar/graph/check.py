@@ -1,0 +1,351 @@
+"""The rules of `.commit()`: follows the value through the graph, and refuses what cannot work.
+
+Refused is only what is certain to fail. On the way it finds out what the plan needs: the shape of the value
+at every node, and the node that each `output_of` means.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from drawbar.errors import DrawbarError, GraphError, StepError
+from drawbar.graph.bodies import bodies_of
+from drawbar.graph.needs import lacking, misfit_of_output
+from drawbar.graph.nodes import (
+    Body,
+    Branch,
+    Choose,
+    Foreach,
+    Loop,
+    Map,
+    Node,
+    Parallel,
+    Scope,
+    Sleep,
+    SleepUntil,
+    Then,
+    WaitFor,
+)
+from drawbar.graph.past import NotBefore, Past, Seen, ids_of
+from drawbar.ids import checked_id
+from drawbar.refs import OutputOf, Ref, RunInput, RunState, ValueAt
+from drawbar.steps.signature import EMPTY, read_signature
+from drawbar.steps.step import Step
+from drawbar.values import ANYTHING, Fields, Items, Shape, Typed, shape_of, union
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from drawbar.graph.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What the check found out. A *template* is an address without its numbers: `thumbs[].resize`, `poll#`.
+
+    Attributes:
+        shapes: Shape of the value that enters each node and step, by template. `$output` is what leaves the
+            workflow, `poll#.$again` what a loop's condition looks at.
+        targets: For a reference, held at a template, the template of the node whose output it means.
+    """
+
+    shapes: Mapping[str, Shape]
+    targets: Mapping[tuple[str, Ref], str]
+
+
+def check(workflow: Workflow[Any, Any]) -> Flow:
+    """Checks a workflow.
+
+    Raises:
+        GraphError: It cannot work; names the node, and the way out.
+        StepError: A step's types have no JSON form.
+    """
+    return _Checker(workflow.id).run(workflow)
+
+
+@dataclass(slots=True)
+class _Checker:
+    """One check.
+
+    Attributes:
+        name: Id of the outermost workflow, for messages.
+        current: The workflow whose nodes are being looked at; nested ones see their own input and state.
+    """
+
+    name: str
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    targets: dict[tuple[str, Ref], str] = field(default_factory=dict)
+    current: Any = None
+
+    def run(self, workflow: Workflow[Any, Any]) -> Flow:
+        self.current = workflow
+        if not workflow.nodes:
+            self.fail(None, "it is empty; give it at least one step, with .then(…)")
+        out = self.sequence(workflow.nodes, workflow.input_shape, "", Past.of(workflow.nodes))
+        self.shapes["$output"] = out
+        if workflow.output is not None and (problem := misfit_of_output(out, workflow.output)):
+            self.fail(
+                workflow.nodes[-1].id, f"its output cannot be the workflow's: {problem}; end with a .map(…)"
+            )
+        return Flow(self.shapes, self.targets)
+
+    def fail(self, node: str | None, problem: str) -> NoReturn:
+        at = "" if node is None else f" node {node!r}:"
+        raise GraphError(f"workflow {self.name!r}:{at} {problem}", node=node)
+
+    def sequence(self, nodes: Sequence[Node], shape: Shape, prefix: str, past: Past) -> Shape:
+        """Follows the value through a scope; says what comes out."""
+        for name, times in Counter(ids_of(nodes)).items():
+            checked_id(name, "node", GraphError)
+            if times > 1:
+                hint = 'give one another id, as in step.with_id("other") or id="other"'
+                self.fail(name, f"{times} nodes have this id; {hint}")
+        for node in nodes:
+            template = prefix + node.id
+            self.shapes[template] = shape
+            shape = self.node(node, shape, template, prefix, past)
+            past.add(node.id, Seen(template, shape))
+        return shape
+
+    def node(self, node: Node, shape: Shape, template: str, prefix: str, past: Past) -> Shape:
+        match node:
+            case Then(id=name, body=body):
+                out, inner = self.body(body, shape, template, past, name)
+                if inner is not None:
+                    past.take_over(name, inner)
+                return out
+            case Parallel():
+                return self.parallel(node, shape, prefix, past)
+            case Branch() | Choose():
+                return self.arms(node, shape, prefix, past)
+            case Loop():
+                return self.loop(node, shape, template, past)
+            case Foreach():
+                return self.foreach(node, shape, template, past)
+            case Map(id=name, mapper=mapper) if callable(mapper):
+                self.callable(mapper, name, "mapper")
+                return _shape_of_answer(mapper)
+            case Map(id=name, mapper=mapper):
+                return self.template(mapper, shape, template, past, name)
+            case Sleep(id=name, seconds=seconds):
+                self.duration(seconds, name)
+            case SleepUntil(id=name, until=until):
+                self.moment(until, name)
+            case WaitFor():
+                return self.event(node)
+        return shape
+
+    def body(
+        self, body: Body, shape: Shape, template: str, past: Past, node: str
+    ) -> tuple[Shape, Past | None]:
+        """Follows the value through a body; says what comes out, and what has run inside of a scope."""
+        self.shapes[template] = shape
+        if isinstance(body, Step):
+            self.step(body, shape, template, past)
+            return body.output_shape, None
+        if body.workflow is None:
+            inner = Past.of(body.nodes, past)
+            return self.sequence(body.nodes, shape, template + ".", inner), inner
+        around, self.current = self.current, body.workflow
+        try:
+            out, inner = self.nested(body, shape, template)
+        finally:
+            self.current = around
+        return out, inner
+
+    def nested(self, scope: Scope, shape: Shape, template: str) -> tuple[Shape, Past]:
+        workflow: Workflow[Any, Any] = scope.workflow
+        if workflow.input is not None:
+            if missing := lacking(shape, whole=workflow.input):
+                self.lacks(scope.id, missing, shape)
+            shape = workflow.input_shape
+        inner = Past.of(scope.nodes)
+        out = self.sequence(scope.nodes, shape, template + ".", inner)
+        return (out if workflow.output is None else workflow.output_shape), inner
+
+    def step(self, step: Step[..., Any], shape: Shape, template: str, past: Past) -> None:
+        step.check()
+        needs = step.needs
+        found = lacking(shape, whole=needs.whole) if needs.whole is not EMPTY else lacking(shape, needs=needs)
+        if found:
+            self.lacks(step.id, found, shape)
+        for parameter, ref in step.refs.items():
+            self.reference(ref, shape, template, past, step.id, f"parameter {parameter!r}")
+        if step.fallback is not None:
+            self.step(step.fallback, shape, template, past)
+
+    def lacks(self, node: str, missing: Sequence[str], shape: Shape) -> NoReturn:
+        names = ", ".join(map(repr, missing))
+        self.fail(
+            node, f"it needs {names}, which the value before it ({shape}) lacks; add it with .map(…) before"
+        )
+
+    def parallel(self, node: Parallel, shape: Shape, prefix: str, past: Past) -> Shape:
+        if not node.bodies:
+            self.fail(node.id, "it has no steps; give .parallel(…) at least one")
+        outs = [(body, *self.body(body, shape, prefix + body.id, past, node.id)) for body in node.bodies]
+        for body, out, inner in outs:
+            past.add(body.id, Seen(prefix + body.id, out))
+            if inner is not None:
+                past.take_over(body.id, inner)
+        return Fields({body.id: out for body, out, _ in outs})
+
+    def arms(self, node: Branch | Choose, shape: Shape, prefix: str, past: Past) -> Shape:
+        if not node.arms:
+            self.fail(node.id, "it has no arms; give it (condition, step) pairs")
+        for condition, body in node.arms:
+            self.callable(condition, node.id, f"condition of {body.id!r}")
+        outs = {}
+        for body in bodies_of(node):
+            out, inner = self.body(body, shape, prefix + body.id, past, node.id)
+            outs[body.id] = out
+            hint = f"name {node.id!r} instead, or pass the value on"
+            past.hide(
+                body.id, inner, f"{body.id!r} runs on some paths only, as an arm of {node.id!r}; {hint}"
+            )
+        if isinstance(node, Branch):
+            return Fields(outs, optional=frozenset(outs))
+        return union([*outs.values(), *([shape] if node.otherwise is None else [])])
+
+    def loop(self, node: Loop, shape: Shape, template: str, past: Past) -> Shape:
+        self.callable(node.condition, node.id, "condition")
+        inside = template + "#"
+        out, inner = self.body(node.body, shape, inside, past, node.id)
+        if out != shape:
+            # From the second round on, it is the output that enters.
+            out, inner = self.body(node.body, union([shape, out]), inside, past, node.id)
+        self.shapes[inside + ".$again"] = out
+        if inner is not None:
+            past.take_over(node.id, inner, loops=1)
+        return out
+
+    def foreach(self, node: Foreach, shape: Shape, template: str, past: Past) -> Shape:
+        width = node.concurrency
+        if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
+            self.fail(node.id, f"concurrency={width!r}: give a whole number from 1, or leave it out")
+        out, inner = self.body(node.body, shape.item, template + "[]", past, node.id)
+        reason = f"it runs once for each item of {node.id!r}; name {node.id!r} for the list of outputs"
+        past.hide_inside(node.id, inner, reason)
+        return Items(out)
+
+    def template(self, mapping: Any, shape: Shape, template: str, past: Past, node: str) -> Shape:
+        """The shape of what a map's dict gives."""
+        if isinstance(mapping, Ref):
+            return self.reference(mapping, shape, template, past, node, "its dict")
+        if isinstance(mapping, dict):
+            return Fields(
+                {key: self.template(item, shape, template, past, node) for key, item in mapping.items()}
+            )
+        if isinstance(mapping, list):
+            for item in mapping:
+                self.template(item, shape, template, past, node)
+            return Items(ANYTHING)
+        return ANYTHING if mapping is None else Typed(type(mapping))
+
+    def reference(self, ref: Ref, shape: Shape, template: str, past: Past, node: str, what: str) -> Shape:
+        """Finds out what a reference means; says its shape."""
+        match ref:
+            case OutputOf(step=name):
+                try:
+                    seen = past.find(name)
+                except NotBefore as error:
+                    self.fail(node, f"{what} is {ref}, but {error}")
+                self.targets[template, ref] = seen.template
+                shape = seen.shape
+            case RunInput():
+                shape = self.current.input_shape
+            case RunState():
+                model = self.current.state_model
+                shape = ANYTHING if model is None else shape_of(model)
+            case ValueAt():
+                pass
+        found = shape.at(ref.path)
+        if found is None:
+            self.fail(node, f"{what} is {ref}, but there is no {ref.path!r} in it: it is {shape}")
+        return found
+
+    def callable(self, function: Any, node: str, what: str) -> None:
+        """A condition or mapper takes `(value)` or `(value, ctx)`."""
+        # The plan is made of graphs, and this is its question: how many arguments will be given?
+        from drawbar.plan import takes_context
+
+        if not callable(function):
+            self.fail(
+                node, f"its {what} is {function!r}, which cannot be called; give a function of the value"
+            )
+        if isinstance(function, Step):
+            function = function.fn
+        try:
+            signature = inspect.signature(function)
+        except (ValueError, TypeError):
+            return
+        try:
+            signature.bind(*([None, None] if takes_context(function) else [None]))
+        except TypeError:
+            self.fail(node, f"its {what} takes {signature}; it should take (value) or (value, ctx)")
+
+    def duration(self, seconds: Any, node: str) -> None:
+        if callable(seconds):
+            self.callable(seconds, node, "duration")
+        elif isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            self.fail(
+                node, f"{seconds!r} is no time to sleep; give seconds (0 or more), a timedelta, or a function"
+            )
+
+    def moment(self, until: Any, node: str) -> None:
+        if callable(until):
+            self.callable(until, node, "moment")
+        elif not isinstance(until, datetime):
+            self.fail(node, f"{until!r} is no moment; give a datetime with a time zone, or a function")
+        elif until.tzinfo is None or until.utcoffset() is None:
+            self.fail(
+                node, f"{until} has no time zone; use datetime.now(UTC) + …, or datetime(…, tzinfo=UTC)"
+            )
+
+    def event(self, node: WaitFor) -> Shape:
+        try:
+            shape = shape_of(node.type)
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise GraphError(
+                f"workflow {self.name!r}: node {node.id!r}: type={node.type!r} has no JSON form ({reason})",
+                node=node.id,
+            ) from error
+        late = node.timeout
+        if late is not None and (
+            isinstance(late, bool) or not isinstance(late, int | float) or not 0 <= late < math.inf
+        ):
+            self.fail(node.id, f"timeout={late!r}: give seconds (0 or more) or a timedelta, or leave it out")
+        if not node.has_default:
+            return shape
+        if node.timeout is None:
+            self.fail(
+                node.id, "it has a default and no timeout, so that the default would never be used; give both"
+            )
+        try:
+            shape.revive(node.default)
+        except DrawbarError:
+            return union([shape, Typed(None)]) if node.default is None else ANYTHING
+        return shape
+
+
+def _shape_of_answer(mapper: Callable[..., Any]) -> Shape:
+    """The shape of what a mapper answers, as far as it says so: a class makes its instances."""
+    if inspect.isclass(mapper):
+        returns: Any = mapper
+    else:
+        try:
+            returns = read_signature(mapper, "a mapper", {}).returns
+        except StepError:
+            return ANYTHING
+    try:
+        shape = shape_of(returns)
+    except Exception:  # noqa: BLE001 - whatever pydantic says of the type, the JSON form of the answer will do
+        return ANYTHING
+    # Nobody checks what a mapper answers against its annotation: a subclass may have more fields.
+    return shape if not isinstance(shape, Typed) or inspect.isclass(mapper) else Typed(returns, exact=False)
