@@ -19,14 +19,29 @@ class Lookups:
         store: Where its tasks are.
         plan: Its plan.
         run: The run.
+        pending: Outputs by address that go into the next commit and are not in the store yet.
     """
 
-    __slots__ = ("plan", "run", "store")
+    __slots__ = ("pending", "plan", "run", "store")
 
-    def __init__(self, store: Store, plan: Plan, run: RunRecord) -> None:
+    def __init__(self, store: Store, plan: Plan, run: RunRecord, pending: Mapping[str, Json]) -> None:
         self.store = store
         self.plan = plan
         self.run = run
+        self.pending = pending
+
+    async def _outputs(self, addresses: Iterable[str]) -> Mapping[str, Json]:
+        found, rest = self._split(addresses)
+        return {**found, **await self.store.outputs(self.run.id, rest)} if rest else found
+
+    def _outputs_now(self, address: str) -> Mapping[str, Json]:
+        found, rest = self._split([address])
+        return {**found, **self.store.outputs_now(self.run.id, rest)} if rest else found
+
+    def _split(self, addresses: Iterable[str]) -> tuple[dict[str, Json], list[str]]:
+        wanted = set(addresses)
+        found = {address: self.pending[address] for address in wanted if address in self.pending}
+        return found, [address for address in wanted if address not in found]
 
     async def resolve(self, node: Node, numbers: Numbers, refs: Iterable[Any]) -> dict[Any, Json]:
         """What each reference points at, seen from a place.
@@ -49,12 +64,11 @@ class Lookups:
                     counts[ref] = count
         if not wanted:
             return found
-        run_id = self.run.id
         if counts:
-            last = await self.store.outputs(run_id, list(set(counts.values())))
+            last = await self._outputs(counts.values())
             for ref, count in counts.items():
                 wanted[ref] = wanted[ref].replace("%d", str(last.get(count, 1)))
-        outputs = await self.store.outputs(run_id, list(set(wanted.values())))
+        outputs = await self._outputs(wanted.values())
         for ref, address in wanted.items():
             if address not in outputs:
                 raise InvalidInput(f"{node.template} refers to the output of {address!r}, which has none")
@@ -72,9 +86,9 @@ class Lookups:
                 raise InvalidInput(f"{node.template} asks for the output of {step_id!r}, and no step of that id is in sight")
             address, count = self.plan.recorded_at(node, numbers, target)
             if count is not None:
-                last: Mapping[str, Json] = self.store.outputs_now(self.run.id, [count])
+                last = self._outputs_now(count)
                 address = address.replace("%d", str(last.get(count, 1)))
-            outputs = self.store.outputs_now(self.run.id, [address])
+            outputs = self._outputs_now(address)
             if address not in outputs:
                 hint = "" if target.op is Op.STEP else "; name it in an annotation, output_of(...), to have it recorded"
                 raise InvalidInput(f"{node.template} asks for the output of {address!r}, which has none yet{hint}")

@@ -304,11 +304,11 @@ class _Compiler:
         scope = self.add(Node(Op.SCOPE, body.id, template, body, self.shape(template), up, marks=marks))
         inner = body.workflow
         made = self.sequence(body.nodes, prefix, marks, scope, (inner.retry if inner is not None else None) or retry)
-        if inner is not None and not isinstance(inner.input_shape, AnyShape):
+        if inner is not None and inner.input is not None:
             check = self.check(prefix + "$input", inner.input_shape, marks, scope)
             check.next = made[0]
             made.insert(0, check)
-        if inner is not None and not isinstance(inner.output_shape, AnyShape):
+        if inner is not None and inner.output is not None:
             check = self.check(prefix + "$output", inner.output_shape, marks, scope)
             made[-1].next = check
             scope.check_out = check
@@ -396,8 +396,10 @@ def compile_plan(workflow: Workflow[Any, Any], flow: Flow) -> Plan:
     """
     compiler = _Compiler(flow, workflow.retry)
     made = compiler.sequence(workflow.nodes, "", "", None, workflow.retry)
-    exit = compiler.check("$output", workflow.output_shape, "", None)
-    exit.shape = compiler.shape("$output")
+    before = compiler.shape("$output")
+    declared = workflow.output_shape if workflow.output is not None else ANY
+    exit = compiler.check("$output", ANY if declared == before else declared, "", None)
+    exit.shape = before
     made[-1].next = exit
     nodes = compiler.nodes
     for (holder, _), target in flow.targets.items():

@@ -51,6 +51,8 @@ class Hold:
     started: float = field(default_factory=monotonic)
     ctx: Context | None = None
     emitted: list[NewEvent] = field(default_factory=list)
+    pending: Mapping[str, Json] = field(default_factory=dict)
+    """Outputs by address that the next commit will record."""
     committing: bool = False
     """While True the lease is none of the heartbeat's business: the commit decides."""
 
@@ -147,6 +149,7 @@ class Runner:
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
         if ctx is not None and ctx.updates:
             transition.state = ctx.updates
+            hold.run.state = {**hold.run.state, **ctx.updates}  # what is asked before the commit sees it too
         try:
             if isinstance(outcome, Suspended):
                 payload = to_json(outcome.payload, f"what {task.address} handed to suspend")
@@ -218,6 +221,8 @@ class Runner:
     ) -> Transition:
         """Asks what the machine wants to be asked, until it says what follows."""
         while isinstance(move, Ask):
+            if move.node.refs or move.node.wants_context:
+                hold.pending = {task.address: transition.output, **{record.address: record.output for record in records}}
             try:
                 answer = await self._ask(hold, move)
                 if move.node.op in (Op.MAP, Op.CHECK):
@@ -226,6 +231,7 @@ class Runner:
                 shown = move.node.shown(move.numbers)
                 return self._fail(hold, task, move.node.entry(move.numbers), error, move.value, transition, shown)
             move = hold.machine.answer(move, answer, records)
+        hold.pending = {}
         if isinstance(move, Refuse):
             error, shown = InvalidInput(move.message), move.node.shown(move.numbers)
             return self._fail(hold, task, move.node.entry(move.numbers), error, move.value, transition, shown)
@@ -297,7 +303,7 @@ class Runner:
             engine=self.engine,
             error=error,
             emitter=self._emitter(hold, node.address(numbers)),
-            reader=Lookups(self.store, hold.plan, run).reader(node, numbers),
+            reader=Lookups(self.store, hold.plan, run, hold.pending).reader(node, numbers),
         )
 
     def _check_size(self, value: Json, what: str) -> None:
@@ -317,7 +323,7 @@ class Runner:
 
     async def lookups(self, hold: Hold, node: Node, numbers: Numbers, refs: Iterable[Any]) -> dict[Any, Json]:
         """What references point at."""
-        return await Lookups(self.store, hold.plan, hold.run).resolve(node, numbers, refs)
+        return await Lookups(self.store, hold.plan, hold.run, hold.pending).resolve(node, numbers, refs)
 
     def _emitter(self, hold: Hold, address: str) -> Callable[[Json], None]:
         def emit(data: Json) -> None:
