@@ -1,0 +1,7 @@
+"""Two hundred made-up workflows, for a worker to import: the same in every process."""
+
+from drawbar.conformance.graphs import seeded
+
+COUNT = 200
+
+globals().update({f"graph_{seed:03}": seeded(seed) for seed in range(COUNT)})

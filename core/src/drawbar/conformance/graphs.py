@@ -1,0 +1,178 @@
+"""Graphs of every kind of node, made up: by a seed (the same in every process), or by Hypothesis."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from drawbar import Step, Workflow, chain, output_of, run_input, step, value_at, workflow
+from drawbar.conformance import parts
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+Pick = Callable[[int], int]
+"""Chooses: `pick(n)` is one of 0 … n - 1, and 0 the plainest."""
+DEEPEST = 3
+# fmt: off
+STEPS: tuple[Step[..., Any], ...] = (
+    parts.plus, parts.turn, parts.shape, parts.spread, parts.place, parts.remember, parts.stumble,
+    parts.rescue, parts.replace, parts.ask, parts.fail, parts.give_up, parts.bail,
+)
+# fmt: on
+
+
+def seeded(seed: int) -> Workflow[Any, Any]:
+    """The graph of a seed, with the id `graph-<seed>`."""
+    return make(random.Random(seed).randrange, f"graph-{seed:03}")
+
+
+def workflows() -> SearchStrategy[Workflow[Any, Any]]:
+    """A Hypothesis strategy; failing examples shrink towards a single step."""
+    from hypothesis import strategies as st
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Workflow[Any, Any]:
+        return make(lambda n: draw(st.integers(0, n - 1)), "drawn")
+
+    return drawn()
+
+
+def make(pick: Pick, id: str) -> Workflow[Any, Any]:  # noqa: A002
+    """A workflow, as `pick` chooses."""
+    retry = (None, 2)[pick(2)]
+    made: Workflow[Any, Any] = _Sequence(pick).fill(workflow(id, retry=retry)).commit()
+    return made
+
+
+@dataclass
+class _Sequence:
+    """Nodes of one scope, being made.
+
+    Attributes:
+        depth: How many scopes there are round this one.
+        alone: Whether nothing else runs in the same workflow: then a step may bail, all know what has run.
+        quiet: Whether nothing else runs in the whole run: then what the state holds is certain.
+    """
+
+    pick: Pick
+    depth: int = 0
+    alone: bool = True
+    quiet: bool = True
+    made: int = 0
+    referable: list[str] = field(default_factory=list)
+    """Ids of nodes that have run before, on every path."""
+    steps: list[str] = field(default_factory=list)
+    """Those of them that are steps."""
+
+    def name(self, stem: str) -> str:
+        """An id, unique in this scope. Other scopes have the same ones: that is part of the test."""
+        self.made += 1
+        return f"{stem}-{self.made}"
+
+    # -- bodies --------------------------------------------------------------------------------------------
+
+    def step(self, alone: bool = True) -> Any:
+        kinds = STEPS if alone and self.alone else STEPS[:-1]
+        kind = kinds[self.pick(len(kinds))]
+        return kind.with_id(self.name(kind.id))
+
+    def body(self, alone: bool = True) -> Any:
+        """A step, a chain or a nested workflow. `alone` False: other bodies run beside it."""
+        kind = self.pick(6) if self.depth < DEEPEST else 0
+        if kind == 4:
+            inner = self.scope(self.alone and alone, self.quiet and alone)
+            made = [inner.body() for _ in range(2 + self.pick(2))]
+            return chain(*made, id=self.name("chain"))
+        if kind == 5:
+            inner = self.scope(True, self.quiet and alone)
+            return inner.fill(workflow(self.name("nested"))).commit()
+        return self.step(alone)
+
+    def scope(self, alone: bool, quiet: bool) -> _Sequence:
+        return _Sequence(self.pick, self.depth + 1, alone, quiet)
+
+    # -- nodes ---------------------------------------------------------------------------------------------
+
+    def fill(self, builder: Any) -> Any:
+        """Adds nodes to a builder."""
+        for _ in range(1 + self.pick(4 if self.depth < 2 else 2)):
+            builder = self.node(builder)
+        return builder
+
+    def node(self, builder: Any) -> Any:
+        kinds = (
+            self.then,
+            self.map,
+            self.parallel,
+            self.branch,
+            self.choose,
+            self.foreach,
+            self.loop,
+            self.rest,
+        )
+        return kinds[self.pick(len(kinds))](builder)
+
+    def then(self, builder: Any) -> Any:
+        if self.steps and self.pick(6) == 5:
+            known = self.steps[self.pick(len(self.steps))]
+            return builder.then(step(parts.recall(known), id=self.name("recall")))
+        body = self.body()
+        self.referable.append(body.id)
+        if hasattr(body, "fn"):
+            self.steps.append(body.id)
+        return builder.then(body)
+
+    def map(self, builder: Any) -> Any:
+        kind = self.pick(4)
+        if kind == 3 and self.referable:
+            known = self.referable[self.pick(len(self.referable))]
+            refs = {"then": output_of(known), "now": value_at(), "first": run_input()}
+            return builder.map({**refs, "const": [1, None]})
+        if kind == 2 and self.quiet:
+            return builder.map(parts.count_state)
+        return builder.map((parts.pair, parts.fold)[kind % 2])
+
+    def parallel(self, builder: Any) -> Any:
+        bodies = [self.body(alone=False) for _ in range(2 + self.pick(2))]
+        self.referable += [body.id for body in bodies]
+        return builder.parallel(*bodies)
+
+    def branch(self, builder: Any) -> Any:
+        arms = [(self.condition(), self.body(alone=False)) for _ in range(1 + self.pick(3))]
+        return builder.branch(*arms, **self.otherwise())
+
+    def choose(self, builder: Any) -> Any:
+        arms = [(self.condition(), self.body()) for _ in range(1 + self.pick(3))]
+        return builder.choose(*arms, **self.otherwise())
+
+    def otherwise(self) -> dict[str, Any]:
+        return {"otherwise": self.body()} if self.pick(2) else {}
+
+    def condition(self) -> Any:
+        number = 1 + self.pick(3)
+        return (parts.divides, parts.async_divides)[self.pick(2)](number)
+
+    def foreach(self, builder: Any) -> Any:
+        body = self.body(alone=False)
+        self.referable.append(body.id)
+        spread = parts.spread.with_id(self.name("spread"))
+        items = builder.map(parts.pair) if self.pick(2) else builder.then(spread)
+        return items.foreach(body, concurrency=(None, 1, 2)[self.pick(3)])
+
+    def loop(self, builder: Any) -> Any:
+        body = self.body()
+        self.referable.append(body.id)
+        if self.pick(2):
+            return builder.do_until(body, parts.rounds(1 + self.pick(4)))
+        return builder.do_while(body, parts.fewer(1 + self.pick(4)))
+
+    def rest(self, builder: Any) -> Any:
+        kind = self.pick(3)
+        if kind == 0:
+            return builder.sleep(0.001)
+        if kind == 1:
+            return builder.sleep(parts.blink)
+        return builder.wait_for("nothing", timeout=0.001, default={"waited": True})
