@@ -29,18 +29,14 @@ from drawbar.graph.nodes import (
     Then,
     WaitFor,
 )
-from drawbar.graph.workflow import Callbacks, Workflow
+from drawbar.graph.workflow import Workflow
 from drawbar.ids import checked_id
 from drawbar.jsonform import Misfit, plain
-from drawbar.steps.policy import Retry
 
 if TYPE_CHECKING:
     from drawbar.context import Context
 
 T = TypeVar("T")
-I = TypeVar("I")  # noqa: E741
-O = TypeVar("O")  # noqa: E741
-Item = TypeVar("Item")
 In = TypeVar("In", default=Any)
 Value = TypeVar("Value", default=Any)
 
@@ -136,11 +132,11 @@ class Builder(Generic[In, Value, Out]):
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_until(
-        self, step: Callable[..., Async[T]], condition: Callable[[T], Any], /, *, id: str | None = None
+        self, step: Callable[..., Async[T]], condition: Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_until(
-        self, step: Callable[..., T], condition: Callable[[T], Any], /, *, id: str | None = None
+        self, step: Callable[..., T], condition: Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_until(
@@ -163,11 +159,11 @@ class Builder(Generic[In, Value, Out]):
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_while(
-        self, step: Callable[..., Async[T]], condition: Callable[[T], Any], /, *, id: str | None = None
+        self, step: Callable[..., Async[T]], condition: Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_while(
-        self, step: Callable[..., T], condition: Callable[[T], Any], /, *, id: str | None = None
+        self, step: Callable[..., T], condition: Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_while(
@@ -374,101 +370,3 @@ def _constant(value: Any, where: str, node: str) -> Any:
         return plain(value)
     except Misfit as error:
         raise GraphError(f"{where}: {error}", node=node) from None
-
-
-@overload
-def workflow(
-    id: str,
-    *,
-    input: type[I],
-    output: type[O],
-    state: Any = None,
-    retry: Retry | int | None = None,
-    version: str | None = None,
-    on_start: Callable[..., Any] | None = None,
-    on_success: Callable[..., Any] | None = None,
-    on_failure: Callable[..., Any] | None = None,
-    on_finish: Callable[..., Any] | None = None,
-) -> Builder[I, I, O]: ...
-@overload
-def workflow(
-    id: str,
-    *,
-    input: type[I],
-    state: Any = None,
-    retry: Retry | int | None = None,
-    version: str | None = None,
-    on_start: Callable[..., Any] | None = None,
-    on_success: Callable[..., Any] | None = None,
-    on_failure: Callable[..., Any] | None = None,
-    on_finish: Callable[..., Any] | None = None,
-) -> Builder[I, I]: ...
-@overload
-def workflow(
-    id: str,
-    *,
-    output: type[O],
-    state: Any = None,
-    retry: Retry | int | None = None,
-    version: str | None = None,
-    on_start: Callable[..., Any] | None = None,
-    on_success: Callable[..., Any] | None = None,
-    on_failure: Callable[..., Any] | None = None,
-    on_finish: Callable[..., Any] | None = None,
-) -> Builder[Any, Any, O]: ...
-@overload
-def workflow(
-    id: str,
-    *,
-    input: Any = None,
-    output: Any = None,
-    state: Any = None,
-    retry: Retry | int | None = None,
-    version: str | None = None,
-    on_start: Callable[..., Any] | None = None,
-    on_success: Callable[..., Any] | None = None,
-    on_failure: Callable[..., Any] | None = None,
-    on_finish: Callable[..., Any] | None = None,
-) -> Builder[Any, Any]: ...
-def workflow(
-    id: str,
-    *,
-    input: Any = None,
-    output: Any = None,
-    state: Any = None,
-    retry: Retry | int | None = None,
-    version: str | None = None,
-    on_start: Callable[..., Any] | None = None,
-    on_success: Callable[..., Any] | None = None,
-    on_failure: Callable[..., Any] | None = None,
-    on_finish: Callable[..., Any] | None = None,
-) -> Any:
-    """Begins a workflow.
-
-    Args:
-        id: Its id: what messages, stores and command lines call it.
-        input: The type of what goes in.
-        output: The type of what comes out; left out, that of the last step.
-        state: The model of the run's state; every field needs a default.
-        retry: The default `Retry` (or number of attempts) of its steps.
-        version: A text that tells this graph from an earlier one that looks the same.
-        on_start: Called with a `RunResult` before the first step.
-        on_success: Called with the `RunResult` of a completed run.
-        on_failure: Called with the `RunResult` of a failed run.
-        on_finish: Called with the `RunResult` after every end.
-    """
-    callbacks = Callbacks(on_start, on_success, on_failure, on_finish)
-    for name, callback in vars(callbacks).items():
-        if callback is not None and not callable(callback):
-            raise GraphError(
-                f"workflow {id!r}: {name}={callback!r} cannot be called; give a function of the RunResult"
-            )
-    options = {
-        "input": input,
-        "output": output,
-        "state_model": state,
-        "retry": Retry.of(retry),
-        "version": version,
-        "callbacks": callbacks,
-    }
-    return Builder(checked_id(id, "workflow", GraphError), (), options)

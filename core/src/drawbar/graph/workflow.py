@@ -223,9 +223,9 @@ class Workflow(Generic[In, Out]):
         return f"<Workflow {self.id!r}: {' → '.join(node.id for node in self.nodes)}>"
 
     def _repr_svg_(self) -> str:
-        from drawbar.render.svg import to_svg
+        from drawbar.render import svg
 
-        return to_svg(self)
+        return svg(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"image/svg+xml": self._repr_svg_(), "text/plain": repr(self)}
