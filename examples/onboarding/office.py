@@ -58,9 +58,7 @@ def create_account(person: Person) -> str:
 
 
 def send_mail(person: Person) -> Path:
-    """use step
-
-    Hand the welcome mail to the gateway.
+    """Hand the welcome mail to the gateway. Made a step in `onboarding.py`, which knows how patient to be.
 
     Raises:
         GatewayDownError: It does not answer; another try may work.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from office import GatewayDownError, Person
+from office import GatewayDownError, Person, send_mail
 from pydantic import BaseModel
 
 from drawbar import Context, Retry, load_steps, step, workflow
 
 office = load_steps("office")
-patiently = Retry(max_attempts=4, delay=0.2, backoff=2, on=(GatewayDownError,))
+mail = step(send_mail, id="mail", retry=Retry(max_attempts=4, delay=0.2, backoff=2, on=(GatewayDownError,)))
 
 
 class Signup(BaseModel):
@@ -63,7 +63,7 @@ onboarding = (
     .choose((wants_team_plan, approve))
     .parallel(
         account=office.create_account,
-        mail=step(office.send_mail, id="mail", retry=patiently),
+        mail=mail,
         letter=office.print_letter,
     )
     .map(lambda done, ctx: Welcome(status="welcome", person=done["account"], **done))

@@ -1,4 +1,4 @@
-"""The examples are run as a user runs them: from their own files, by the command or by a few lines of Python."""
+"""The examples run as users run them: from their own files, by the command or by a few lines of Python."""
 
 from __future__ import annotations
 

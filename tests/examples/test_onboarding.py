@@ -1,0 +1,110 @@
+"""The onboarding example: a newcomer gets an account, a mail and a letter, if need be after a yes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from onboarding import Decision, Signup, Welcome, onboarding
+
+from drawbar import open_engine
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def test_a_free_plan_needs_nobody(tmp_path: Path) -> None:
+    signup = Signup(name="Grace Hopper", email="grace@cobol.example", office=tmp_path)
+
+    welcome = onboarding.run_sync(signup, engine="local", store="memory://").unwrap()
+
+    assert welcome.status == "welcome"
+    assert json.loads((tmp_path / "directory" / "grace-hopper.json").read_text())["plan"] == "free"
+    assert welcome.mail is not None
+    assert welcome.mail.read_text().startswith("To: grace@cobol.example")
+    assert welcome.letter is not None
+    assert "Dear Grace Hopper" in welcome.letter.read_text()
+
+
+def test_the_mail_is_tried_until_the_gateway_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAWBAR_EXAMPLE_COUNTER", str(tmp_path / "counter"))
+    (tmp_path / "gateway-outages").write_text("3")
+
+    result = onboarding.run_sync(
+        {"name": "Grace Hopper", "email": "grace@cobol.example", "office": tmp_path},
+        engine="local",
+        store="memory://",
+    )
+
+    assert result.status == "completed"
+    assert result.steps["mail"].attempts == 4
+    counted = (tmp_path / "counter").read_text().splitlines()
+    assert counted.count("mail grace-hopper") == 4
+    assert counted.count("account grace-hopper") == counted.count("letter grace-hopper") == 1
+    assert [mail.name for mail in (tmp_path / "outbox").iterdir()] == ["grace-hopper.eml"]
+
+
+def test_a_gateway_that_stays_down_fails_the_run(tmp_path: Path) -> None:
+    (tmp_path / "gateway-outages").write_text("99")
+
+    result = onboarding.run_sync(
+        {"name": "Grace Hopper", "email": "grace@cobol.example", "office": tmp_path},
+        engine="local",
+        store="memory://",
+    )
+
+    assert result.status == "failed"
+    assert result.steps["mail"].attempts == 4
+    assert not (tmp_path / "outbox").exists()
+
+
+def test_a_no_ends_it_without_an_account(tmp_path: Path) -> None:
+    async def decline() -> Welcome:
+        signup = Signup(name="Ada", email="ada@engines.example", plan="team", office=tmp_path)
+        async with open_engine("local", store="memory://") as engine:
+            run = await engine.start(onboarding, signup)
+            waiting = await run.result(timeout=20)
+            assert waiting.suspended == {"approve": {"question": "May Ada have a team plan?"}}
+            await run.resume(Decision(approved=False, by="Charles"))
+            return (await run.result(timeout=20)).unwrap()
+
+    assert anyio.run(decline).status == "declined"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_approval_from_the_command_line(examples: Path, command: Command, tmp_path: Path) -> None:
+    target = f"{examples}/onboarding/onboarding.py:onboarding"
+    store = ("--store", f"sqlite:///{tmp_path}/runs.db")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "gateway-outages").write_text("2")
+
+    asked = command("run", target, "--input", f"@{examples}/onboarding/ada.json", "--json", *store)
+
+    assert asked.returncode == 3, asked.stderr
+    suspended = last_json(asked)
+    assert suspended["status"] == "suspended"
+    assert suspended["suspended"] == {"approve": {"question": "May Ada Lovelace have a team plan?"}}
+    assert not (tmp_path / "out" / "directory").exists()
+
+    refused = command("runs", "resume", suspended["run_id"], "--data", '{"approved": "perhaps"}', *store)
+    assert refused.returncode not in (0, 3)
+
+    resumed = command(
+        "runs", "resume", suspended["run_id"], "--data", '{"approved": true, "by": "Charles"}', *store
+    )
+
+    assert resumed.returncode == 0, resumed.stderr
+    account = json.loads((tmp_path / "out" / "directory" / "ada-lovelace.json").read_text())
+    assert account["approved_by"] == "Charles"
+    assert "Charles has approved" in (tmp_path / "out" / "letters" / "ada-lovelace.txt").read_text()
+    assert (tmp_path / "out" / "outbox" / "ada-lovelace.eml").exists()
+    assert (tmp_path / "out" / "gateway-outages").read_text() == "0"
