@@ -232,6 +232,10 @@ class Runner:
                 return self._fail(hold, task, move.node.entry(move.numbers), error, move.value, transition, shown)
             move = hold.machine.answer(move, answer, records)
         hold.pending = {}
+        if records and any(record.address == task.address for record in records):
+            # A join (or an event) that something refers to: its own task keeps the value.
+            transition.output = next(record.output for record in records if record.address == task.address)
+            records[:] = [record for record in records if record.address != task.address]
         if isinstance(move, Refuse):
             error, shown = InvalidInput(move.message), move.node.shown(move.numbers)
             return self._fail(hold, task, move.node.entry(move.numbers), error, move.value, transition, shown)
