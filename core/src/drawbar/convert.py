@@ -9,8 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import operator
+import sys
+import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typing_extensions
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from pydantic_core import to_json as encode
@@ -46,7 +50,7 @@ class Converter:
         if is_any(annotation):
             self.load, self.dump = fresh, plain
             return
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        adapter: TypeAdapter[Any] = TypeAdapter(_with_own_typed_dicts(annotation))
         load, dump = _loader(adapter, annotation), _dumper(adapter)
         exact = type(None) if annotation is None else annotation
         if exact in _SCALARS:
@@ -75,6 +79,24 @@ def _converter(annotation: Any, _text: str) -> Converter:
 def is_any(annotation: Any) -> bool:
     """Whether a type says nothing: no annotation, `Any`, `object`, a type variable."""
     return annotation in (Any, object, inspect.Parameter.empty) or isinstance(annotation, TypeVar)
+
+
+def _with_own_typed_dicts(annotation: Any) -> Any:
+    """Puts TypedDicts of `typing_extensions` in place of `typing`'s, which pydantic refuses before 3.12."""
+    if sys.version_info >= (3, 12):
+        return annotation
+    if typing_extensions.is_typeddict(annotation) and type(annotation).__module__ == "typing":
+        hints = typing_extensions.get_type_hints(annotation, include_extras=True)
+        fields = {key: _with_own_typed_dicts(hint) for key, hint in hints.items()}
+        missable = {key: typing_extensions.NotRequired[fields[key]] for key in annotation.__optional_keys__}
+        return typing_extensions.TypedDict(annotation.__name__, {**fields, **missable})  # type: ignore[operator]
+    args = typing_extensions.get_args(annotation)
+    own = tuple(_with_own_typed_dicts(arg) for arg in args)
+    if all(one is other for one, other in zip(args, own, strict=True)):
+        return annotation
+    if isinstance(annotation, types.UnionType):
+        return functools.reduce(operator.or_, own)
+    return annotation.copy_with(own) if hasattr(annotation, "copy_with") else annotation.__origin__[own]
 
 
 def _loader(adapter: TypeAdapter[Any], annotation: Any) -> Callable[[Json], Any]:

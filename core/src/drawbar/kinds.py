@@ -24,7 +24,7 @@ import typing_extensions
 from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Kind(Enum):
@@ -32,7 +32,9 @@ class Kind(Enum):
 
     ANY = auto()
     NULL = auto()
-    SCALAR = auto()
+    TRUTH = auto()
+    NUMBER = auto()
+    TEXT = auto()
     LIST = auto()
     MAPPING = auto()
 
@@ -68,13 +70,26 @@ class Form:
 
 
 ANY = Form(Kind.ANY)
-SCALAR = Form(Kind.SCALAR)
 NULL = Form(Kind.NULL)
+TRUTH = Form(Kind.TRUTH)
+NUMBER = Form(Kind.NUMBER)
+TEXT = Form(Kind.TEXT)
 
-_SCALARS: frozenset[Any] = frozenset(
-    {int, float, str, bool, bytes, complex, decimal.Decimal, uuid.UUID, pathlib.Path, pathlib.PurePath}
-    | {datetime.datetime, datetime.date, datetime.time, datetime.timedelta}
-)
+_UNKNOWN = ((ANY,), (ANY,))
+_TEXTUAL = ((TEXT,), (TEXT,))
+_TEMPORAL = ((TEXT,), (TEXT, NUMBER))
+_NUMERIC = ((NUMBER,), (NUMBER, TRUTH, TEXT))
+_SCALARS: dict[Any, tuple[tuple[Form, ...], tuple[Form, ...]]] = {
+    int: _NUMERIC,
+    float: _NUMERIC,
+    bool: ((TRUTH,), (TRUTH, NUMBER, TEXT)),
+    decimal.Decimal: ((TEXT,), (TEXT, NUMBER, TRUTH)),
+    complex: _UNKNOWN,
+    **dict.fromkeys((str, bytes, uuid.UUID, pathlib.Path, pathlib.PurePath), _TEXTUAL),
+    **dict.fromkeys((datetime.datetime, datetime.date, datetime.time, datetime.timedelta), _TEMPORAL),
+}
+"""How scalars are written, and what they are read from."""
+
 _LISTS: frozenset[Any] = frozenset(
     {list, tuple, set, frozenset, deque, abc.Sequence, abc.MutableSequence, abc.Set, abc.MutableSet}
     | {abc.Iterable, abc.Collection}
@@ -104,7 +119,7 @@ def forms_of(annotation: Any, side: Side) -> tuple[Form, ...]:
     if origin in (Union, types.UnionType):
         return tuple(form for member in get_args(annotation) for form in forms_of(member, side))
     if origin is Literal:
-        return tuple(NULL if value is None else SCALAR for value in get_args(annotation))
+        return _forms_of_values(get_args(annotation))
     if isinstance(annotation, typing.NewType):
         return forms_of(annotation.__supertype__, side)
     if annotation is None or annotation is type(None):
@@ -117,15 +132,17 @@ def forms_of(annotation: Any, side: Side) -> tuple[Form, ...]:
 
 def _forms_of_class(kind: Any, args: tuple[Any, ...], side: Side) -> tuple[Form, ...]:
     if kind in _SCALARS:
-        return (SCALAR,)
+        written, read = _SCALARS[kind]
+        return read if side == "in" else written
     if kind in _LISTS:
         variadic = kind is not tuple or (len(args) == 2 and args[1] is ...)
         return (Form(Kind.LIST, item=args[0] if args and variadic else Any),)
     if kind in _MAPPINGS:
         return (Form(Kind.MAPPING, item=args[1] if len(args) == 2 else Any),)
     if issubclass(kind, enum.Enum):
-        plain = all(isinstance(member.value, str | int | float) for member in kind)
-        return (SCALAR,) if plain or side == "shape" else (ANY,)
+        # Read back by value, and not strictly: an enum of numbers takes their text.
+        forms = _forms_of_values([member.value for member in kind])
+        return (*forms, TEXT) if side == "in" else forms
     if issubclass(kind, BaseModel):
         return _forms_of_model(kind, side)
     if typing_extensions.is_typeddict(kind):
@@ -138,6 +155,12 @@ def _forms_of_class(kind: Any, args: tuple[Any, ...], side: Side) -> tuple[Form,
     return (ANY,)
 
 
+def _forms_of_values(values: Iterable[Any]) -> tuple[Form, ...]:
+    """The forms of the values of an enum or `Literal`."""
+    kinds = {type(value.value if isinstance(value, enum.Enum) else value) for value in values}
+    return tuple(NULL if kind is type(None) else _SCALARS.get(kind, _UNKNOWN)[0][0] for kind in kinds)
+
+
 def _forms_of_model(model: type[BaseModel], side: Side) -> tuple[Form, ...]:
     if side != "shape" and _is_custom(model, side):
         return (ANY,)
@@ -145,12 +168,13 @@ def _forms_of_model(model: type[BaseModel], side: Side) -> tuple[Form, ...]:
         return forms_of(model.model_fields["root"].annotation, side)
     serializers = model.__pydantic_decorators__.field_serializers.values()
     rewritten = {name for serializer in serializers for name in serializer.info.fields}
+    lax = bool(model.model_config.get("coerce_numbers_to_str"))
     fields: dict[str, Any] = {}
     required = []
     for name, info in model.model_fields.items():
         if side == "out" and info.exclude:
             continue
-        custom = name in rewritten or "*" in rewritten or _is_hooked(info.metadata)
+        custom = lax or name in rewritten or "*" in rewritten or _is_hooked(info.metadata)
         fields[name] = Any if custom else info.annotation
         if info.is_required():
             names = _names(name, info)
@@ -236,12 +260,8 @@ def may_fit(source: tuple[Form, ...], target: tuple[Form, ...], depth: int = 6) 
 def _may_fit(source: Form, target: Form, depth: int) -> bool:
     if Kind.ANY in (source.kind, target.kind) or depth == 0:
         return True
-    if source.kind is not target.kind:
-        return False
-    if source.kind is Kind.LIST:
-        return True  # it may be empty
-    if source.kind is not Kind.MAPPING:
-        return True
+    if source.kind is not target.kind or source.kind is not Kind.MAPPING:
+        return source.kind is target.kind  # a list may be empty, whatever its items should be
     for names in target.required:
         wanted = forms_of(target.fields.get(names[0], Any), "in")
         found = [forms_of(source.get(name), "out") for name in names if source.get(name) is not ABSENT]
@@ -251,11 +271,18 @@ def _may_fit(source: Form, target: Form, depth: int) -> bool:
 
 
 def missing(source: tuple[Form, ...], target: tuple[Form, ...]) -> tuple[str, ...]:
-    """The keys that a value lacks for certain, where one mapping has to become another."""
-    if len(source) != 1 or len(target) != 1 or {source[0].kind, target[0].kind} != {Kind.MAPPING}:
-        return ()
-    form = source[0]
-    return tuple(names[0] for names in target[0].required if all(form.get(name) is ABSENT for name in names))
+    """The keys that a value lacks for certain, where a mapping has to be made of it; none when it may do."""
+    lacks: tuple[str, ...] = ()
+    for one in source:
+        for other in target:
+            if one.kind is Kind.ANY or other.kind is not Kind.MAPPING:
+                return ()
+            # What is no mapping has no keys at all: `get` says so of everything else.
+            there = one if one.kind is Kind.MAPPING else Form(Kind.MAPPING, open=False)
+            lacks = tuple(names[0] for names in other.required if all(there.get(n) is ABSENT for n in names))
+            if not lacks:
+                return ()
+    return lacks
 
 
 def copies_all(annotation: Any) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from drawbar.errors import GraphError
 from drawbar.graph.nodes import Body, Node, Scope, Then
 from drawbar.ids import checked_id
-from drawbar.steps.step import Step, as_step
+from drawbar.steps.define import as_step
+from drawbar.steps.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drawbar.kinds import ABSENT, Kind, forms_of, missing
-from drawbar.values import name_of
+from drawbar.convert import name_of
+from drawbar.kinds import ABSENT, Kind, forms_of, may_fit, missing
 
 if TYPE_CHECKING:
     from drawbar.steps.binding import Needs
@@ -22,10 +22,7 @@ def lacking(shape: Shape, *, needs: Needs | None = None, whole: Any = None) -> t
     """
     if needs is not None:
         return _lacking_names(shape, needs)
-    wanted = forms_of(whole, "in")
-    if any(form.kind is not Kind.MAPPING or not form.required for form in wanted) or shape.may_fit(whole):
-        return ()
-    return missing(shape.forms(), wanted) or tuple(names[0] for names in wanted[0].required)
+    return missing(shape.forms(), forms_of(whole, "in"))
 
 
 def _lacking_names(shape: Shape, needs: Needs) -> tuple[str, ...]:
@@ -44,8 +41,11 @@ def _lacking_names(shape: Shape, needs: Needs) -> tuple[str, ...]:
 
 def misfit_of_output(shape: Shape, output: Any) -> str:
     """Why a value cannot be a workflow's output, or nothing when it may."""
-    if not shape.may_fit(output):
-        fields = missing(shape.forms(), forms_of(output, "in"))
-        why = f", which lacks {', '.join(map(repr, fields))}" if fields else ""
-        return f"it is {shape}{why}, and {name_of(output)} is declared"
-    return ""
+    forms, wanted = shape.forms(), forms_of(output, "in")
+    # Text may hold a number, so that a run could work; but nobody declares `int` and means that.
+    text_for_number = output in (int, float, bool) and all(form.kind is Kind.TEXT for form in forms)
+    if may_fit(forms, wanted) and not text_for_number:
+        return ""
+    fields = missing(forms, wanted)
+    why = f", which lacks {', '.join(map(repr, fields))}" if fields else ""
+    return f"it is {shape}{why}, and {name_of(output)} is declared"

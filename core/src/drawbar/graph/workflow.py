@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -113,9 +114,14 @@ class Workflow(Generic[In, Out]):
         Raises:
             InvalidInput: It does not fit the workflow's input type, or has no JSON form.
         """
+        shape = self.input_shape
         try:
-            return self.input_shape.form(input)
+            return shape.form(input)
         except Misfit as error:
+            if input is None:
+                # Nothing was given: that is enough for a model of defaults.
+                with suppress(Misfit):
+                    return shape.form({})
             kind = "" if self.input is None else f", a {name_of(self.input)}"
             raise InvalidInput(f"the input of workflow {self.id!r}{kind}: {error}") from None
 

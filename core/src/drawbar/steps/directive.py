@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import Any
 
 from drawbar.errors import StepError
-from drawbar.steps.step import Step, step
+from drawbar.steps.define import step
+from drawbar.steps.step import Step
 
 DIRECTIVE = "use step"
 
