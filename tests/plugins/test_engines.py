@@ -149,7 +149,10 @@ def test_a_requirement_of_an_extra_does_not_count(site: Path, plugins: Plugins) 
         (GOOD.replace("return Acme", "return Plugin"), "and not a subclass of drawbar.engine.Engine"),
         (GOOD.replace("return Acme", "return None"), "returned None"),
         (GOOD.replace("return Acme", "1/0"), "ZeroDivisionError"),
-        (GOOD.replace("Settings = Settings", "Settings = dict"), "no subclass of drawbar.EngineSettings"),
+        (
+            GOOD.replace("Settings = Settings", "Settings = dict"),
+            "no subclass of drawbar.engine.EngineSettings",
+        ),
         (GOOD.replace('name = "acme"', 'name = "ACME"'), "it must be 'acme', the name of its entry point"),
         (
             GOOD.replace(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import types
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Union, get_args, get_origin
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
@@ -95,7 +96,7 @@ class Settings(BaseModel):
     def _beats_in_time(self) -> Settings:
         if self.heartbeat == 0:
             # Frozen for everybody else; 0 stands for a value that is known only now.
-            object.__setattr__(self, "heartbeat", self.lease / 10)
+            object.__setattr__(self, "heartbeat", min(self.lease / 10, 1.0))
         elif self.heartbeat > self.lease / 2:
             raise ValueError(
                 f"heartbeat = {self.heartbeat:g} is more than half of lease = {self.lease:g}: "
@@ -135,6 +136,21 @@ class EngineSettings(BaseModel):
 def is_secret(annotation: Any) -> bool:
     """Whether values of that type must not be shown."""
     return "Secret" in repr(annotation)
+
+
+def type_name(annotation: Any) -> str:
+    """A type as it is written, without modules: `int`, `str | None`, `tuple[str, ...]`."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    if get_origin(annotation) is Annotated:
+        return type_name(get_args(annotation)[0])
+    parts = [type_name(part) if part is not Ellipsis else "..." for part in get_args(annotation)]
+    if get_origin(annotation) in (Union, types.UnionType):
+        return " | ".join("None" if part == "NoneType" else part for part in parts)
+    origin = getattr(get_origin(annotation), "__name__", "")
+    if origin and parts:
+        return f"{origin}[{', '.join(parts)}]"
+    return str(annotation).replace("typing.", "")
 
 
 def shown(value: Any, *, secret: bool = False) -> str:

@@ -34,13 +34,12 @@ from drawbar.installed import ENGINES, PLUGINS, STORES, Entry, Listed, check_ver
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from drawbar.graph.workflow import Workflow
-    from drawbar.steps.step import Step
-
     from drawbar._compat import metadata
     from drawbar.context import Context
     from drawbar.engine import Engine
+    from drawbar.graph.workflow import Workflow
     from drawbar.records import EventRecord
+    from drawbar.steps.step import Step
     from drawbar.stores.base import Store
 
 Wrapper = AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
@@ -142,7 +141,8 @@ class Plugins:
         model = getattr(engine, "Settings", None)
         if not (isinstance(model, type) and issubclass(model, EngineSettings)):
             raise EngineLoadError(
-                f"{where}: {engine.__name__}.Settings is {model!r}, and no subclass of drawbar.EngineSettings"
+                f"{where}: {engine.__name__}.Settings is {model!r}, "
+                "and no subclass of drawbar.engine.EngineSettings"
             )
         if getattr(engine, "name", None) != name:
             raise EngineLoadError(
@@ -350,3 +350,12 @@ def check_graph(workflow: Workflow[Any, Any]) -> list[str]:
                 f"plugin {impl.plugin_name} cannot check this graph: {_brief(error)}"
             ) from error
     return problems
+
+
+def add_commands(cli: Any) -> None:
+    """Lets plugins add their commands; one that fails is reported and left out."""
+    for impl in reversed(hooks().hook.drawbar_add_commands.get_hookimpls()):
+        try:
+            impl.function(*([cli] if impl.argnames else []))
+        except Exception as error:  # noqa: BLE001 - the commands of the others must still work
+            _log.warning("plugin %s cannot add its commands: %s", impl.plugin_name, _brief(error))

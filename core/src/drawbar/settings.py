@@ -19,13 +19,21 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from drawbar._layers import Given, engine_key, from_arguments, from_environment, from_file, from_flags
-from drawbar._setting_models import EngineSettings, Settings, is_secret, shown
+from drawbar._setting_models import EngineSettings, Seconds, Settings, is_secret, shown, type_name
 from drawbar.errors import EngineNotFound, SettingsError
 
 if TYPE_CHECKING:
     from drawbar.engine import Engine
 
-__all__ = ["EngineSettings", "LoadedSettings", "SettingRow", "Settings", "load_settings"]
+__all__ = [
+    "EngineSettings",
+    "LoadedSettings",
+    "Seconds",
+    "SettingRow",
+    "Settings",
+    "describe_settings",
+    "load_settings",
+]
 
 DEFAULT_ENGINE = "local"
 
@@ -178,6 +186,32 @@ def load_settings(
     return LoadedSettings(layers, file)
 
 
+def describe_settings(model: type[BaseModel], prefix: str = "") -> list[dict[str, str]]:
+    """What a model lets one set: name, type, default, variable and description of each, as text.
+
+    Args:
+        model: `Settings`, or an engine's.
+        prefix: What goes before the names, such as `engines.celery.`.
+    """
+    rows = []
+    for name, field in model.model_fields.items():
+        default = "required" if field.is_required() else shown(field.get_default(call_default_factory=True))
+        rows.append(
+            {
+                "setting": prefix + name,
+                "type": type_name(field.annotation),
+                "default": default,
+                "variable": _variable(prefix + name),
+                "description": field.description or "",
+            }
+        )
+    return rows
+
+
+def _variable(key: str) -> str:
+    return "DRAWBAR_" + key.replace(".", "__").replace("-", "_").upper()
+
+
 def _validated(model: type[_Model], givens: Iterable[Given], prefix: str = "") -> _Model:
     """An instance of the model, or a SettingsError that speaks of keys and origins and not of the model."""
     values: dict[str, Any] = {}
@@ -220,7 +254,7 @@ def _problems(
         whole = prefix + ".".join(str(part) for part in detail["loc"])
         field = model.model_fields[key]
         if detail["type"] == "missing" and len(detail["loc"]) == 1:
-            variable = "DRAWBAR_" + (prefix + key).replace(".", "__").replace("-", "_").upper()
+            variable = _variable(prefix + key)
             yield (
                 f"{whole} is not set, and has no default ({field.description}). "
                 f"Set it in drawbar.toml, as {variable} or with --set {key}=..."

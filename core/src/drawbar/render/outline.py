@@ -47,6 +47,7 @@ class Box:
         title: What it is called on the drawing.
         note: A second, smaller line; may be empty.
         hint: What to show on hovering; may be empty.
+        template: Its address without the numbers (`thumbs[].resize`), by which a run's tasks are found.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Box:
     title: str
     note: str = ""
     hint: str = ""
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,55 +118,53 @@ def outline(workflow: Any) -> Outline:
     )
 
 
-def items_of(nodes: Iterable[Node]) -> tuple[Item, ...]:
-    """The items of nodes in sequence."""
-    return tuple(_item(node) for node in nodes)
+def items_of(nodes: Iterable[Node], prefix: str = "") -> tuple[Item, ...]:
+    """The items of nodes in sequence; `prefix` is what their templates begin with."""
+    return tuple(_item(node, prefix) for node in nodes)
 
 
-def _item(node: Node) -> Item:
+def _item(node: Node, prefix: str) -> Item:
     match node:
         case Then(body=body):
-            return _body(body)
+            return _body(body, prefix + body.id)
         case Parallel(id=id, bodies=bodies):
-            return Split(id, "parallel", tuple(Arm("", _body(body)) for body in bodies))
-        case Branch(id=id, arms=arms, otherwise=otherwise) | Choose(id=id, arms=arms, otherwise=otherwise):
-            ways = [Arm(callable_label(condition), _body(body)) for condition, body in arms]
-            ways.append(Arm("otherwise", None if otherwise is None else _body(otherwise)))
+            return Split(id, "parallel", tuple(Arm("", _body(body, prefix + body.id)) for body in bodies))
+        case Branch(id=id, arms=arms, otherwise=last) | Choose(id=id, arms=arms, otherwise=last):
+            ways = [Arm(callable_label(condition), _body(body, prefix + body.id)) for condition, body in arms]
+            ways.append(Arm("otherwise", None if last is None else _body(last, prefix + last.id)))
             return Split(id, "branch" if isinstance(node, Branch) else "choose", tuple(ways))
         case Loop(id=id, body=body, condition=condition, until=until):
             word = "until" if until else "while"
-            return Frame(id, "loop", f"do {word}", _inner(body), f"{word} {callable_label(condition)}")
+            inside = _inner(body, f"{prefix}{id}#")
+            return Frame(id, "loop", f"do {word}", inside, f"{word} {callable_label(condition)}")
         case Foreach(id=id, body=body, concurrency=concurrency):
             width = "" if concurrency is None else f" · {concurrency} at a time"
-            return Frame(id, "foreach", f"for each{width}", _inner(body))
+            return Frame(id, "foreach", f"for each{width}", _inner(body, f"{prefix}{id}[]"))
         case Map(id=id, mapper=mapper):
-            return Box(id, "map", mapper_label(mapper), hint=f"map {id}")
+            return Box(id, "map", mapper_label(mapper), hint=f"map {id}", template=prefix + id)
         case Sleep(id=id, seconds=seconds):
-            return Box(id, "sleep", f"sleep {seconds_label(seconds)}", hint=id)
+            return Box(id, "sleep", f"sleep {seconds_label(seconds)}", hint=id, template=prefix + id)
         case SleepUntil(id=id, until=until):
-            return Box(id, "sleep", f"sleep until {until_label(until)}", hint=id)
+            return Box(id, "sleep", f"sleep until {until_label(until)}", hint=id, template=prefix + id)
         case WaitFor(id=id, event=event, timeout=timeout, has_default=has_default):
             note = (
                 ""
                 if timeout is None
                 else f"{seconds_label(timeout)}, then {'default' if has_default else 'fail'}"
             )
-            return Box(id, "wait", f"wait for {event}", note, hint=id)
+            return Box(id, "wait", f"wait for {event}", note, hint=id, template=prefix + id)
 
 
-def _body(body: Body) -> Item:
+def _body(body: Body, template: str) -> Item:
     if isinstance(body, Scope):
         kind = "chain" if body.workflow is None else "workflow"
-        return Frame(body.id, kind, body.id, items_of(body.nodes))
-    return _step(body)
+        return Frame(body.id, kind, body.id, items_of(body.nodes, template + "."))
+    note, hint = policy_label(body.policy), full_name(body.fn)
+    return Box(body.id, "step", body.id, note, hint, template)
 
 
-def _inner(body: Body) -> tuple[Item, ...]:
+def _inner(body: Body, template: str) -> tuple[Item, ...]:
     """What a repeating frame holds: a chain's own frame would only be a second line around it."""
     if isinstance(body, Scope) and body.workflow is None:
-        return items_of(body.nodes)
-    return (_body(body),)
-
-
-def _step(step: Any) -> Box:
-    return Box(step.id, "step", step.id, policy_label(step.policy), hint=full_name(step.fn))
+        return items_of(body.nodes, template + ".")
+    return (_body(body, template),)

@@ -1,0 +1,87 @@
+"""`drawbar engines`: what is installed, and what can be set."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from drawbar.cli.options import Flags, load, settings_options
+from drawbar.cli.tables import print_table
+
+
+@click.command()
+@settings_options
+@click.option("--probe", "probing", is_flag=True, help="Import each, and say whether it works.")
+@click.option("--settings", "of", metavar="NAME", help="Show what can be set on that engine.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def engines(probing: bool, of: str | None, as_json: bool, flags: Flags) -> int:
+    """List the installed engines, from their metadata: nothing is imported.
+
+    The exit code is 1 when --probe finds one that is broken or incompatible.
+    """
+    if of is not None:
+        return _settings(of, as_json)
+    from drawbar.errors import DrawbarError
+    from drawbar.plugins import list_engines, probe
+
+    try:
+        selected = load(flags).engine_name
+    except DrawbarError:  # wrong settings must not keep anybody from looking at what is there
+        selected = ""
+    probes = {(found.listed.name, found.listed.distribution): found for found in (probe() if probing else ())}
+    rows: list[dict[str, Any]] = []
+    for listed in list_engines():
+        row: dict[str, Any] = {
+            "name": listed.name,
+            "distribution": listed.distribution,
+            "version": listed.version,
+            "requires": listed.requires,
+            "reference": listed.reference,
+            "selected": listed.name == selected,
+        }
+        found = probes.get((listed.name, listed.distribution))
+        if found is not None:
+            row.update(status=found.status, reason=found.reason)
+        rows.append(row)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        click.echo(
+            "no engine is installed; for the one that runs in your own process: pip install drawbar-local"
+        )
+    else:
+        _print(rows, probing)
+    return int(any(row.get("status", "ok") != "ok" for row in rows))
+
+
+def _print(rows: list[dict[str, Any]], probing: bool) -> None:
+    columns = ["engine", "distribution", "version", "needs drawbar", *(["status"] if probing else [])]
+    lines = []
+    for row in rows:
+        name = f"{row['name']} *" if row["selected"] else row["name"]
+        line = [name, row["distribution"], row["version"], row["requires"] or "any"]
+        lines.append([*line, row["status"]] if probing else line)
+    print_table(columns, lines)
+    if any(row["selected"] for row in rows) and sys.stdout.isatty():
+        click.echo("* selected")
+    for row in rows:
+        if row.get("reason"):
+            click.secho(row["reason"], fg="red", err=True)
+
+
+def _settings(name: str, as_json: bool) -> int:
+    from drawbar.plugins import load_engine
+    from drawbar.settings import describe_settings
+
+    rows = describe_settings(load_engine(name).Settings, f"engines.{name}.")
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        click.echo(f"engine {name} has no settings of its own")
+    else:
+        columns = ["setting", "type", "default", "variable", "description"]
+        print_table(columns, [[row[column] for column in columns] for row in rows])
+    return 0

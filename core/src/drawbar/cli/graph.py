@@ -1,0 +1,49 @@
+"""`drawbar graph`: a workflow as a picture or a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from drawbar.cli.options import find_workflow, load
+
+_FORMATS = ("text", "mermaid", "dot", "svg", "json")
+
+
+@click.command()
+@click.argument("target", metavar="MODULE_OR_FILE:NAME")
+@click.option(
+    "--format",
+    "-f",
+    "kind",
+    type=click.Choice(_FORMATS),
+    help="Default: what the output's name ends with, else text.",
+)
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file to write."
+)
+def graph(target: str, kind: str | None, output: Path | None) -> None:
+    """Draw a workflow.
+
+    \b
+    drawbar graph flows.py:onboarding
+    drawbar graph myapp.flows:report -o report.svg
+    """  # noqa: D301 - click wants the character itself
+    from drawbar.render import render
+
+    if kind is None:
+        ending = "" if output is None else output.suffix.lstrip(".")
+        kind = {"mmd": "mermaid", "gv": "dot", "txt": "text"}.get(
+            ending, ending if ending in _FORMATS else "text"
+        )
+    load({})
+    drawn = render(find_workflow(target), kind)
+    if output is None:
+        click.echo(drawn, nl=False)
+        return
+    try:
+        output.write_text(drawn, "utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{output}: cannot be written: {error.strerror}") from None
+    click.echo(f"{output}: {kind}, {len(drawn.encode()):,} bytes")

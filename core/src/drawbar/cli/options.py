@@ -1,0 +1,177 @@
+"""What commands have in common: choosing engine and store, single settings, the target, the input."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from drawbar.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from drawbar.graph.workflow import Workflow
+    from drawbar.settings import LoadedSettings
+
+F = TypeVar("F", bound=Callable[..., Any])
+Flags = dict[str, Any]
+
+
+def settings_options(function: F) -> F:
+    """Adds `--engine`, `--store` and `--set`; the command gets them as one argument, `flags`."""
+
+    @click.option("--engine", metavar="NAME", help="Engine to use, in place of the configured one.")
+    @click.option("--store", metavar="URL", help="Store to use, in place of the configured one.")
+    @click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Any setting. Repeatable.")
+    @functools.wraps(function)
+    def with_flags(
+        *args: Any, engine: str | None, store: str | None, sets: Sequence[str], **kwargs: Any
+    ) -> Any:
+        return function(*args, flags=_flags(engine, store, sets), **kwargs)
+
+    return with_flags  # type: ignore[return-value]
+
+
+def _flags(engine: str | None, store: str | None, sets: Sequence[str]) -> Flags:
+    flags: Flags = {}
+    for text in sets:
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise click.UsageError(f"--set {text}: write --set KEY=VALUE")
+        flags[key.strip()] = value
+    if engine is not None:
+        flags["engine"] = engine
+    if store is not None:
+        flags["store"] = store
+    return flags
+
+
+def load(flags: Flags) -> LoadedSettings:
+    """Loads the settings, and makes the project's own modules importable, as `python -m` would.
+
+    An installed command has its own folder on `sys.path` and not the one it is called in.
+    """
+    from drawbar.settings import load_settings
+
+    loaded = load_settings(flags=flags)
+    folders = [Path.cwd(), *([] if loaded.file is None else [loaded.file.parent])]
+    for folder in reversed(folders):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    return loaded
+
+
+def find_workflow(target: str) -> Workflow[Any, Any]:
+    """The workflow of `package.module:name` or `path/to/flows.py:name`.
+
+    Raises:
+        ConfigurationError: There is no such module or workflow; the text lists what is there.
+    """
+    from drawbar.graph.builder import Builder
+    from drawbar.graph.workflow import Workflow
+    from drawbar.workflows import import_module_or_file
+
+    place, _, name = target.rpartition(":") if ":" in target[2:] else (target, "", "")
+    module = import_module_or_file(place)
+    if not name:
+        return _only_workflow(module, place)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        by_id = [workflow for workflow in vars(module).values() if getattr(workflow, "id", None) == name]
+        found = next((workflow for workflow in by_id if isinstance(workflow, Workflow)), None)
+    if isinstance(found, Builder):
+        raise ConfigurationError(f"{target} is a graph that is not committed: end it with .commit()")
+    if not isinstance(found, Workflow):
+        what = f"is a {type(found).__name__} and no workflow" if found is not None else "is not there"
+        raise ConfigurationError(f"{target} {what}. {_offer(module, place)}")
+    return found
+
+
+def _only_workflow(module: ModuleType, place: str) -> Workflow[Any, Any]:
+    from drawbar.workflows import workflows_in
+
+    found = list(workflows_in(module))
+    if len(found) == 1:
+        return found[0]
+    raise ConfigurationError(f"{place}: say which workflow. {_offer(module, place)}")
+
+
+def _offer(module: ModuleType, place: str) -> str:
+    from drawbar.graph.workflow import Workflow
+
+    names = [name for name, value in vars(module).items() if isinstance(value, Workflow)]
+    if not names:
+        return f"{place} holds no committed workflow"
+    return "There is: " + ", ".join(f"{place}:{name}" for name in names)
+
+
+def read_value(text: str) -> Any:
+    """A value from the command line: JSON, `@file` and `-` (JSON too), or else the text itself."""
+    if text == "-":
+        return _json(sys.stdin.read(), "standard input")
+    if text.startswith("@"):
+        try:
+            return _json(Path(text[1:]).read_text("utf-8"), text[1:])
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"{text}: cannot be read: {error}") from None
+    try:
+        return json.loads(text)
+    except ValueError:
+        if text.lstrip()[:1] in ("{", "["):
+            return _json(text, text)
+        return text
+
+
+def read_input(texts: Sequence[str]) -> Any:
+    """The input of a run: one value, or any number of `key=value`.
+
+    A single text that is no JSON and has an identifier before its first `=` is a `key=value`.
+    """
+    if not texts:
+        return None
+    if len(texts) == 1 and _pair(texts[0]) is None:
+        return read_value(texts[0])
+    fields = {}
+    for text in texts:
+        pair = _pair(text)
+        if pair is None:
+            raise click.UsageError(f"--input {text}: of several inputs, each is a KEY=VALUE")
+        fields[pair[0]] = pair[1]
+    return fields
+
+
+def read_pairs(texts: Sequence[str], option: str) -> dict[str, Any] | None:
+    """`KEY=VALUE` pairs of an option; None without any."""
+    fields = {}
+    for text in texts:
+        pair = _pair(text)
+        if pair is None:
+            raise click.UsageError(f"{option} {text}: write {option} KEY=VALUE")
+        fields[pair[0]] = pair[1]
+    return fields or None
+
+
+def _pair(text: str) -> tuple[str, Any] | None:
+    key, separator, value = text.partition("=")
+    if not separator or not key.replace("-", "_").isidentifier():
+        return None
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        shown = where if len(where) <= 60 else where[:57] + "..."
+        raise click.UsageError(f"{shown} is not valid JSON: {error}") from None

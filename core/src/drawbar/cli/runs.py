@@ -1,0 +1,314 @@
+"""`drawbar runs`: looks at runs and steers them, from any process that reaches their store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drawbar.cli.options import Flags, read_input, read_pairs, read_value, settings_options
+from drawbar.cli.session import (
+    exit_code,
+    follow,
+    kept_store,
+    known_workflow,
+    run_async,
+    tell,
+    viewing,
+    working,
+)
+from drawbar.records import RunStatus
+
+if TYPE_CHECKING:
+    from drawbar.client import Client
+    from drawbar.runs import Run
+
+Act = Callable[["Run[Any]"], Awaitable["Run[Any] | None"]]
+
+
+@click.group()
+def runs() -> None:
+    """List, show, watch and steer runs."""
+
+
+def _steering(function: Any) -> Any:
+    """Options of the commands that let a run go on."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else."),
+        click.option(
+            "--wait",
+            is_flag=True,
+            help="Show the run until it has settled (an in-process engine always does).",
+        ),
+        click.option(
+            "--workflows",
+            metavar="MODULE_OR_FILE",
+            multiple=True,
+            help="Where the run's workflow is. Repeatable.",
+        ),
+    ):
+        function = option(function)
+    return settings_options(function)
+
+
+@runs.command("list")
+@click.option("--workflow", metavar="ID", help="Only runs of this workflow.")
+@click.option(
+    "--status", type=click.Choice([str(status) for status in RunStatus]), help="Only runs in this status."
+)
+@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Only runs that carry this. Repeatable.")
+@click.option("--limit", default=20, show_default=True, help="How many at the most; the newest come first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options
+def list_runs(
+    workflow: str | None,
+    status: str | None,
+    metadata: tuple[str, ...],
+    limit: int,
+    as_json: bool,
+    flags: Flags,
+) -> None:
+    """List runs, the newest first."""
+    about = read_pairs(metadata, "--metadata")
+    run_async(_list, workflow, status, about, limit, as_json, flags)
+
+
+async def _list(
+    workflow: str | None, status: str | None, metadata: Any, limit: int, as_json: bool, flags: Flags
+) -> None:
+    from datetime import datetime
+
+    from drawbar.cli.tables import print_table
+
+    async with viewing(flags) as client:
+        records = await client.store.runs(
+            workflow_id=workflow,
+            status=None if status is None else RunStatus(status),
+            metadata=metadata,
+            limit=limit,
+        )
+    if as_json:
+        rows = [
+            {
+                "run_id": record.id,
+                "workflow_id": record.workflow_id,
+                "status": str(record.status),
+                "created_at": record.created_at,
+                "finished_at": record.finished_at,
+                "metadata": record.metadata,
+                "forked_from": record.forked_from,
+            }
+            for record in records
+        ]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    lines = []
+    for record in records:
+        started = datetime.fromtimestamp(record.created_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        took = f"{record.finished_at - record.created_at:.2f} s" if record.finished_at else ""
+        lines.append([record.id, record.workflow_id, str(record.status), started, took])
+    print_table(["run", "workflow", "status", "started", "took"], lines)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options
+def show(run_id: str, as_json: bool, flags: Flags) -> None:
+    """Show a run as it stands: its steps, output or error."""
+    run_async(_show, run_id, as_json, flags)
+
+
+async def _show(run_id: str, as_json: bool, flags: Flags) -> None:
+    from drawbar.cli.lines import shortened
+    from drawbar.cli.tables import print_table
+    from drawbar.results import load_result
+
+    async with viewing(flags) as client:
+        result = await load_result(client.store, run_id, None)
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        return
+    click.echo(f"run {run_id} of {result.workflow_id}: {result.status}")
+    click.echo(f"input: {shortened(result.input)}")
+    rows = []
+    for address, step in result.steps.items():
+        took = ""
+        if step.started_at and step.finished_at:
+            took = f"{(step.finished_at - step.started_at).total_seconds():.2f} s"
+        what = str(step.error) if step.error and step.status != "completed" else shortened(step.output, 60)
+        if address in result.suspended:
+            what = shortened(result.suspended[address], 60)
+        rows.append([address, str(step.status), str(step.attempts), took, "" if what == "null" else what])
+    print_table(["step", "status", "attempts", "took", "output or error"], rows)
+    tell(result, flags)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one on a line.")
+@click.option(
+    "--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Where the run's workflow is. Repeatable."
+)
+@settings_options
+def watch(run_id: str, as_json: bool, workflows: tuple[str, ...], flags: Flags) -> int:
+    """Watch a run from its first event until it has settled. Ctrl-C ends the watching, not the run."""
+    return run_async(_watch, run_id, as_json, _with_workflows(flags, workflows))
+
+
+async def _watch(run_id: str, as_json: bool, flags: Flags) -> int:
+    async with viewing(flags) as client:
+        workflow = await known_workflow(client, run_id)
+        run = client.get_run(run_id, workflow)
+        result, _ = await follow(client, run, workflow, as_json=as_json, cancel=False)
+    if not as_json:
+        tell(result, flags)
+    return exit_code(result.status)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--data", metavar="JSON|@FILE|-", help="What the suspended step is resumed with.")
+@click.option("--step", metavar="STEP_OR_ADDRESS", help="Which; needed when several tasks are suspended.")
+@_steering
+def resume(run_id: str, data: str | None, step: str | None, **options: Any) -> int:
+    """Resume a suspended run."""
+    value = None if data is None else read_value(data)
+
+    async def act(run: Run[Any]) -> None:
+        await run.resume(value, step)
+
+    return _steer(run_id, act, "resumed", options)
+
+
+@runs.command("send-event")
+@click.argument("run_id")
+@click.argument("name")
+@click.option("--payload", metavar="JSON|@FILE|-", help="What goes with the event.")
+@_steering
+def send_event(run_id: str, name: str, payload: str | None, **options: Any) -> int:
+    """Send an event to a run that waits for it, or will."""
+    value = None if payload is None else read_value(payload)
+
+    async def act(run: Run[Any]) -> None:
+        await run.send_event(name, value)
+
+    return _steer(run_id, act, f"event {name} sent", options)
+
+
+@runs.command()
+@click.argument("run_id")
+@_steering
+def retry(run_id: str, **options: Any) -> int:
+    """Let a failed run go on from what failed."""
+
+    async def act(run: Run[Any]) -> None:
+        await run.retry()
+
+    return _steer(run_id, act, "goes on", options)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--from", "from_step", required=True, metavar="STEP", help="Where to start again.")
+@click.option(
+    "--input", "-i", "inputs", metavar="JSON|@FILE|-|KEY=VALUE", multiple=True, help="That step's input."
+)
+@click.option("--run-id", "new_id", metavar="ID", help="Id of the new run.")
+@_steering
+def fork(run_id: str, from_step: str, inputs: tuple[str, ...], new_id: str | None, **options: Any) -> int:
+    """Start a new run that takes over what was done before a step."""
+    value = read_input(inputs)
+
+    async def act(run: Run[Any]) -> Run[Any]:
+        return await run.fork(from_step, value, run_id=new_id)
+
+    return _steer(run_id, act, "forked", options)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--reason", metavar="TEXT", help="Why, for people.")
+@click.option(
+    "--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Where the run's workflow is. Repeatable."
+)
+@settings_options
+def cancel(run_id: str, reason: str | None, workflows: tuple[str, ...], flags: Flags) -> int:
+    """Cancel a run; does nothing to one that has ended."""
+    return run_async(_cancel, run_id, reason, _with_workflows(flags, workflows))
+
+
+async def _cancel(run_id: str, reason: str | None, flags: Flags) -> int:
+    # Only the store: an in-process engine, opened, would first take the run up and work on it.
+    async with viewing(flags) as client:
+        await known_workflow(client, run_id)
+        ended = await client.get_run(run_id).cancel(reason)
+        record = await client.store.load(run_id)
+    click.echo(
+        f"run {run_id}: cancelled" if ended or record is None else f"run {run_id} had ended: {record.status}"
+    )
+    return 0
+
+
+@runs.command("resume-all")
+@click.option("--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Where workflows are. Repeatable.")
+@settings_options
+def resume_all(workflows: tuple[str, ...], flags: Flags) -> int:
+    """Go on with every unfinished run of the store, after a crash.
+
+    An in-process engine works on them in here, until all have settled; a queue's workers take them up by
+    themselves.
+    """
+    return run_async(_resume_all, _with_workflows(flags, workflows))
+
+
+async def _resume_all(flags: Flags) -> int:
+    kept_store(flags)
+    worst = 0
+    async with working(flags) as client:
+        found = await client.resume_all()
+        click.echo(f"{len(found)} unfinished runs")
+        if not client.engine.in_process:
+            return 0
+        for run in found:
+            result = await run.result()
+            where = f" at {', '.join(result.suspended)}" if result.suspended else ""
+            error = f": {result.error}" if result.error else ""
+            click.echo(f"{run.id}  {result.workflow_id}  {result.status}{where}{error}")
+            worst = worst or exit_code(result.status)
+    return worst
+
+
+def _with_workflows(flags: Flags, workflows: tuple[str, ...]) -> Flags:
+    return {**flags, "workflows": list(workflows)} if workflows else flags
+
+
+def _steer(run_id: str, act: Act, done: str, options: dict[str, Any]) -> int:
+    flags = _with_workflows(options["flags"], options["workflows"])
+    return run_async(_steer_async, run_id, act, done, flags, options["wait"], options["as_json"])
+
+
+async def _steer_async(run_id: str, act: Act, done: str, flags: Flags, wait: bool, as_json: bool) -> int:
+    kept_store(flags)
+    async with working(flags) as client:
+        workflow = await known_workflow(client, run_id, needed=client.engine.in_process)
+        before = await _seq(client, run_id)
+        run = client.get_run(run_id, workflow)
+        after = await act(run) or run
+        if not wait and not client.engine.in_process:
+            click.echo(json.dumps({"run_id": after.id}) if as_json else f"run {after.id}: {done}")
+            return 0
+        since = before if after.id == run_id else 0
+        result, interrupted = await follow(client, after, workflow, quiet=as_json, since=since)
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        tell(result, flags)
+    return exit_code(result.status, interrupted)
+
+
+async def _seq(client: Client, run_id: str) -> int:
+    record = await client.store.load(run_id)
+    return 0 if record is None else record.seq

@@ -1,0 +1,288 @@
+"""Opening the engine or only its store, and following a run until it has settled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import anyio
+import click
+
+from drawbar.cli.app import FAILED, INTERRUPTED, SUSPENDED
+from drawbar.cli.lines import Lines, shortened
+from drawbar.cli.options import Flags, load
+from drawbar.cli.progress import Progress
+from drawbar.errors import ConfigurationError, RunNotFound
+from drawbar.records import RunStatus, TaskStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from drawbar.client import Client
+    from drawbar.events import Event
+    from drawbar.graph.workflow import Workflow
+    from drawbar.results import RunResult
+    from drawbar.runs import Run
+
+T = TypeVar("T")
+
+
+class Display(Protocol):
+    """What shows a run's events."""
+
+    def event(self, event: Event) -> None:
+        """Takes in an event."""
+
+    def close(self) -> None:
+        """Shows the end."""
+
+
+def run_async(function: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Runs a coroutine function to its end."""
+    return anyio.run(function, *args)
+
+
+@asynccontextmanager
+async def working(flags: Flags) -> AsyncIterator[Client]:
+    """The engine, opened: an in-process one works on tasks in here."""
+    from drawbar.client import open_engine
+
+    load(flags)
+    async with open_engine(flags=flags) as client:
+        yield client
+
+
+@asynccontextmanager
+async def viewing(flags: Flags) -> AsyncIterator[Client]:
+    """A client with only its store open: to look at runs without working on them."""
+    from drawbar.client import open_engine
+
+    kept_store(flags)
+    client = open_engine(flags=flags)
+    with anyio.fail_after(client.settings.connect_timeout + 5):
+        await client.store.open()
+    try:
+        yield client
+    finally:
+        await client.store.close()
+
+
+def kept_store(flags: Flags) -> str:
+    """The URL of a store that other processes see.
+
+    Raises:
+        ConfigurationError: The store is in memory: there is nothing in it for this process to see.
+    """
+    from drawbar.plugins import load_engine
+
+    loaded = load(flags)
+    url = loaded.core.store or loaded.store_url(load_engine(loaded.engine_name))
+    if url.startswith("memory:"):
+        raise ConfigurationError(
+            "runs in the store memory:// are gone with their process. Set a store that keeps them: "
+            "--store sqlite:///runs.db, DRAWBAR_STORE, or store in drawbar.toml"
+        )
+    return url
+
+
+async def known_workflow(client: Client, run_id: str, *, needed: bool = False) -> Workflow[Any, Any] | None:
+    """The workflow of a run, from the modules of the setting `workflows`.
+
+    Args:
+        client: The client.
+        run_id: The run.
+        needed: Whether the run is to go on in this process, which is impossible without its workflow.
+
+    Raises:
+        RunNotFound: The store has no such run.
+        ConfigurationError: It is needed and not known, or a module cannot be imported.
+    """
+    record = await client.store.load(run_id)
+    if record is None:
+        raise RunNotFound(f"the store has no run {run_id!r}; drawbar runs list shows what it has")
+    try:
+        plan = client.workflows.find(record.workflow_id, record.fingerprint)
+    except ConfigurationError:
+        if needed:
+            raise
+        return None
+    if plan is None and needed:
+        raise ConfigurationError(
+            f"workflow {record.workflow_id!r} of run {run_id} is not known here, or in another version: "
+            "name its module with --workflows, or in the setting workflows"
+        )
+    return None if plan is None else plan.workflow
+
+
+async def follow(
+    client: Client,
+    run: Run[Any],
+    workflow: Workflow[Any, Any] | None,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    cancel: bool = True,
+    since: int = 0,
+) -> tuple[RunResult[Any], bool]:
+    """Shows a run until it has settled.
+
+    Args:
+        client: The client that has it.
+        run: The run.
+        workflow: Its workflow, for the shape of the tree.
+        as_json: Print events as JSON lines.
+        quiet: Print nothing.
+        cancel: What Ctrl-C does: cancel the run (a second one leaves at once), or only end the watching.
+        since: Events up to this `seq` are old news: they shape the tree, and are not printed as lines.
+
+    Returns:
+        The result, and whether Ctrl-C cancelled it.
+    """
+    progress = Progress()
+    display = None if quiet else _display(workflow, run.id, progress, as_json)
+    interrupted = False
+
+    async def show(event: Event) -> None:
+        progress.apply(event)
+        if display is not None and event.seq > since:
+            display.event(event)
+
+    async def pump() -> None:
+        async for event in run.events():
+            await show(event)
+
+    async def interrupts() -> None:
+        nonlocal interrupted
+        with suppress(NotImplementedError), anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                if interrupted or not cancel:
+                    if display is not None:
+                        display.close()
+                    sys.stdout.flush()
+                    os._exit(INTERRUPTED)  # threads with steps in them would keep the process
+                interrupted = True
+                await run.cancel("interrupted (Ctrl-C)")
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(pump)
+            group.start_soon(interrupts)
+            if display is not None and not isinstance(display, Lines):
+                group.start_soon(_redraw, client, run.id, progress, display)
+            result = await run.result()
+            group.cancel_scope.cancel()
+        await _rest(client, run.id, progress, display)
+    finally:
+        if display is not None:
+            display.close()
+    return result, interrupted
+
+
+async def _rest(client: Client, run_id: str, progress: Progress, display: Display | None) -> None:
+    """The events between the last one shown and the result."""
+    from drawbar.events import Event
+
+    progress.timers(())
+    while batch := await client.store.events(run_id, progress.seq):
+        for record in batch:
+            event = Event.of(run_id, record)
+            progress.apply(event)
+            if display is not None:
+                display.event(event)
+
+
+async def _redraw(client: Client, run_id: str, progress: Progress, display: Any) -> None:
+    asked = 0.0
+    while True:
+        if anyio.current_time() - asked > 1.0:
+            # Sleeps and waits make no events; the store knows them.
+            timed = await client.store.tasks(run_id, statuses={TaskStatus.SLEEPING, TaskStatus.WAITING})
+            progress.timers((task.address, str(task.status), task.wake_at) for task in timed)
+            asked = anyio.current_time()
+        display.tick()
+        await anyio.sleep(0.1)
+
+
+def _display(workflow: Workflow[Any, Any] | None, run_id: str, progress: Progress, as_json: bool) -> Display:
+    if as_json or not sys.stdout.isatty():
+        return Lines(as_json=as_json)
+    from rich.console import Console
+
+    from drawbar.cli.live import LiveTree
+
+    tree = LiveTree(Console(highlight=False), workflow, run_id, progress)
+    tree.open()
+    return tree
+
+
+def exit_code(status: RunStatus, interrupted: bool = False) -> int:
+    """What a command says about a run in its exit code."""
+    if status is RunStatus.COMPLETED:
+        return 0
+    if interrupted:
+        return INTERRUPTED
+    return SUSPENDED if status is RunStatus.SUSPENDED else FAILED
+
+
+def tell(result: RunResult[Any], flags: Flags, workflows: str | None = None, *, kept: bool = True) -> None:
+    """Says what came of a run, and how to go on if there is a way.
+
+    Args:
+        result: The result.
+        flags: The flags of this command, for the commands that are suggested.
+        workflows: The module or file of the workflow, if it was named on this command line.
+        kept: Whether the store outlives this process.
+    """
+    took = ""
+    if result.started_at is not None and result.finished_at is not None:
+        took = f" in {(result.finished_at - result.started_at).total_seconds():.2f} s"
+    options = _options(flags, workflows)
+    match result.status:
+        case RunStatus.COMPLETED:
+            click.secho(f"completed{took}", fg="green")
+            click.echo(shortened(result.to_dict()["output"], 100_000))
+        case RunStatus.SUSPENDED:
+            click.secho("suspended", fg="magenta")
+            for address, payload in result.suspended.items():
+                click.echo(f"  at {address}" + ("" if payload is None else f": {shortened(payload)}"))
+            step = next(iter(result.suspended), "STEP")
+            _next(kept, f"drawbar runs resume {result.run_id} --step '{step}' --data JSON{options}")
+        case RunStatus.CANCELLED:
+            reason = f": {result.error.message}" if result.error and result.error.message else ""
+            click.secho(f"cancelled{took}{reason}", fg="yellow")
+            _next(kept, f"drawbar runs fork {result.run_id} --from STEP{options}")
+        case RunStatus.FAILED:
+            error = result.error
+            where = f" at {error.address}" if error and error.address else ""
+            times = f" (attempt {error.attempts})" if error and error.attempts > 1 else ""
+            click.secho(f"failed{where}{times}{took}: {error}", fg="red")
+            _next(kept, f"drawbar runs retry {result.run_id}{options}")
+        case _:
+            click.echo(str(result.status))
+
+
+def _next(kept: bool, command: str) -> None:
+    if kept:
+        click.echo(f"go on with: {command}")
+    else:
+        click.echo(
+            "the run was in memory and ends here; with --store sqlite:///runs.db one can go on with it"
+        )
+
+
+def _options(flags: Flags, workflows: str | None) -> str:
+    """The options that the next command needs to find the same run."""
+    import shlex
+
+    parts = []
+    for key, value in flags.items():
+        if key in ("engine", "store"):
+            parts.append(f"--{key} {shlex.quote(str(value))}")
+        elif key != "workflows":
+            parts.append(f"--set {shlex.quote(f'{key}={value}')}")
+    named = [workflows] if workflows else list(flags.get("workflows", ()))
+    parts += [f"--workflows {shlex.quote(name)}" for name in named]
+    return "".join(f" {part}" for part in parts)

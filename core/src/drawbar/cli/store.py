@@ -1,0 +1,51 @@
+"""`drawbar store`: prepares the store and cleans it."""
+
+from __future__ import annotations
+
+import click
+
+from drawbar.cli.options import Flags, settings_options
+from drawbar.cli.session import kept_store, run_async, viewing
+
+
+@click.group()
+def store() -> None:
+    """Prepare and clean the store."""
+
+
+@store.command()
+@settings_options
+def init(flags: Flags) -> None:
+    """Create or migrate the store's schema."""
+    run_async(_init, flags)
+
+
+async def _init(flags: Flags) -> None:
+    from drawbar.plugins import load_store
+
+    # Not opened: opening is what fails on a store without its schema.
+    url = kept_store(flags)
+    click.echo(await load_store(url).init())
+
+
+@store.command()
+@click.option(
+    "--older-than", required=True, metavar="TIME", help="Runs that ended longer ago: 30d, 12h, 3600."
+)
+@settings_options
+def purge(older_than: str, flags: Flags) -> None:
+    """Delete ended runs, with all that is theirs."""
+    run_async(_purge, older_than, flags)
+
+
+async def _purge(older_than: str, flags: Flags) -> None:
+    from pydantic import TypeAdapter, ValidationError
+
+    from drawbar.settings import Seconds
+
+    try:
+        seconds: float = TypeAdapter(Seconds).validate_python(older_than)
+    except ValidationError:
+        raise click.UsageError(f"--older-than {older_than}: write 30d, 12h, 15m or seconds") from None
+    async with viewing(flags) as client:
+        click.echo(f"{await client.store.purge(seconds)} runs deleted")
