@@ -1,0 +1,282 @@
+"""The store in an SQLite file: `sqlite:///relative.db`, `sqlite:////absolute.db`. Any number of processes of one host.
+
+What is committed survives the death of any process (with `?synchronous=FULL` of the machine, too). A lone commit is done at
+once in the caller's thread: a hop to another would cost more than the write. Nobody waits for a lock inside SQLite: where
+others are writing, it is tried again from the event loop, and what has gathered meanwhile goes into one transaction.
+"""
+
+# ruff: noqa: D102 - what the methods do is told in Store
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import anyio
+import anyio.to_thread
+
+from drawbar.errors import SettingsError
+from drawbar.records import (
+    Claim,
+    Due,
+    EventRecord,
+    Json,
+    NewEvent,
+    NewRun,
+    Reply,
+    RunRecord,
+    RunStatus,
+    Task,
+    TaskStatus,
+    Transition,
+)
+from drawbar.stores import control, transitions
+from drawbar.stores import sqlite_reads as reads
+from drawbar.stores.base import Ready, Store, StorePlugin
+from drawbar.stores.sqlite_file import BUSY, File, Job
+from drawbar.stores.sqlite_rows import SqliteRows
+from drawbar.stores.sqlite_schema import VERSION, Options, connect, is_busy, too_busy, unavailable
+from drawbar.stores.waiting import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FEW = 200
+"""Reading so many tasks takes about as long as asking a thread to do it."""
+PURGE = 5000
+"""How many events' worth of runs are deleted in one transaction."""
+
+
+class SqliteStore(Store):
+    """See the module.
+
+    Attributes:
+        clock: What tells the time, in seconds; tests set it.
+
+    Args:
+        options: The file and how to use it.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.clock: Callable[[], float] = time.time
+        self._options = options
+        self._file: File | None = None
+        self._opening = threading.Lock()
+
+    async def open(self) -> None:
+        await anyio.to_thread.run_sync(self._here)
+
+    async def close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None and file.pid == os.getpid():
+            file.close()
+
+    async def init(self) -> str:
+        existed = self._options.path.exists()
+        await self.open()
+        return f"{self._options.path}: schema version {VERSION}, {'is there' if existed else 'created'}"
+
+    def _here(self) -> File:
+        """The connections of this process."""
+        file = self._file
+        if file is not None and file.pid == os.getpid():
+            return file
+        with self._opening:
+            file = self._file
+            if file is None or file.pid != os.getpid():
+                file = self._file = File(self._options, lambda: self.clock())
+            return file
+
+    async def _write(
+        self, operation: Callable[Concatenate[SqliteRows, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        file = self._here()
+        if not file.pending and file.lock.acquire(blocking=False):
+            try:
+                result: T = file.transact(self.redispatch, operation, args, kwargs)
+            finally:
+                file.lock.release()
+            if result is not BUSY:
+                return result
+        job = Job(operation, args, kwargs)
+        await self._turn(file, job)
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[no-any-return]
+
+    async def _turn(self, file: File, job: Job) -> None:
+        """Waits until a job was carried out: by this task, or by another that had the turn."""
+        deadline = time.monotonic() + self._options.busy
+        pause = 0.0005
+        file.pending.append(job)
+        try:
+            while True:
+                if file.lock.acquire(blocking=False):
+                    try:
+                        if not job.done:
+                            file.take_turn(self.redispatch)
+                    finally:
+                        file.lock.release()
+                if job.done:
+                    return
+                if time.monotonic() > deadline:
+                    raise too_busy(self._options)
+                await anyio.sleep(pause * (0.5 + random.random()))
+                pause = min(pause * 2, 0.02)
+        finally:
+            if not job.done and job in file.pending:
+                file.pending.remove(job)
+
+    async def _read(self, query: Callable[..., T], *args: Any) -> T:
+        deadline = time.monotonic() + self._options.busy
+        while (result := self._try_read(deadline, query, *args)) is BUSY:
+            await anyio.sleep(0.005)
+        return result
+
+    def _try_read(self, deadline: float, query: Callable[..., T], *args: Any) -> T:
+        """Reads; BUSY (until the deadline) while somebody mends the file after the death of a process."""
+        try:
+            result: T = self._here().read(query, *args)
+        except sqlite3.Error as error:
+            if is_busy(error) and time.monotonic() < deadline:
+                return BUSY  # type: ignore[no-any-return]
+            raise unavailable(self._options, error) from error
+        return result
+
+    async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
+        return await self._write(transitions.create, run)
+
+    async def claim(self, run_id: str, address: str, *, owner: str, lease: float) -> Claim:
+        return await self._write(transitions.claim, run_id, address, owner, lease)
+
+    async def commit(self, transition: Transition) -> Reply:
+        return await self._write(transitions.commit, transition)
+
+    async def renew(
+        self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
+    ) -> Sequence[tuple[str, str, int]]:
+        return await self._write(control.renew, owner, tuple(held), lease)
+
+    async def release(self, owner: str, *, died: bool = False) -> int:
+        return await self._write(control.release, owner, died=died)
+
+    async def owners(self) -> Sequence[str]:
+        return await self._read(reads.owners)
+
+    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
+        if not undelivered:  # a ticker with nothing to do must not lock out those who write
+            wake, now = await self._read(reads.next_wake), self.clock()
+            if wake is None or wake > now:
+                return Due((), None if wake is None else wake - now)
+        return await self._write(control.due, limit, undelivered=undelivered)
+
+    async def resume(self, run_id: str, address: str, data: Json) -> Ready:
+        return await self._write(control.resume, run_id, address, data)
+
+    async def send_event(self, run_id: str, name: str, payload: Json) -> Ready:
+        return await self._write(control.send_event, run_id, name, payload)
+
+    async def cancel(self, run_id: str, reason: str | None, callback: bool) -> tuple[bool, Ready]:
+        return await self._write(control.cancel, run_id, reason, callback)
+
+    async def retry(self, run_id: str) -> Ready:
+        return await self._write(control.retry, run_id)
+
+    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> None:
+        await self._write(control.emit, run_id, events)
+
+    async def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
+        return await self._read(reads.outputs, run_id, addresses)
+
+    def outputs_now(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
+        deadline = time.monotonic() + self._options.busy
+        while (result := self._try_read(deadline, reads.outputs, run_id, addresses)) is BUSY:
+            time.sleep(0.005)
+        return result
+
+    async def load(self, run_id: str) -> RunRecord | None:
+        return await self._read(reads.load, run_id)
+
+    async def tasks(self, run_id: str, *, statuses: Iterable[TaskStatus] | None = None) -> Sequence[Task]:
+        wanted = None if statuses is None else tuple(statuses)
+        found = await self._read(reads.tasks, run_id, wanted, FEW)
+        return await anyio.to_thread.run_sync(self._many_tasks, run_id, wanted) if found is None else found
+
+    def _many_tasks(self, run_id: str, statuses: Sequence[TaskStatus] | None) -> Sequence[Task]:
+        with closing(connect(self._options)) as connection:
+            connection.execute("BEGIN")
+            return reads.tasks(connection.execute, run_id, statuses) or []
+
+    async def runs(
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: RunStatus | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        limit: int = 100,
+    ) -> Sequence[RunRecord]:
+        return await self._read(reads.runs, workflow_id, status, metadata, limit)
+
+    async def events(self, run_id: str, after: int = 0, limit: int = 1000) -> Sequence[EventRecord]:
+        return await self._read(reads.events, run_id, after, limit)
+
+    async def wait(self, run_id: str, after: int, timeout: float, *, settled: bool = False) -> int:
+        deadline = time.monotonic() + timeout
+        waiters = self._here().waiters
+        waiter = Waiter(after, settled)
+        pause = 0.005
+        here = waiters.setdefault(run_id, [])
+        here.append(waiter)
+        try:
+            while True:
+                run = await self._read(reads.find_run, run_id)
+                left = deadline - time.monotonic()
+                if run is None or waiter.content(run) or left <= 0:
+                    return 0 if run is None else run.seq
+                # This process wakes its waiters; other processes' commits are seen by looking, the less often the more wait.
+                await waiter.wait(min(pause, left))
+                pause = min(pause * 1.5, max(0.05, len(waiters) * 0.0005))
+        finally:
+            here.remove(waiter)
+            if not here and waiters.get(run_id) is here:
+                del waiters[run_id]
+
+    async def purge(self, older_than: float) -> int:
+        before = self.clock() - older_than
+        gone = 0
+        while batch := await self._write(SqliteRows.purge, before, PURGE):
+            gone += batch
+        return gone
+
+
+def _create(url: str) -> SqliteStore:
+    parts = urlsplit(url)
+    path = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or not path or path == ":memory:":
+        raise SettingsError(
+            f"store {url!r}: expected sqlite:///relative.db or sqlite:////absolute.db (or memory://, which is no file)"
+        )
+    options: dict[str, Any] = {}
+    for key, value in parse_qsl(parts.query, keep_blank_values=True):
+        if key == "synchronous" and value.upper() in ("OFF", "NORMAL", "FULL", "EXTRA"):
+            options[key] = value.upper()
+        elif key == "busy" and value.replace(".", "", 1).isdigit():
+            options[key] = float(value)
+        else:
+            raise SettingsError(
+                f"store {url!r}: {key}={value} is no option; there are synchronous=OFF|NORMAL|FULL|EXTRA and busy=SECONDS"
+            )
+    return SqliteStore(Options(Path(path).absolute(), **options))
+
+
+plugin = StorePlugin(_create)

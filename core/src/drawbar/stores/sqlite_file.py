@@ -1,0 +1,173 @@
+"""One process's connections to the file of an SQLite store: transactions, several operations in one, and forks."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from drawbar.errors import DrawbarError
+from drawbar.stores.sqlite_rows import SqliteRows
+from drawbar.stores.sqlite_schema import Options, connect, is_busy, unavailable
+from drawbar.stores.waiting import Waiter, wake_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BUSY: Any = object()
+"""What `File.transact` gives back when somebody else is writing."""
+
+
+class Job:
+    """An operation that waits for its turn.
+
+    Attributes:
+        done: Whether it was carried out, by whoever had the turn.
+        result: What it gave back.
+        error: What it raised.
+    """
+
+    __slots__ = ("args", "done", "error", "kwargs", "operation", "result")
+
+    def __init__(self, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.operation = operation
+        self.args = args
+        self.kwargs = kwargs
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class File:
+    """The connections of one process: one that writes, one that reads.
+
+    Attributes:
+        pid: The process.
+        lock: Held while writing, never across an await.
+        waiters: Run id to those who wait for its events.
+        pending: Operations that wait for their turn.
+
+    Args:
+        options: The file.
+        clock: What tells the time.
+    """
+
+    def __init__(self, options: Options, clock: Callable[[], float]) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.waiters: dict[str, list[Waiter]] = {}
+        self.pending: deque[Job] = deque()
+        self._options = options
+        self._clock = clock
+        self._read_lock = threading.Lock()
+        self._writer = connect(options)
+        self._reader = connect(options)
+        self._rows = SqliteRows(self._writer, self.waiters)
+        _files.add(self)
+
+    def transact(
+        self, redispatch: float, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Carries an operation out in a transaction; BUSY when somebody else is writing. Under `lock`."""
+        writer, rows = self._writer, self._rows
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            rows.begin(self._clock(), redispatch)
+            result = operation(rows, *args, **kwargs)
+            writer.execute("COMMIT")
+        except BaseException as error:
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+            if not isinstance(error, sqlite3.Error):
+                raise
+            if is_busy(error):
+                return BUSY
+            raise unavailable(self._options, error) from error
+        if rows.woken:
+            wake_all(rows.woken)
+        return result
+
+    def take_turn(self, redispatch: float) -> None:
+        """Carries out all that is pending in one transaction, or nothing when somebody else is writing. Under `lock`."""
+        jobs = [self.pending.popleft() for _ in range(len(self.pending))]
+        try:
+            if self.transact(redispatch, _together, (jobs,), {}) is not BUSY:
+                for job in jobs:
+                    job.done = True
+        except Exception:  # noqa: BLE001 - one of them failed all: each for itself, then, with its own error
+            for job in jobs:
+                try:
+                    job.result = self.transact(redispatch, job.operation, job.args, job.kwargs)
+                    job.done = job.result is not BUSY
+                except Exception as error:  # noqa: BLE001 - is raised where it belongs
+                    job.error, job.done = error, True
+        finally:
+            self.pending.extendleft(job for job in reversed(jobs) if not job.done)
+
+    def read(self, query: Callable[..., Any], *args: Any) -> Any:
+        """Asks something, of one state of the file. Any thread."""
+        with self._read_lock:
+            execute = self._reader.execute
+            execute("BEGIN")
+            try:
+                return query(execute, *args)
+            finally:
+                execute("COMMIT")
+
+    def close(self) -> None:
+        """Closes the connections."""
+        _files.discard(self)
+        with self.lock, self._read_lock:
+            self._reader.close()
+            self._writer.close()
+
+    def pause(self) -> bool:
+        """Waits until nothing goes on here, and keeps it so."""
+        return self.lock.acquire(timeout=1) and self._read_lock.acquire(timeout=1)
+
+    def go_on(self) -> None:
+        """Ends a pause."""
+        for lock in (self._read_lock, self.lock):
+            if lock.locked():
+                lock.release()
+
+
+def _together(rows: SqliteRows, jobs: list[Job]) -> None:
+    """Carries out several operations. What one refuses, before it changes anything, is its own result."""
+    for job in jobs:
+        job.result = job.error = None
+        try:
+            job.result = job.operation(rows, *job.args, **job.kwargs)
+        except DrawbarError as error:
+            job.error = error
+
+
+_files: WeakSet[File] = WeakSet()
+_paused: list[File] = []
+_inherited: list[File] = []
+
+
+def _before_fork() -> None:
+    """No transaction may be open when the process is doubled: the child could end its parent's."""
+    _paused.extend(file for file in list(_files) if file.pause())
+
+
+def _after_fork_in_parent() -> None:
+    while _paused:
+        _paused.pop().go_on()
+
+
+def _after_fork_in_child() -> None:
+    """The child opens its own. What it has inherited stays as it is: to close it could take the parent's locks."""
+    _inherited.extend(_files)
+    _paused.clear()
+    _files.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
