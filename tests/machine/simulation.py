@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from drawbar.graph.workflow import Workflow
 from drawbar.machine import Machine
 from drawbar.records import Claim, Message, NewRun, Reply, RunRecord, RunStatus, TaskStatus, Transition
 from drawbar.results import RunResult, load_result
@@ -74,9 +75,20 @@ class Simulation:
         faults: How many messages may be lost or doubled and workers killed, in all.
         fan_out: Window of fan-outs; small, so that pulling happens.
         budget: Seconds of a message's time: 0 never goes on in place, large always does.
+        answers: What the task at an address is resumed with.
     """
 
-    def __init__(self, workflow: Any, random: Random, faults: int = 0, fan_out: int = 2, budget: float = 30.0) -> None:
+    def __init__(
+        self,
+        workflow: Workflow[Any, Any],
+        random: Random,
+        *,
+        faults: int = 0,
+        fan_out: int = 2,
+        budget: float = 30.0,
+        answers: Callable[[str], Any] = lambda address: None,
+    ) -> None:
+        self.answers = answers
         self.workflow = workflow
         self.random = random
         self.faults = faults
@@ -149,7 +161,7 @@ class Simulation:
             self.now += due.next_in + 0.001
         elif record.status is RunStatus.SUSPENDED:
             for task in await self.store.tasks("run", statuses=[TaskStatus.SUSPENDED]):
-                ready = await self.store.resume("run", task.address, task.payload)
+                ready = await self.store.resume("run", task.address, self.answers(task.address))
                 self.pool.extend(Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready)
         else:
             raise AssertionError(f"run is {record.status}, and nothing will ever happen: {self.trace[-50:]}")
