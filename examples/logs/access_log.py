@@ -68,8 +68,6 @@ class Summary:
 def split(log: Path, chunk_mb: float) -> list[Chunk]:
     """Cut a log into ranges of bytes, without reading it."""
     count("split")
-    # Absolute, because a worker on a queue may have been started in another directory.
-    log = log.resolve(strict=True)
     size, step = log.stat().st_size, max(1, int(chunk_mb * 1_000_000))
     return [Chunk(log, start, min(start + step, size)) for start in range(0, size, step)]
 
@@ -153,7 +151,7 @@ def merge(counts: list[Counts]) -> Summary:
 def draw_chart(summary: Summary, out: Path) -> Path:
     """Draw the requests of each hour as an SVG, the failed ones in red."""
     count("chart")
-    return save(out.resolve() / "requests-per-hour.svg", chart(summary))
+    return save(out / "requests-per-hour.svg", chart(summary))
 
 
 def chart(summary: Summary) -> str:
@@ -221,7 +219,7 @@ def write_report(summary: Summary, out: Path) -> Path:
         f"Top {len(summary.top_pages)} pages",
         *(f"{page.requests:>12,}  {page.path}" for page in summary.top_pages),
     ]
-    return save(out.resolve() / "report.txt", "\n".join(lines) + "\n")
+    return save(out / "report.txt", "\n".join(lines) + "\n")
 
 
 def save(path: Path, text: str) -> Path:

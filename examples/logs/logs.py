@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from access_log import Summary, count_chunk, draw_chart, merge, split, write_report
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drawbar import output_of, run_input, step, value_at, workflow
+
+FromHere = Annotated[Path, AfterValidator(Path.absolute)]
+"""A path, from where the run is started: a worker on a queue may have been started in another folder."""
 
 
 class Log(BaseModel):
     """Which log, how large a part of it is, and where the results go."""
 
-    log: Path = Path("out/access.log")
+    model_config = ConfigDict(validate_default=True)
+
+    log: FromHere = Path("out/access.log")
     chunk_mb: float = Field(default=2, gt=0)
-    out: Path = Path("out")
+    out: FromHere = Path("out")
 
 
 class Analysis(BaseModel):

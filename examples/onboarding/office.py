@@ -41,7 +41,7 @@ def register(name: str, email: str, plan: Literal["free", "team"], office: Path)
     name, email = " ".join(name.split()), email.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
         raise ValueError(f"not an address: {email!r}")
-    person = Person(re.sub(r"\W+", "-", name.lower()).strip("-"), name, email, plan, office.resolve())
+    person = Person(re.sub(r"\W+", "-", name.lower()).strip("-"), name, email, plan, office)
     count(f"register {person.id}")
     return person
 

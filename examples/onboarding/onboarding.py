@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from office import GatewayDownError, Person, send_mail
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from drawbar import Context, Retry, load_steps, step, workflow
 
@@ -14,13 +14,19 @@ office = load_steps("office")
 mail = step(send_mail, id="mail", retry=Retry(max_attempts=4, delay=0.2, backoff=2, on=(GatewayDownError,)))
 
 
+FromHere = Annotated[Path, AfterValidator(Path.absolute)]
+"""A path, from where the run is started: a worker on a queue may have been started in another folder."""
+
+
 class Signup(BaseModel):
     """What somebody fills in to join."""
+
+    model_config = ConfigDict(validate_default=True)
 
     name: str
     email: str
     plan: Literal["free", "team"] = "free"
-    office: Path = Path("out")
+    office: FromHere = Path("out")
 
 
 class Decision(BaseModel):

@@ -50,12 +50,10 @@ def list_photos(folder: Path, out: Path, size: int) -> list[Photo]:
         FileNotFoundError: The folder has no photographs, or is not there.
     """
     count("list")
-    # Absolute, because a worker on a queue may have been started in another directory.
-    sources = sorted(p for p in folder.resolve().iterdir() if p.suffix.lower() in SUFFIXES)
+    sources = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not sources:
         raise FileNotFoundError(f"no photographs in {folder}")
-    thumbs = out.resolve() / "thumbs"
-    return [Photo(source, thumbs / f"{source.stem}.jpg", size) for source in sources]
+    return [Photo(source, out / "thumbs" / f"{source.stem}.jpg", size) for source in sources]
 
 
 def resize(photo: Photo) -> Thumb:
@@ -88,7 +86,7 @@ def contact_sheet(thumbs: list[Thumb], out: Path, size: int) -> Sheet:
         details = "could not be read" if thumb.path is None else f"{thumb.width} x {thumb.height}"
         draw.text((left, top + size + 4), thumb.name, INK, ImageFont.load_default(15))
         draw.text((left, top + size + 22), details, GREY if thumb.path else ALARM, ImageFont.load_default(12))
-    path = out.resolve() / "contact-sheet.png"
+    path = out / "contact-sheet.png"
     save(sheet, path)
     broken = {thumb.name: thumb.error or "unknown" for thumb in thumbs if thumb.path is None}
     return Sheet(path, [thumb.name for thumb in thumbs if thumb.path], broken)

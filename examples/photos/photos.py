@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from imaging import Photo, Sheet, Thumb, contact_sheet, list_photos, resize
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drawbar import Context, run_input, step, value_at, workflow
+
+FromHere = Annotated[Path, AfterValidator(Path.absolute)]
+"""A path, from where the run is started: a worker on a queue may have been started in another folder."""
 
 
 class Album(BaseModel):
     """Where the photographs are, where the results go, and how large the thumbnails are."""
 
-    folder: Path
-    out: Path = Path("out")
+    model_config = ConfigDict(validate_default=True)
+
+    folder: FromHere
+    out: FromHere = Path("out")
     size: int = Field(default=320, ge=64, le=1024)
 
 

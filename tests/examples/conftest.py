@@ -16,6 +16,8 @@ DRAWBAR = Path(sys.executable).with_name("drawbar")
 # Each example is imported by the names that its own files use for one another.
 sys.path[:0] = [str(EXAMPLES / name) for name in ("logs", "onboarding", "photos")]
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
 
 @pytest.fixture
 def examples() -> Path:
@@ -23,8 +25,8 @@ def examples() -> Path:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `drawbar ARGUMENTS` in an empty folder, to its end."""
+def command(tmp_path: Path) -> Command:
+    """Runs `drawbar ARGUMENTS` in the test's folder, to its end."""
 
     def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

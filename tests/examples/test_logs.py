@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ import pytest
 from logs import logs
 from make_log import make_log
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from tests.examples.conftest import Command
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -65,7 +64,7 @@ def test_the_command_counts_a_whole_log(examples: Path, command: Command, tmp_pa
     )
 
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
+    result = json.loads(done.stdout)
     assert result["output"]["summary"] == json.loads(expected.read_text())
     check_results(result["output"]["summary"], tmp_path / "out", tmp_path / "access.log")
 

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 from onboarding import Decision, Signup, Welcome, onboarding
 
 from drawbar import open_engine
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+from tests.examples.conftest import Command
 
 
 def test_a_free_plan_needs_nobody(tmp_path: Path) -> None:
@@ -82,27 +73,27 @@ def test_a_no_ends_it_without_an_account(tmp_path: Path) -> None:
 
 
 def test_approval_from_the_command_line(examples: Path, command: Command, tmp_path: Path) -> None:
-    target = f"{examples}/onboarding/onboarding.py:onboarding"
-    store = ("--store", f"sqlite:///{tmp_path}/runs.db")
+    file = f"{examples}/onboarding/onboarding.py"
+    store = ("--store", f"sqlite:///{tmp_path}/runs.db", "--json")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "gateway-outages").write_text("2")
 
-    asked = command("run", target, "--input", f"@{examples}/onboarding/ada.json", "--json", *store)
+    asked = command("run", f"{file}:onboarding", "--input", f"@{examples}/onboarding/ada.json", *store)
 
     assert asked.returncode == 3, asked.stderr
-    suspended = last_json(asked)
+    suspended = json.loads(asked.stdout)
     assert suspended["status"] == "suspended"
     assert suspended["suspended"] == {"approve": {"question": "May Ada Lovelace have a team plan?"}}
     assert not (tmp_path / "out" / "directory").exists()
 
-    refused = command("runs", "resume", suspended["run_id"], "--data", '{"approved": "perhaps"}', *store)
-    assert refused.returncode not in (0, 3)
-
-    resumed = command(
-        "runs", "resume", suspended["run_id"], "--data", '{"approved": true, "by": "Charles"}', *store
-    )
+    resume = ("runs", "resume", suspended["run_id"], "--workflows", file, *store)
+    refused = command(*resume, "--data", '{"approved": "perhaps"}')
+    assert refused.returncode == 2
+    assert "approve" in refused.stderr
+    resumed = command(*resume, "--data", '{"approved": true, "by": "Charles"}')
 
     assert resumed.returncode == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["output"]["status"] == "welcome"
     account = json.loads((tmp_path / "out" / "directory" / "ada-lovelace.json").read_text())
     assert account["approved_by"] == "Charles"
     assert "Charles has approved" in (tmp_path / "out" / "letters" / "ada-lovelace.txt").read_text()

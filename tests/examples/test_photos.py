@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from photos import photos
 from PIL import Image, ImageStat
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from tests.examples.conftest import Command
 
 
 @pytest.fixture
@@ -46,7 +44,7 @@ def test_the_command_draws_the_sheet(
 
     assert done.returncode == 0, done.stderr
     check_sheet(tmp_path / "out" / "contact-sheet.png", 200)
-    result = json.loads(done.stdout.splitlines()[-1])
+    result = json.loads(done.stdout)
     assert result["status"] == "completed"
     assert list(result["output"]["broken"]) == ["interrupted-upload.jpg"]
 

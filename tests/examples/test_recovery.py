@@ -1,4 +1,4 @@
-"""Pull the plug in the middle of each example: it goes on with what was not finished, and ends as if nothing had been."""
+"""Pull the plug in the middle of an example: it goes on with what was not finished, and ends the same."""
 
 from __future__ import annotations
 
@@ -12,49 +12,43 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import pytest
 from make_log import make_log
 
-from tests.examples.conftest import DRAWBAR, EXAMPLES
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from drawbar import open_engine
+from tests.examples.conftest import DRAWBAR, EXAMPLES, Command
 
 
 @dataclass
 class Case:
-    """One example: how it is started, and when the plug is pulled."""
+    """One example: how it is started, what it leaves behind, and when the plug is pulled."""
 
-    target: str
+    file: str
     inputs: tuple[str, ...]
     results: tuple[str, ...]
-    """Files in `out` that have to be the same as without the interruption."""
     kill_after: int
     """How many steps have begun when the plug is pulled."""
-    at_once: int
-    """How many steps can be in the middle of their work then."""
 
 
 CASES = {
     "photos": Case(
-        target=f"{EXAMPLES}/photos/photos.py:photos",
-        inputs=(f"folder={EXAMPLES}/photos/originals", "size=128"),
+        file=f"{EXAMPLES}/photos/photos.py",
+        inputs=(f"folder={EXAMPLES}/photos/originals", "size=128", "out=OUT"),
         results=("contact-sheet.png",),
         kill_after=7,
-        at_once=4,
     ),
     "logs": Case(
-        target=f"{EXAMPLES}/logs/logs.py:logs",
-        inputs=("log=access.log", "chunk_mb=0.3"),
+        file=f"{EXAMPLES}/logs/logs.py",
+        inputs=("log=access.log", "chunk_mb=0.3", "out=OUT"),
         results=("requests-per-hour.svg", "report.txt"),
         kill_after=7,
-        at_once=4,
     ),
     "onboarding": Case(
-        target=f"{EXAMPLES}/onboarding/onboarding.py:onboarding",
-        inputs=("name=Grace Hopper", "email=grace@cobol.example"),
+        file=f"{EXAMPLES}/onboarding/onboarding.py",
+        inputs=("name=Grace Hopper", "email=grace@cobol.example", "office=OUT"),
         results=("directory/grace-hopper.json", "outbox/grace-hopper.eml", "letters/grace-hopper.txt"),
         kill_after=3,
-        at_once=3,
     ),
 }
 
@@ -63,49 +57,66 @@ def begun(counter: Path) -> list[str]:
     return counter.read_text().splitlines() if counter.exists() else []
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_killed_run_goes_on_where_it_was(name: str, command: Command, tmp_path: Path) -> None:
+def run_arguments(name: str, out: str) -> list[str]:
     case = CASES[name]
-    make_log(tmp_path / "access.log", 3)
-    counter = tmp_path / "counter"
-    store = f"sqlite:///{tmp_path}/runs.db"
-    out = "office=out" if name == "onboarding" else "out=out"
-    run = ["run", case.target, "--store", store]
-    for value in (*case.inputs, out):
-        run += ["--input", value]
-    slow = {"DRAWBAR_EXAMPLE_COUNTER": str(counter), "DRAWBAR_EXAMPLE_PAUSE": "0.4"}
+    inputs = [word for value in case.inputs for word in ("--input", value.replace("OUT", out))]
+    return ["run", f"{case.file}:{name}", *inputs]
 
-    first = subprocess.Popen(
-        [str(DRAWBAR), *run],
-        cwd=tmp_path,
-        env={**os.environ, **slow},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+
+def kill_in_the_middle(arguments: list[str], folder: Path, middle: Callable[[], bool]) -> None:
+    """Start a command, and kill it and its children when it is in the middle of its work."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(arguments, cwd=folder, stdout=quiet, stderr=quiet, start_new_session=True)
+    deadline = time.monotonic() + 20
     try:
-        deadline = time.monotonic() + 30
-        while len(begun(counter)) < case.kill_after:
-            assert first.poll() is None, "it ended before the plug could be pulled"
+        while not middle():
+            assert process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.01)
     finally:
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("name", "go_on"), [*((name, "resume-all") for name in CASES), ("photos", "open_engine")]
+)
+def test_a_killed_run_goes_on_where_it_was(
+    name: str, go_on: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, store, counter = CASES[name], f"sqlite:///{tmp_path}/runs.db", tmp_path / "counter"
+    make_log(tmp_path / "access.log", 3)
+    reference = command(*run_arguments(name, "reference"))
+    assert reference.returncode == 0, reference.stderr
+
+    monkeypatch.setenv("DRAWBAR_EXAMPLE_COUNTER", str(counter))
+    monkeypatch.setenv("DRAWBAR_EXAMPLE_PAUSE", "0.3")
+    arguments = [*run_arguments(name, "out"), "--run-id", "interrupted", "--store", store]
+    kill_in_the_middle([str(DRAWBAR), *arguments], tmp_path, lambda: len(begun(counter)) >= case.kill_after)
     before = begun(counter)
+    shown = json.loads(command("runs", "show", "interrupted", "--json", "--store", store).stdout)
+    assert shown["status"] == "running"
+    finished = [step for step in shown["steps"].values() if step["status"] == "completed"]
+    assert 0 < len(finished) < len(before)
+    assert begun(counter) == before, "to look at a run is not to go on with it"
 
-    again = command("runs", "resume-all", "--workflows", case.target.split(":")[0], "--store", store, **slow)
+    if go_on == "resume-all":
+        again = command("runs", "resume-all", "--workflows", case.file, "--store", store)
+        assert again.returncode == 0, again.stderr
+    else:
+        anyio.run(open_and_wait, store, case.file)
 
-    assert again.returncode == 0, again.stderr
-    after = begun(counter)
-    twice = {step for step, times in Counter(after).items() if times > 1}
-    assert all(times <= 2 for times in Counter(after).values())
-    assert twice <= set(before)
-    assert len(twice) <= case.at_once, f"finished work was done again: {twice}"
-    shown = command("runs", "list", "--json", "--store", store)
-    assert [json.loads(line)["status"] for line in shown.stdout.splitlines()] == ["completed"]
-
-    reference = command(*[value.replace("=out", "=reference") for value in run[:2]], *run[4:])
-    del reference
+    shown = json.loads(command("runs", "show", "interrupted", "--json", "--store", store).stdout)
+    assert shown["status"] == "completed"
     for result in case.results:
-        assert (tmp_path / "out" / result).exists()
+        assert (tmp_path / "out" / result).read_bytes() == (tmp_path / "reference" / result).read_bytes()
+    # Whatever was begun and not finished is begun once more, and nothing else is.
+    twice = [step for step, times in Counter(begun(counter)).items() if times > 1]
+    assert set(twice) <= set(before)
+    assert len(twice) == len(before) - len(finished)
+    assert max(Counter(begun(counter)).values()) == 2
+
+
+async def open_and_wait(store: str, file: str) -> None:
+    async with open_engine("local", store=store, workflows=[file]) as engine:
+        await engine.get_run("interrupted").result(timeout=30)
