@@ -131,6 +131,31 @@ class AnyShape(Shape):
 
 
 @dataclass(frozen=True, slots=True)
+class Likely(Shape):
+    """What comes out of a workflow that declares no output, unless a step of it bails with something else."""
+
+    shape: Shape
+
+    def load(self, value: Json) -> Any:
+        """In the likely type if it fits, else as plain JSON."""
+        try:
+            return self.shape.load(value)
+        except Misfit:
+            return fresh(value)
+
+    def form(self, value: Any) -> Json:
+        """By what the value is."""
+        return plain(value)
+
+    def forms(self) -> tuple[Form, ...]:
+        """Any: nothing is certain."""
+        return (ANY,)
+
+    def __str__(self) -> str:
+        return f"{self.shape}, unless a step bails"
+
+
+@dataclass(frozen=True, slots=True)
 class Typed(Shape):
     """A type that pydantic understands.
 

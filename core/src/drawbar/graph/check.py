@@ -36,7 +36,7 @@ from drawbar.ids import checked_id
 from drawbar.refs import OutputOf, Ref, RunInput, RunState, ValueAt
 from drawbar.steps.signature import EMPTY, read_signature
 from drawbar.steps.step import Step
-from drawbar.values import ANYTHING, Fields, Items, Shape, Typed, shape_of, union
+from drawbar.values import ANYTHING, Fields, Items, Likely, Shape, Typed, shape_of, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +87,7 @@ class _Checker:
         if not workflow.nodes:
             self.fail(None, "it is empty; give it at least one step, with .then(…)")
         out = self.sequence(workflow.nodes, workflow.input_shape, "", Past.of(workflow.nodes))
-        self.shapes["$output"] = out
+        self.shapes["$output"] = _unless_bailed(workflow, out)
         if workflow.output is not None and (problem := misfit_of_output(out, workflow.output)):
             self.fail(
                 workflow.nodes[-1].id, f"its output cannot be the workflow's: {problem}; end with a .map(…)"
@@ -166,7 +166,7 @@ class _Checker:
             shape = workflow.input_shape
         inner = Past.of(scope.nodes)
         out = self.sequence(scope.nodes, shape, template + ".", inner)
-        return (out if workflow.output is None else workflow.output_shape), inner
+        return (_unless_bailed(workflow, out) if workflow.output is None else workflow.output_shape), inner
 
     def step(self, step: Step[..., Any], shape: Shape, template: str, past: Past) -> None:
         step.check()
@@ -311,9 +311,8 @@ class _Checker:
         try:
             shape = shape_of(node.type)
         except Exception as error:
-            reason = str(error).partition("\n")[0]
             raise GraphError(
-                f"workflow {self.name!r}: node {node.id!r}: type={node.type!r} has no JSON form ({reason})",
+                f"workflow {self.name!r}: node {node.id!r}: type={node.type!r} has no JSON form ({first_sentence(error)})",
                 node=node.id,
             ) from error
         late = node.timeout
@@ -349,3 +348,8 @@ def _shape_of_answer(mapper: Callable[..., Any]) -> Shape:
         return ANYTHING
     # Nobody checks what a mapper answers against its annotation: a subclass may have more fields.
     return shape if not isinstance(shape, Typed) or inspect.isclass(mapper) else Typed(returns, exact=False)
+
+
+def _unless_bailed(workflow: Workflow[Any, Any], out: Shape) -> Shape:
+    """What is known of a workflow's output when its last node gives `out`: whoever has a context can bail."""
+    return Likely(out) if any(step.wants_context for step in workflow.steps) else out
