@@ -1,0 +1,123 @@
+"""The connections of one store: made where and when they are needed, by process and by event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet
+
+import redis
+
+from drawbar_redis.bridge import Bridge, on_asyncio
+from drawbar_redis.ears import Ears
+from drawbar_redis.link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from drawbar_redis.options import Options
+    from drawbar_redis.scripts import Script
+    from drawbar_redis.wire import Arg
+
+Loop = asyncio.AbstractEventLoop
+
+
+class Connections:
+    """What leads to Redis, from any thread, event loop and process.
+
+    Args:
+        options: Where the server is.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._start()
+        _all.add(self)
+
+    def _start(self) -> None:
+        """Has none yet."""
+        self._lock = threading.Lock()
+        self._loops: WeakKeyDictionary[Loop, tuple[Link, Ears]] = WeakKeyDictionary()
+        self._bridge = Bridge()
+        self._blocking: redis.Redis | None = None
+
+    def here(self) -> tuple[Link, Ears]:
+        """Those of the running event loop."""
+        loop = asyncio.get_running_loop()
+        found = self._loops.get(loop)
+        if found is None:
+            with self._lock:
+                found = self._loops[loop] = (Link(self.options), Ears(self.options))
+        return found
+
+    async def script(
+        self, script: Script, keys: Sequence[str], args: Sequence[Arg], *, again: bool = False
+    ) -> Any:
+        """See `Link.script`."""
+        if on_asyncio():
+            return await self.here()[0].script(script, keys, args, again=again)
+        return await self._bridge.run(lambda: self.script(script, keys, args, again=again))
+
+    async def command(self, route: str, *args: Arg) -> Any:
+        """See `Link.command`."""
+        if on_asyncio():
+            return await self.here()[0].command(route, *args)
+        return await self._bridge.run(lambda: self.command(route, *args))
+
+    async def wait(self, channel: str, timeout: float, look: Callable[[], Awaitable[int | None]]) -> None:
+        """See `Ears.wait`."""
+        if on_asyncio():
+            await self.here()[1].wait(channel, timeout, look)
+        else:
+            await self._bridge.run(lambda: self.wait(channel, timeout, look))
+
+    def blocking(self) -> redis.Redis:
+        """A client for threads without an event loop, with a pool of its own: many may use it at once."""
+        client = self._blocking
+        if client is None:
+            with self._lock:
+                client = self._blocking = redis.Redis(**self.options.client_settings())
+        return client
+
+    async def close(self) -> None:
+        """Lets go of all of them: each in the loop that it belongs to."""
+        with self._lock:
+            loops, bridge, blocking = list(self._loops.items()), self._bridge, self._blocking
+            self._loops.clear()
+            self._bridge = Bridge()
+            self._blocking = None
+        here = asyncio.get_running_loop() if on_asyncio() else None
+        for loop, (link, ears) in loops:
+            for close in (link.close, ears.close):
+                if loop is here:
+                    close()
+                elif not loop.is_closed():
+                    loop.call_soon_threadsafe(close)
+        bridge.close()
+        if blocking is not None:
+            blocking.close()
+
+    def forget(self) -> None:
+        """In a forked child: puts aside what belongs to the parent, and has none yet.
+
+        The sockets are shared with the parent, so they must neither be used nor be closed here: closing goes
+        through the parent's event loop, whose selector is shared too.
+        """
+        _inherited.append((dict(self._loops), self._bridge, self._blocking))
+        self._start()
+
+
+_all: WeakSet[Connections] = WeakSet()
+_inherited: list[Any] = []
+"""What a fork left us, kept from being finalised."""
+
+
+def _after_fork() -> None:
+    for connections in list(_all):
+        connections.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,2 @@
+-- The run, or nothing.
+return use(THIS) and reply_run()
