@@ -111,10 +111,21 @@ class Progress:
             task = self._task(address, state)
             task.state, task.due = state, at
         if self.status in ("running", "waiting"):
-            active = any(task.state in ACTIVE for task in self.tasks.values())
-            self.status = "waiting" if now and not active else "running"
+            self.status = "waiting" if now and not self.active else "running"
         self.changed = self.changed or self._timed != now.keys()
         self._timed = set(now)
+
+    @property
+    def active(self) -> bool:
+        """Whether any task is being worked on, or will be at once."""
+        return any(task.state in ACTIVE for task in self.tasks.values())
+
+    def end(self) -> None:
+        """The run has settled: what still slept or waited ended with it, unless the run is only suspended."""
+        ended = {"completed": "completed", "failed": "cancelled", "cancelled": "cancelled"}.get(self.status)
+        for address in self._timed if ended else ():
+            self.tasks[address].state = ended or ""
+        self.changed = True
 
     def places(self) -> list[str]:
         """The templates of all tasks so far, in the order in which they came up."""

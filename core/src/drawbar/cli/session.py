@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from contextlib import asynccontextmanager, suppress
@@ -185,20 +186,20 @@ async def _rest(client: Client, run_id: str, progress: Progress, display: Displa
     """The events between the last one shown and the result."""
     from drawbar.events import Event
 
-    progress.timers(())
     while batch := await client.store.events(run_id, progress.seq):
         for record in batch:
             event = Event.of(run_id, record)
             progress.apply(event)
             if display is not None:
                 display.event(event)
+    progress.end()
 
 
 async def _redraw(client: Client, run_id: str, progress: Progress, display: Any) -> None:
     asked = 0.0
     while True:
-        if anyio.current_time() - asked > 1.0:
-            # Sleeps and waits make no events; the store knows them.
+        # Sleeps and waits make no events; the store knows them.
+        if anyio.current_time() - asked > (1.0 if progress.active else 0.25):
             timed = await client.store.tasks(run_id, statuses={TaskStatus.SLEEPING, TaskStatus.WAITING})
             progress.timers((task.address, str(task.status), task.wake_at) for task in timed)
             asked = anyio.current_time()
@@ -249,7 +250,9 @@ def tell(result: RunResult[Any], flags: Flags, workflows: str | None = None, *, 
             for address, payload in result.suspended.items():
                 click.echo(f"  at {address}" + ("" if payload is None else f": {shortened(payload)}"))
             step = next(iter(result.suspended), "STEP")
-            _next(kept, f"drawbar runs resume {result.run_id} --step '{step}' --data JSON{options}")
+            _next(
+                kept, f"drawbar runs resume {result.run_id} --step {shlex.quote(step)} --data JSON{options}"
+            )
         case RunStatus.CANCELLED:
             reason = f": {result.error.message}" if result.error and result.error.message else ""
             click.secho(f"cancelled{took}{reason}", fg="yellow")
@@ -275,8 +278,6 @@ def _next(kept: bool, command: str) -> None:
 
 def _options(flags: Flags, workflows: str | None) -> str:
     """The options that the next command needs to find the same run."""
-    import shlex
-
     parts = []
     for key, value in flags.items():
         if key in ("engine", "store"):

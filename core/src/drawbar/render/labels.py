@@ -75,7 +75,7 @@ def policy_label(policy: Policy | None) -> str:
     if policy.run_in == "process":
         parts.append("in a process")
     if policy.queue:
-        parts.append(f"queue {policy.queue}")
+        parts.append(f"queue {shortened(policy.queue)}")
     if policy.has_fallback:
         parts.append("fallback")
     return " · ".join(parts)
@@ -90,8 +90,8 @@ def type_label(annotation: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """One line of at most `LONGEST` characters."""
-    text = " ".join(text.split())
+    """One line of at most `LONGEST` printable characters."""
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

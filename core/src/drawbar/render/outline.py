@@ -29,6 +29,7 @@ from drawbar.render.labels import (
     mapper_label,
     policy_label,
     seconds_label,
+    shortened,
     type_label,
     until_label,
 )
@@ -152,7 +153,7 @@ def _item(node: Node, prefix: str) -> Item:
                 if timeout is None
                 else f"{seconds_label(timeout)}, then {'default' if has_default else 'fail'}"
             )
-            return Box(id, "wait", f"wait for {event}", note, hint=id, template=prefix + id)
+            return Box(id, "wait", f"wait for {shortened(event)}", note, hint=id, template=prefix + id)
 
 
 def _body(body: Body, template: str) -> Item:
