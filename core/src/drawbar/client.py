@@ -21,7 +21,7 @@ from drawbar.callbacks import START
 from drawbar.errors import ConfigurationError, DrawbarError, EngineError, InvalidInput, RunConflict, RunNotFound
 from drawbar.forking import memos
 from drawbar.machine import Machine
-from drawbar.plugins import load_engine, load_store
+from drawbar.plugins import has_event_observers, load_engine, load_store, run_event
 from drawbar.records import FINISHED_RUN, Kind, Message, NewRun, NewTask, RunRecord, RunStatus
 from drawbar.runs import Run, RunResult
 from drawbar.runtime import Outbox, in_event_loop
@@ -186,6 +186,9 @@ class Client:
         )
         run, created = await self.store.create(new)
         if created:
+            if has_event_observers():
+                for event in await self.store.events(run.id):
+                    run_event(run.id, run.workflow_id, event)
             await self.dispatch(run, [(first.address, first.queue)])
         return run, created
 

@@ -18,7 +18,21 @@ import anyio.lowlevel
 from drawbar.errors import ConfigurationError
 from drawbar.machine import Machine
 from drawbar.plan import Plan
-from drawbar.records import Claim, ClaimStatus, Json, Kind, Message, NewTask, Reply, Task, TaskStatus, Transition
+from drawbar.plugins import has_event_observers, run_event
+from drawbar.records import (
+    Claim,
+    ClaimStatus,
+    EventRecord,
+    Json,
+    Kind,
+    Message,
+    NewTask,
+    Reply,
+    RunRecord,
+    Task,
+    TaskStatus,
+    Transition,
+)
 from drawbar.runner import Hold, Runner
 from drawbar.stores.base import Store
 
@@ -65,6 +79,7 @@ class Worker:
         self.poke: Callable[[float], None] = lambda delay: None
         """Told when a task becomes due in so many seconds: set by the ticker."""
         self._machines: dict[Plan, Machine] = {}
+        self._observed = has_event_observers()
 
     # -- one message -------------------------------------------------------------------------------------------------
 
@@ -89,6 +104,8 @@ class Worker:
             await self._not_granted(message, claim)
             return
         assert claim.task is not None and claim.run is not None  # noqa: S101 - granted
+        if self._observed and claim.task.kind is Kind.STEP:  # the claim's own event is the newest
+            self._observe(claim.run, await self.store.events(message.run_id, claim.run.seq - 1, 1))
         with anyio.CancelScope() as scope:
             hold = Hold(plan, self._machine(plan), claim.run, claim.task, scope)
             self.held.add(hold)
@@ -122,6 +139,7 @@ class Worker:
             transition.lease = settings.lease
             transition.queue = queue
             transition.want_state = wants_state
+            transition.want_events = self._observed
             transition.claim = not self.stopping and now - hold.started < settings.message_budget
             if hold.emitted:
                 transition.events = (*hold.emitted, *transition.events)
@@ -130,6 +148,8 @@ class Worker:
             if not reply.applied:
                 log.info("task %s of run %s is no longer ours: outcome dropped", task.address, task.run_id)
                 return
+            if reply.events:
+                self._observe(hold.run, reply.events)
             if reply.ready:
                 await self._dispatch(hold.plan, reply.ready, hold.run.id)
             if transition.bail is not None or reply.finished:
@@ -142,6 +162,10 @@ class Worker:
                 if now - breath > BREATH:
                     await anyio.lowlevel.checkpoint()
                     breath = monotonic()
+
+    def _observe(self, run: RunRecord, events: Iterable[EventRecord]) -> None:
+        for event in events:
+            run_event(run.id, run.workflow_id, event)
 
     async def _commit(self, hold: Hold, transition: Transition) -> Reply:
         hold.committing = True
@@ -190,7 +214,9 @@ class Worker:
         for hold in list(self.held):
             if hold.emitted and not hold.committing:
                 events, hold.emitted = hold.emitted, []
-                await self.store.emit(hold.run.id, events)
+                newest = await self.store.emit(hold.run.id, events)
+                if self._observed:
+                    self._observe(hold.run, await self.store.events(hold.run.id, newest - len(events), len(events)))
 
     async def renew(self) -> None:
         """Renews the leases of what runs here; what was lost is abandoned: its commit would be refused anyway."""

@@ -155,8 +155,8 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> None:
-        """Appends events that are no outcome (`task.emitted`)."""
+    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> int:
+        """Appends events that are no outcome (`task.emitted`). Returns the `seq` of the last of them."""
 
     @abstractmethod
     async def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:

@@ -201,8 +201,9 @@ def _over_again(change: Change, task: Task) -> None:
     rows.save(run, task, AGAIN)
 
 
-def emit(rows: AnyRows, run_id: str, events: Sequence[NewEvent]) -> None:
+def emit(rows: AnyRows, run_id: str, events: Sequence[NewEvent]) -> int:
     """See `Store.emit`."""
     run = found(rows, run_id)
     if events:
         rows.close(run, RUN, events)
+    return run.seq

@@ -138,8 +138,8 @@ class MemoryStore(Store):
     async def retry(self, run_id: str) -> Ready:
         return self._do(control.retry, run_id)
 
-    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> None:
-        self._do(control.emit, run_id, events)
+    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> int:
+        return self._do(control.emit, run_id, events)
 
     async def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
         return self.outputs_now(run_id, addresses)

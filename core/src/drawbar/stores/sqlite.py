@@ -192,8 +192,8 @@ class SqliteStore(Store):
     async def retry(self, run_id: str) -> Ready:
         return await self._write(control.retry, run_id)
 
-    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> None:
-        await self._write(control.emit, run_id, events)
+    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> int:
+        return await self._write(control.emit, run_id, events)
 
     async def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
         return await self._read(reads.outputs, run_id, addresses)
