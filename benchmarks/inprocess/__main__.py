@@ -35,9 +35,9 @@ def flatness(measurements: list[Measurement], options: argparse.Namespace) -> li
     scale = [m.per_step(options.statistic) or 0.0 for m in measurements if m.row.startswith("scale-")]
     if len(scale) < 2 or not all(scale):
         return []
-    ratio = max(scale) / min(scale)
-    print(f"scale: the dearest task takes {ratio:.2f} times as long as the cheapest\n")
-    return ["scale: the time for a task is not flat"] if ratio > 1.5 else []
+    growth = scale[-1] / min(scale)
+    print(f"scale: a task of the longest run takes {growth:.2f} times as long as one of the cheapest\n")
+    return ["scale: the time for a task grows with their number"] if growth > 1.5 else []
 
 
 def main() -> int:

@@ -34,6 +34,7 @@ def build(row: Row) -> Workflow[Any, Any]:
             return items.foreach(increment, concurrency=row.concurrency).commit()
         case "loop":
             return number.do_until(increment, lambda value: value >= row.size).commit()
+    raise ValueError(f"no workflow for {row.shape}")
 
 
 class DrawbarLocal(System):
