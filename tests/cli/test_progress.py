@@ -1,0 +1,142 @@
+"""What the tree shows is put together from events alone."""
+
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+
+from drawbar import chain, step, workflow
+from drawbar.cli.live import LiveTree
+from drawbar.cli.progress import Progress, template_of
+from drawbar.events import Event
+
+START = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+class Script:
+    """Feeds events to a progress, a second apart."""
+
+    def __init__(self) -> None:
+        self.progress = Progress()
+        self.seq = 0
+
+    def __call__(self, kind: str, address: str | None = None, data: Mapping[str, Any] | None = None) -> None:
+        self.seq += 1
+        self.progress.apply(
+            Event(self.seq, kind, "r1", address, data or {}, START + timedelta(seconds=self.seq))
+        )
+
+
+def draw(progress: Progress, flow: Any = None, width: int = 90) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(LiveTree(console, flow, "r1", progress).tree())
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+@step
+def fetch(value: int) -> int:
+    return value
+
+
+@step
+def resize(value: int) -> int:
+    return value
+
+
+FLOW = (
+    workflow("photos", input=list)
+    .foreach(chain(fetch, resize, id="thumbs"), concurrency=2)
+    .sleep(30, id="nap")
+    .then(step(lambda value: 1, id="done"))
+    .commit()
+)
+
+
+def test_tasks_of_one_place_are_summed_up() -> None:
+    event = Script()
+    event("run.started")
+    for index in range(3):
+        event("task.started", f"thumbs[{index}].fetch", {"attempt": 1})
+        event("task.completed", f"thumbs[{index}].fetch")
+    event("task.started", "thumbs[0].resize", {"attempt": 1})
+    event("task.failed", "thumbs[0].resize", {"error": {"type": "ValueError", "message": "too\nsmall"}})
+    event("task.started", "thumbs[1].resize", {"attempt": 1})
+    text = draw(event.progress, FLOW)
+    took = text.split("running  ")[-1].split("  ")[0]
+    assert text.splitlines() == [
+        "● photos  r1  running",
+        "├── for each · 2 at a time",
+        "│   ├── ✓ fetch  3 done  5.00 s",
+        f"│   └── ✗ resize  1 failed, 1 running  {took}  ValueError: too small",
+        "├── · sleep 30 s",
+        "└── · done",
+    ]
+
+
+def test_sleeps_have_no_events_and_are_told_by_the_store() -> None:
+    event = Script()
+    event("run.started")
+    event("task.started", "thumbs[0].fetch", {"attempt": 1})
+    event("task.completed", "thumbs[0].fetch")
+    event.progress.timers([("nap", "sleeping", datetime.now(UTC).timestamp() + 20.4)])
+    text = draw(event.progress, FLOW)
+    assert "◔ photos  r1  waiting" in text
+    assert "◔ sleep 30 s  sleeping, 20 s left" in text
+    event.progress.timers([])
+    assert "✓ sleep 30 s" in draw(event.progress, FLOW)
+    event.progress.timers([("nap", "sleeping", None)])
+    event("run.cancelled")
+    event.progress.end()
+    assert "⊘ sleep 30 s" in draw(event.progress, FLOW)
+
+
+def test_without_its_workflow_a_run_shows_the_places_as_they_come() -> None:
+    event = Script()
+    event("run.started")
+    event("task.started", "poll#1", {"attempt": 1})
+    event("task.completed", "poll#1")
+    event("task.started", "poll#2", {"attempt": 1})
+    event("task.retrying", "poll#2", {"error": {"type": "OSError", "message": "down"}})
+    event("task.started", "poll#2", {"attempt": 2})
+    event("task.suspended", "poll#2")
+    event("run.suspended")
+    lines = draw(event.progress).splitlines()
+    assert lines[0] == "‖ r1  suspended"
+    assert lines[1].startswith("└── ‖ poll#  iteration 2  suspended")
+
+
+def test_a_terminal_without_these_signs_gets_others() -> None:
+    event = Script()
+    event("run.started")
+    event("task.started", "a", {"attempt": 1})
+    event("task.completed", "a")
+
+    class Latin(io.StringIO):
+        encoding = "latin-1"
+
+    console = Console(file=Latin(), width=60)
+    console.print(LiveTree(console, None, "r1", event.progress).tree())
+    assert "+ a" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_tree_too_long_for_the_screen_shows_what_goes_on() -> None:
+    event = Script()
+    event("run.started")
+    for number in range(50):
+        event("task.started", f"step_{number}", {"attempt": 1})
+        if number != 30:
+            event("task.completed", f"step_{number}")
+    console = Console(file=io.StringIO(), width=60, height=10)
+    tree = LiveTree(console, None, "r1", event.progress)
+    console.print(tree._fitting())
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "49 completed, 1 running" in text
+    assert "step_30" in text
+    assert len(text.splitlines()) <= 10
+
+
+def test_templates() -> None:
+    assert template_of("thumbs[3].resize#2") == "thumbs[].resize#"
