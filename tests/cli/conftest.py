@@ -61,6 +61,11 @@ FLOWS = """
     repairs = workflow("repairs", input=int).then(add).then(broken_once).commit()
     later = add.with_id("later")
     waits = workflow("waits", input=int).then(add).wait_for("go", type=int).then(later).commit()
+    def finished(result):
+        from pathlib import Path
+        Path("finished").write_text(str(result.status))
+
+    called = workflow("called", input=int, on_finish=finished).then(ask).commit()
     uncommitted = workflow("uncommitted").then(add)
     number = 3
 """

@@ -115,9 +115,15 @@ def test_fork_takes_over_what_was_before(drawbar: Command) -> None:
 def test_cancel(drawbar: Command) -> None:
     start(drawbar, "asks", "one")
     assert drawbar("runs", "cancel", "one", "--reason", "enough", *STORE).out == "run one: cancelled\n"
-    assert drawbar("runs", "cancel", "one", *STORE).out == "run one had ended: cancelled\n"
+    assert drawbar("runs", "cancel", "one", *STORE).out == "run one had ended before\n"
     assert "cancelled" in drawbar("runs", "show", "one", *STORE).out
     assert "enough" in drawbar("runs", "show", "one", *STORE).out
+
+
+def test_cancel_calls_the_workflows_callbacks(drawbar: Command) -> None:
+    start(drawbar, "called", "one")
+    assert drawbar("runs", "cancel", "one", *HERE).out == "run one: cancelled\n"
+    assert Path("finished").read_text() == "cancelled"
 
 
 def test_resume_all_lists_what_is_unfinished(drawbar: Command) -> None:

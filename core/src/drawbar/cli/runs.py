@@ -243,12 +243,15 @@ def cancel(run_id: str, reason: str | None, workflows: tuple[str, ...], flags: F
 async def _cancel(run_id: str, reason: str | None, flags: Flags) -> int:
     # Only the store: an in-process engine, opened, would first take the run up and work on it.
     async with viewing(flags) as client:
-        await known_workflow(client, run_id)
-        ended = await client.get_run(run_id).cancel(reason)
-        record = await client.store.load(run_id)
-    click.echo(
-        f"run {run_id}: cancelled" if ended or record is None else f"run {run_id} had ended: {record.status}"
-    )
+        workflow = await known_workflow(client, run_id)
+        here = client.engine.in_process and workflow is not None and workflow.callbacks.any_end
+        ended = False if here else await client.get_run(run_id, workflow).cancel(reason)
+    if here:  # its callbacks have nobody else to call them
+        async with working(flags) as client:
+            run = client.get_run(run_id, workflow)
+            ended = await run.cancel(reason)
+            await run.result()
+    click.echo(f"run {run_id}: cancelled" if ended else f"run {run_id} had ended before")
     return 0
 
 

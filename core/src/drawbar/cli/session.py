@@ -16,7 +16,7 @@ from drawbar.cli.app import FAILED, INTERRUPTED, SUSPENDED
 from drawbar.cli.lines import Lines, shortened
 from drawbar.cli.options import Flags, load
 from drawbar.cli.progress import Progress
-from drawbar.errors import ConfigurationError, RunNotFound
+from drawbar.errors import ConfigurationError, RunNotFound, StoreUnavailable
 from drawbar.records import RunStatus, TaskStatus
 
 if TYPE_CHECKING:
@@ -63,8 +63,12 @@ async def viewing(flags: Flags) -> AsyncIterator[Client]:
 
     kept_store(flags)
     client = open_engine(flags=flags)
-    with anyio.fail_after(client.settings.connect_timeout + 5):
-        await client.store.open()
+    limit = client.settings.connect_timeout
+    try:
+        with anyio.fail_after(limit):
+            await client.store.open()
+    except TimeoutError:
+        raise StoreUnavailable(f"the store did not answer within connect_timeout = {limit:g} s") from None
     try:
         yield client
     finally:
