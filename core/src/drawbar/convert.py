@@ -195,3 +195,8 @@ def name_of(annotation: Any) -> str:
     """A type as one would write it, for messages."""
     plain_class = isinstance(annotation, type) and not hasattr(annotation, "__args__")
     return annotation.__qualname__ if plain_class else str(annotation).replace("typing.", "")
+
+
+def first_sentence(error: Exception) -> str:
+    """What pydantic says first of a type it cannot take; then it gives advice for other cases than ours."""
+    return str(error).partition("\n")[0].partition(". ")[0]

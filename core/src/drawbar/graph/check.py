@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from drawbar.convert import first_sentence
 from drawbar.errors import DrawbarError, GraphError, StepError
 from drawbar.graph.bodies import bodies_of
 from drawbar.graph.needs import lacking, misfit_of_output
@@ -200,14 +201,11 @@ class _Checker:
             self.fail(node.id, "it has no arms; give it (condition, step) pairs")
         for condition, body in node.arms:
             self.callable(condition, node.id, f"condition of {body.id!r}")
-        outs = {}
-        for body in bodies_of(node):
-            out, inner = self.body(body, shape, prefix + body.id, past, node.id)
-            outs[body.id] = out
-            hint = f"name {node.id!r} instead, or pass the value on"
-            past.hide(
-                body.id, inner, f"{body.id!r} runs on some paths only, as an arm of {node.id!r}; {hint}"
-            )
+        ran = [(body, *self.body(body, shape, prefix + body.id, past, node.id)) for body in bodies_of(node)]
+        for body, _, inner in ran:
+            arm = f"{body.id!r} runs on some paths only, as an arm of {node.id!r}"
+            past.hide(body.id, inner, f"{arm}; name {node.id!r} instead, or pass the value on")
+        outs = {body.id: out for body, out, _ in ran}
         if isinstance(node, Branch):
             return Fields(outs, optional=frozenset(outs))
         return union([*outs.values(), *([shape] if node.otherwise is None else [])])
@@ -312,7 +310,8 @@ class _Checker:
             shape = shape_of(node.type)
         except Exception as error:
             raise GraphError(
-                f"workflow {self.name!r}: node {node.id!r}: type={node.type!r} has no JSON form ({first_sentence(error)})",
+                f"workflow {self.name!r}: node {node.id!r}: type={node.type!r} has no JSON form; "
+                f"use a model or a type of plain data ({first_sentence(error)})",
                 node=node.id,
             ) from error
         late = node.timeout

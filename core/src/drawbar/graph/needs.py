@@ -46,6 +46,6 @@ def misfit_of_output(shape: Shape, output: Any) -> str:
     text_for_number = output in (int, float, bool) and all(form.kind is Kind.TEXT for form in forms)
     if may_fit(forms, wanted) and not text_for_number:
         return ""
-    fields = missing(forms, wanted)
+    fields = missing(forms, wanted) if shape.may_be(Kind.MAPPING) else ()
     why = f", which lacks {', '.join(map(repr, fields))}" if fields else ""
     return f"it is {shape}{why}, and {name_of(output)} is declared"

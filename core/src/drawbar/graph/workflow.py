@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
-from drawbar.convert import converter
+from drawbar.convert import converter, first_sentence
 from drawbar.errors import GraphError, InvalidInput
 from drawbar.graph.bodies import bodies_of, steps_in
 from drawbar.graph.check import Flow, check
@@ -196,11 +196,10 @@ class Workflow(Generic[In, Out]):
         try:
             converter(annotation)
         except Exception as error:
-            reason = str(error).partition("\n")[0]
             called = name.removesuffix("_model")
             raise GraphError(
                 f"workflow {self.id!r}: {called}={annotation!r} has no JSON form; give a pydantic model, "
-                f"a dataclass, a TypedDict or a type of plain data ({reason})"
+                f"a dataclass, a TypedDict or a type of plain data ({first_sentence(error)})"
             ) from error
 
     def _initial_state(self) -> Mapping[str, Json]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from drawbar.convert import Converter, converter, is_any, name_of
+from drawbar.convert import Converter, converter, first_sentence, is_any, name_of
 from drawbar.errors import InvalidInput, StepError
 from drawbar.jsonform import Misfit, fresh, show
 from drawbar.kinds import holds_mapping
@@ -214,7 +214,7 @@ def _loader(step_id: str, parameter: Parameter) -> Callable[[Json], Any]:
         if parameter.required:
             raise StepError(
                 f"step {step_id!r}: parameter {parameter.name!r}: {name_of(kind)} cannot be made of JSON; "
-                f"annotate a model or plain data ({_first_line(error)})"
+                f"annotate a model or plain data ({first_sentence(error)})"
             ) from error
     # With a default it can stay out of the workflow: it is never bound.
 
@@ -248,7 +248,3 @@ def _refuse_to_spread(step_id: str, values: tuple[Parameter, ...], value: Json) 
         f"step {step_id!r}: {show(value)} ({type(value).__name__}) cannot be spread over {names}; "
         "give it a mapping with these keys, with .map() before it"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

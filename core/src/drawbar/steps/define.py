@@ -152,7 +152,7 @@ def _check_callable(fn: Any) -> None:
             fn.close()  # or Python warns that it was never awaited
         raise StepError(f"{name} was called: give the function itself, without parentheses")
     if inspect.isclass(fn):
-        raise StepError(f"{name} is a class; write a function that makes one, or use .map({fn.__name__})")
+        raise StepError(f"{name} is a class; give a function that makes one")
     if not callable(fn):
         raise StepError(f"{fn!r} cannot be called; a step is made of a function")
     plain = fn

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from drawbar.convert import Converter, converter, is_any
+from drawbar.convert import Converter, converter, first_sentence, is_any
 from drawbar.errors import InvalidOutput, StepError
 from drawbar.ids import checked_id
 from drawbar.jsonform import Misfit, plain
@@ -53,6 +53,8 @@ class Step(Generic[P, R]):
         policy: Retry, timeout, fallback, place and queue.
         is_async: Whether the function is to be awaited.
     """
+
+    __name__: str
 
     def __init__(
         self,
@@ -147,8 +149,8 @@ class Step(Generic[P, R]):
             found = getattr(found, part, None)
         if found is not self.fn and getattr(found, "fn", None) is not self.fn:
             raise StepError(
-                f"step {self.id!r}: another process cannot import its function; define it at the top of a module, "
-                "under its own name, or use run_in='thread'"
+                f"step {self.id!r}: another process cannot import its function; define it at the top of "
+                "a module, under its own name, or use run_in='thread'"
             )
         return _recall, (module, name, self.id)
 
@@ -245,10 +247,9 @@ def _converter(annotation: Any, where: str) -> Converter:
     try:
         return converter(annotation)
     except Exception as error:
-        reason = str(error).partition("\n")[0]
         raise StepError(
             f"{where}: {name_of(annotation)} has no JSON form; use a model, a dataclass or plain data, "
-            f"or leave the annotation out ({reason})"
+            f"or leave the annotation out ({first_sentence(error)})"
         ) from error
 
 
