@@ -122,7 +122,7 @@ class Workflow(Generic[In, Out]):
                 # Nothing was given: that is enough for a model of defaults.
                 with suppress(Misfit):
                     return shape.form({})
-            kind = "" if self.input is None else f", a {name_of(self.input)}"
+            kind = "" if self.input is None else f" ({name_of(self.input)})"
             raise InvalidInput(f"the input of workflow {self.id!r}{kind}: {error}") from None
 
     def initial_state(self) -> dict[str, Json]:
