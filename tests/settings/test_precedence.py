@@ -19,7 +19,7 @@ def test_defaults(load: Load) -> None:
     assert core.workflows == ()
     assert core.fan_out == 100
     assert core.lease == 30
-    assert core.heartbeat == 3
+    assert core.heartbeat == 1
     assert core.redispatch == 60
     assert core.message_budget == 30
     assert core.max_value_size == 4 * 1024 * 1024
@@ -99,7 +99,7 @@ def test_texts_are_read_as_the_setting_is_typed(load: Load) -> None:
     assert loaded.core.max_value_size == 1024 * 1024
     assert loaded.core.retention == 7 * 86400
     assert loaded.core.lease == 60
-    assert loaded.core.heartbeat == 6
+    assert loaded.core.heartbeat == 1
     assert loaded.core.store is None
 
 

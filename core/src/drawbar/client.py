@@ -294,16 +294,18 @@ class Client:
     async def wait_settled(self, run_id: str, timeout: float | None) -> RunRecord:
         """Waits until a run has ended (its callbacks too) or is suspended."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        seen = 0
         while True:
+            left = 60.0 if deadline is None else deadline - time.monotonic()
+            await self.store.wait(run_id, seen, max(0.0, min(left, 60.0)), settled=True)
             record = await self.store.load(run_id)
             if record is None:
                 raise RunNotFound(f"the store has no run {run_id!r}")
             if record.status in SETTLED and record.active == 0:
                 return record
-            left = 60.0 if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"run {run_id} is {record.status} after {timeout:g} s; it goes on")
-            await self.store.wait(run_id, record.seq, min(left, 60.0), settled=True)
+            seen = record.seq
 
     def _check(self, workflow: Workflow[Any, Any]) -> None:
         if self.engine.in_process or workflow.module != "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
@@ -29,34 +30,43 @@ class LocalEngine(InProcessEngine):
 
     _group: TaskGroup | None = None
     _process: Callable[[Message], Awaitable[None]]
+    _waiting: deque[Message]
     _running = 0
-    _waiting: list[Message]
+    _hired = False
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
-        """Starts a task of the event loop for each message, up to `concurrency`; the others follow as these end."""
-        group = self._group
-        if group is None:
-            return  # closed: what is not finished is taken up from the store when it is opened again
-        for message in messages:
-            if self._running < self.settings.concurrency:
-                self._running += 1
-                group.start_soon(self._work, message)
-            else:
-                self._waiting.append(message)
+        """Puts the messages in line; up to `concurrency` of them are worked on at the same time."""
+        if self._group is not None:  # closed: what is not finished is taken up from the store when it is opened again
+            self._waiting.extend(messages)
+            self._hire(self._group)
 
-    async def _work(self, message: Message) -> None:
+    def _hire(self, group: TaskGroup) -> None:
+        """Keeps one idle task in reserve while messages wait.
+
+        A task of the event loop for each message would cost more than a short step does. So one takes message after message, and the
+        one in reserve gets its turn as soon as, and only if, that one has to wait for something.
+        """
+        if self._waiting and not self._hired and self._running < self.settings.concurrency:
+            self._hired = True
+            group.start_soon(self._work, group)
+
+    async def _work(self, group: TaskGroup) -> None:
+        self._hired = False
+        self._running += 1
         try:
-            await self._process(message)
             while self._waiting:
-                await self._process(self._waiting.pop())
+                message = self._waiting.popleft()
+                self._hire(group)
+                await self._process(message)
         finally:
             self._running -= 1
 
     async def serve(self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]) -> None:
         """Works until cancelled."""
         self._process = process
-        self._waiting = []
+        self._waiting = deque()
         self._running = 0
+        self._hired = False
         async with anyio.create_task_group() as group:
             self._group = group
             try:
