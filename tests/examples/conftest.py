@@ -1,22 +1,32 @@
-"""The examples run as users run them: from their own files, by the command or by a few lines of Python."""
+"""The examples run as users run them: from their own files, by the command or by a few lines of Python.
+
+The command is tested on the engine under test, with a worker of its own where that needs one; what is only
+about working in this process is tested where the in-process engine is the one under test.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DRAWBAR = Path(sys.executable).with_name("drawbar")
+FILES = {name: EXAMPLES / name / f"{name}.py" for name in ("logs", "onboarding", "photos")}
 
 # Each example is imported by the names that its own files use for one another.
-sys.path[:0] = [str(EXAMPLES / name) for name in ("logs", "onboarding", "photos")]
+sys.path[:0] = [str(file.parent) for file in FILES.values()]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+in_process = pytest.mark.skipif(
+    os.environ.get("DRAWBAR_TEST_ENGINE", "local") != "local", reason="is about the in-process engine"
+)
 
 
 @pytest.fixture
@@ -25,14 +35,44 @@ def examples() -> Path:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
+def environment(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Selects engine and store; a worker runs with it, in another folder, where the engine takes one."""
+    environment = {**os.environ, "DRAWBAR_ENGINE": engine_name}
+    if engine_name == "local":
+        yield {**environment, "DRAWBAR_STORE": f"sqlite:///{tmp_path}/runs.db"}
+        return
+    broker_url: str | None = request.getfixturevalue("broker_url")
+    if broker_url is None:
+        pytest.skip("a broker in memory serves no worker process")
+    environment["DRAWBAR_STORE"] = request.getfixturevalue("store_url")
+    environment["DRAWBAR_WORKFLOWS"] = ",".join(map(str, FILES.values()))
+    environment[f"DRAWBAR_ENGINES__{engine_name.upper()}__BROKER_URL"] = broker_url
+    log_file = tmp_path / "worker.log"
+    with tempfile.TemporaryDirectory() as elsewhere, log_file.open("w") as log:
+        worker = subprocess.Popen(
+            [str(DRAWBAR), "worker"], cwd=elsewhere, env=environment, stdout=log, stderr=log
+        )
+        try:
+            yield environment
+        finally:
+            worker.terminate()
+            try:
+                worker.wait(20)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+            print(log_file.read_text())  # for a test that has failed
+
+
+@pytest.fixture
+def command(environment: dict[str, str], tmp_path: Path) -> Command:
     """Runs `drawbar ARGUMENTS` in the test's folder, to its end."""
 
-    def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(DRAWBAR), *map(str, arguments)],
             cwd=tmp_path,
-            env={**os.environ, **environment},
+            env={**environment, **more},
             capture_output=True,
             text=True,
             timeout=50,

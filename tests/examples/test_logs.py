@@ -13,7 +13,7 @@ import pytest
 from logs import logs
 from make_log import make_log
 
-from tests.examples.conftest import Command
+from tests.examples.conftest import Command, in_process
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -69,6 +69,7 @@ def test_the_command_counts_a_whole_log(examples: Path, command: Command, tmp_pa
     check_results(result["output"]["summary"], tmp_path / "out", tmp_path / "access.log")
 
 
+@in_process
 @pytest.mark.parametrize("chunk_mb", [0.1, 50])
 def test_the_size_of_the_parts_changes_nothing(tmp_path: Path, chunk_mb: float) -> None:
     log = tmp_path / "access.log"

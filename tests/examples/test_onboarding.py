@@ -10,9 +10,10 @@ import pytest
 from onboarding import Decision, Signup, Welcome, onboarding
 
 from drawbar import open_engine
-from tests.examples.conftest import Command
+from tests.examples.conftest import Command, in_process
 
 
+@in_process
 def test_a_free_plan_needs_nobody(tmp_path: Path) -> None:
     signup = Signup(name="Grace Hopper", email="grace@cobol.example", office=tmp_path)
 
@@ -26,6 +27,7 @@ def test_a_free_plan_needs_nobody(tmp_path: Path) -> None:
     assert "Dear Grace Hopper" in welcome.letter.read_text()
 
 
+@in_process
 def test_the_mail_is_tried_until_the_gateway_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAWBAR_EXAMPLE_COUNTER", str(tmp_path / "counter"))
     (tmp_path / "gateway-outages").write_text("3")
@@ -44,6 +46,7 @@ def test_the_mail_is_tried_until_the_gateway_is_up(tmp_path: Path, monkeypatch: 
     assert [mail.name for mail in (tmp_path / "outbox").iterdir()] == ["grace-hopper.eml"]
 
 
+@in_process
 def test_a_gateway_that_stays_down_fails_the_run(tmp_path: Path) -> None:
     (tmp_path / "gateway-outages").write_text("99")
 
@@ -58,6 +61,7 @@ def test_a_gateway_that_stays_down_fails_the_run(tmp_path: Path) -> None:
     assert not (tmp_path / "outbox").exists()
 
 
+@in_process
 def test_a_no_ends_it_without_an_account(tmp_path: Path) -> None:
     async def decline() -> Welcome:
         signup = Signup(name="Ada", email="ada@engines.example", plan="team", office=tmp_path)
@@ -74,11 +78,10 @@ def test_a_no_ends_it_without_an_account(tmp_path: Path) -> None:
 
 def test_approval_from_the_command_line(examples: Path, command: Command, tmp_path: Path) -> None:
     file = f"{examples}/onboarding/onboarding.py"
-    store = ("--store", f"sqlite:///{tmp_path}/runs.db", "--json")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "gateway-outages").write_text("2")
 
-    asked = command("run", f"{file}:onboarding", "--input", f"@{examples}/onboarding/ada.json", *store)
+    asked = command("run", f"{file}:onboarding", "--input", f"@{examples}/onboarding/ada.json", "--json")
 
     assert asked.returncode == 3, asked.stderr
     suspended = json.loads(asked.stdout)
@@ -86,7 +89,7 @@ def test_approval_from_the_command_line(examples: Path, command: Command, tmp_pa
     assert suspended["suspended"] == {"approve": {"question": "May Ada Lovelace have a team plan?"}}
     assert not (tmp_path / "out" / "directory").exists()
 
-    resume = ("runs", "resume", suspended["run_id"], "--workflows", file, *store)
+    resume = ("runs", "resume", suspended["run_id"], "--workflows", file, "--wait", "--json")
     refused = command(*resume, "--data", '{"approved": "perhaps"}')
     assert refused.returncode == 2
     assert "approve" in refused.stderr

@@ -10,7 +10,7 @@ import pytest
 from photos import photos
 from PIL import Image, ImageStat
 
-from tests.examples.conftest import Command
+from tests.examples.conftest import Command, in_process
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ def test_the_command_draws_the_sheet(
     assert list(result["output"]["broken"]) == ["interrupted-upload.jpg"]
 
 
+@in_process
 def test_a_broken_photograph_is_reported_and_stops_nothing(originals: Path, tmp_path: Path) -> None:
     result = photos.run_sync(
         {"folder": originals, "out": tmp_path, "size": 200}, engine="local", store="memory://"
@@ -64,6 +65,7 @@ def test_a_broken_photograph_is_reported_and_stops_nothing(originals: Path, tmp_
     check_sheet(sheet.path, 200)
 
 
+@in_process
 def test_what_is_no_picture_at_all_is_reported_too(originals: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -76,6 +78,7 @@ def test_what_is_no_picture_at_all_is_reported_too(originals: Path, tmp_path: Pa
     assert "cannot identify" in sheet.broken["invoice.png"]
 
 
+@in_process
 def test_an_empty_folder_fails_the_run(tmp_path: Path) -> None:
     result = photos.run_sync({"folder": tmp_path}, engine="local", store="memory://")
 

@@ -17,7 +17,7 @@ import pytest
 from make_log import make_log
 
 from drawbar import open_engine
-from tests.examples.conftest import DRAWBAR, EXAMPLES, Command
+from tests.examples.conftest import DRAWBAR, EXAMPLES, Command, in_process
 
 
 @dataclass
@@ -78,19 +78,21 @@ def kill_in_the_middle(arguments: list[str], folder: Path, middle: Callable[[], 
         process.wait()
 
 
+@in_process
 @pytest.mark.parametrize(
     ("name", "go_on"), [*((name, "resume-all") for name in CASES), ("photos", "open_engine")]
 )
 def test_a_killed_run_goes_on_where_it_was(
     name: str, go_on: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case, store, counter = CASES[name], f"sqlite:///{tmp_path}/runs.db", tmp_path / "counter"
+    case, store, counter = CASES[name], f"sqlite:///{tmp_path}/interrupted.db", tmp_path / "counter"
     make_log(tmp_path / "access.log", 3)
     reference = command(*run_arguments(name, "reference"))
     assert reference.returncode == 0, reference.stderr
 
-    monkeypatch.setenv("DRAWBAR_EXAMPLE_COUNTER", str(counter))
-    monkeypatch.setenv("DRAWBAR_EXAMPLE_PAUSE", "0.3")
+    slow = {"DRAWBAR_EXAMPLE_COUNTER": str(counter), "DRAWBAR_EXAMPLE_PAUSE": "0.3"}
+    for key, value in slow.items():
+        monkeypatch.setenv(key, value)
     arguments = [*run_arguments(name, "out"), "--run-id", "interrupted", "--store", store]
     kill_in_the_middle([str(DRAWBAR), *arguments], tmp_path, lambda: len(begun(counter)) >= case.kill_after)
     before = begun(counter)
@@ -101,7 +103,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert begun(counter) == before, "to look at a run is not to go on with it"
 
     if go_on == "resume-all":
-        again = command("runs", "resume-all", "--workflows", case.file, "--store", store)
+        again = command("runs", "resume-all", "--workflows", case.file, "--store", store, **slow)
         assert again.returncode == 0, again.stderr
     else:
         anyio.run(open_and_wait, store, case.file)
