@@ -1,1 +1,26 @@
-"""The conformance kit: the contract as tests, for any engine and any store."""
+"""The conformance kit: the contract as tests, for any engine and any store.
+
+Without a line of code::
+
+    pytest --pyargs drawbar.conformance --engine rq --setting url=redis://localhost:6379/5
+
+or as a test file of the engine's own repository, see `drawbar.conformance.suite`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drawbar.conformance.subject import EngineUnderTest, unreachable
+
+__all__ = ["EngineUnderTest", "unreachable"]
+
+
+def __getattr__(name: str) -> object:
+    # Workers import the flows in here, and have no pytest.
+    if name in __all__:
+        from drawbar.conformance import subject
+
+        return getattr(subject, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

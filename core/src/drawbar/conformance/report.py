@@ -1,0 +1,170 @@
+"""What came of each clause on each engine: as lines for a terminal, as JSON, as a page of Markdown.
+
+`python -m drawbar.conformance.report celery.json local.json > docs/contract/matrix.md` puts several reports on one page.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pytest
+
+HELD, FAILED, DECLARED, UNREACHABLE = "held", "failed", "declared", "unreachable"
+SIGNS = {HELD: "✓", FAILED: "✗", DECLARED: "–", UNREACHABLE: "?"}
+WORST = (FAILED, UNREACHABLE, DECLARED, HELD)
+
+
+@dataclass
+class Report:
+    """Engine to clause to what came of it, and why."""
+
+    engines: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+
+    def add(self, clause: str, engine: Any, report: pytest.TestReport) -> None:
+        """Takes note of one phase of one test; turns a skip that is nobody's business into a failure."""
+        if report.when != "call" and report.passed:
+            return
+        reason = ""
+        if report.skipped:
+            reason = str(getattr(report, "wasxfail", "") or report.longrepr[2] if report.longrepr else "")
+            reason = reason.removeprefix("Skipped: ")
+            if hasattr(report, "wasxfail"):
+                outcome, reason = DECLARED, report.wasxfail.removeprefix("reason: ")
+            elif reason.startswith("unreachable:"):
+                outcome = UNREACHABLE
+            else:
+                outcome = report.outcome = FAILED
+                report.longrepr = f"{clause} may not be skipped ({reason}): declare it in xfail, with a reason"
+        else:
+            outcome = HELD if report.passed else FAILED
+            if report.failed:
+                reason = _last_line(report)
+        column = self.engines.setdefault(_name(engine), {})
+        known = column.get(clause)
+        if known is None or WORST.index(outcome) < WORST.index(known[0]):
+            column[clause] = (outcome, reason)
+
+    def count(self) -> int:
+        """How many clauses were looked at, on all engines."""
+        return sum(len(column) for column in self.engines.values())
+
+    def decided(self) -> int:
+        """How many were decided: those of engines that could be reached."""
+        return sum(outcome != UNREACHABLE for column in self.engines.values() for outcome, _ in column.values())
+
+    def lines(self) -> Iterator[str]:
+        """Subject × engine, then every clause that was not held."""
+        from drawbar.conformance.suite import clauses
+
+        known = [clause.id for clause in clauses()]
+        names = list(self.engines)
+        subjects = list(dict.fromkeys(_subject(clause) for clause in known))
+        yield f"{'':10}" + "".join(f"{name:>24}" for name in names)
+        for subject in subjects:
+            cells = []
+            for name in names:
+                column = self.engines[name]
+                those = [clause for clause in known if _subject(clause) == subject]
+                held = sum(column.get(clause, ("",))[0] == HELD for clause in those)
+                cells.append(f"{held}/{len(those)}".rjust(24))
+            yield f"{subject:10}" + "".join(cells)
+        for name in names:
+            column = self.engines[name]
+            for clause in sorted(column):
+                outcome, reason = column[clause]
+                if outcome in (FAILED, DECLARED):
+                    yield f"{SIGNS[outcome]} {name} {clause} {outcome}: {reason}"
+            left = len(known) - len(column)
+            total = ", ".join(f"{_count(column, kind)} {kind}" for kind in (HELD, DECLARED, FAILED, UNREACHABLE))
+            yield f"{name}: {len(column)} of {len(known)} clauses, {total}" + (f"; {left} not run" if left else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "engines": {
+                name: {clause: {"outcome": outcome, "reason": reason} for clause, (outcome, reason) in sorted(column.items())}
+                for name, column in self.engines.items()
+            }
+        }
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Report:
+        """The report that `to_dict` made."""
+        return cls(
+            {
+                name: {clause: (found["outcome"], found["reason"]) for clause, found in column.items()}
+                for name, column in data["engines"].items()
+            }
+        )
+
+    def merge(self, other: Report) -> None:
+        """Adds the columns of another report."""
+        for name, column in other.engines.items():
+            self.engines.setdefault(name, {}).update(column)
+
+    def markdown(self) -> Iterator[str]:
+        """A table of all clauses."""
+        from drawbar.conformance.suite import clauses
+
+        names = list(self.engines)
+        yield "# Which engine holds which clause"
+        yield ""
+        yield "Made by `python -m drawbar.conformance.report`; the clauses themselves are in the pages beside this one."
+        yield f"{SIGNS[HELD]} held, {SIGNS[DECLARED]} declared not to hold, {SIGNS[FAILED]} failed, "
+        yield f"{SIGNS[UNREACHABLE]} the service was not there, empty: not run."
+        yield ""
+        yield f"| clause | {' | '.join(names)} | |"
+        yield f"|---|{'---|' * len(names)}---|"
+        for clause in clauses():
+            cells = [SIGNS.get(self.engines[name].get(clause.id, ("", ""))[0], "") for name in names]
+            yield f"| {clause.id} | {' | '.join(cells)} | {clause.text} |"
+        for name in names:
+            for clause_id, (outcome, reason) in sorted(self.engines[name].items()):
+                if outcome == DECLARED:
+                    yield f"\n`{clause_id}` on {name}: {reason}"
+
+    def write(self, file: str) -> None:
+        """Writes a `.json` or `.md` file."""
+        path = Path(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".md":
+            path.write_text("\n".join(self.markdown()) + "\n", "utf-8")
+        else:
+            path.write_text(json.dumps(self.to_dict(), indent=1) + "\n", "utf-8")
+
+
+def _name(engine: Any) -> str:
+    return getattr(engine, "label", None) or getattr(engine, "name", None) or "?"
+
+
+def _subject(clause: str) -> str:
+    return clause.partition("-")[0]
+
+
+def _count(column: dict[str, tuple[str, str]], kind: str) -> int:
+    return sum(outcome == kind for outcome, _ in column.values())
+
+
+def _last_line(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(crash.message if crash is not None else report.longrepr or "")
+    return text.strip().splitlines()[0] if text.strip() else ""
+
+
+def main(files: Iterable[str]) -> None:
+    """Prints one page of several JSON reports."""
+    whole = Report()
+    for file in files:
+        whole.merge(Report.of(json.loads(Path(file).read_text("utf-8"))))
+    sys.stdout.write("\n".join(whole.markdown()) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,239 @@
+"""What the test of a clause works with: the engine, opened; runs that carry a witness; ways to cause trouble."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+
+from drawbar import RunStatus
+from drawbar.client import Client
+from drawbar.conformance import witness
+from drawbar.conformance.workers import Workers
+from drawbar.engine import Engine
+from drawbar.plugins import load_store
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from drawbar import Run, RunResult, Workflow
+    from drawbar.conformance.subject import EngineUnderTest
+    from drawbar.conformance.witness import Note
+    from drawbar.engine import Message
+    from drawbar.settings import LoadedSettings
+
+
+class Rigs:
+    """Makes a rig for each event loop on which a test runs.
+
+    Args:
+        subject: The engine under test.
+        workers: Its worker processes, shared by all tests; None for an engine in this process.
+        folder: A folder of the test's own.
+    """
+
+    def __init__(self, subject: EngineUnderTest, workers: Workers | None, folder: Path) -> None:
+        self.subject = subject
+        self.workers = workers
+        self.folder = folder
+
+    def sync_client(self) -> Client:
+        """A client for code without an event loop: `with rig.sync_client() as engine`."""
+        store = self.workers.store if self.workers is not None else self.subject.store_in(self.folder)
+        return Client(self.subject.load(store, self.folder))
+
+    def play(self, body: Callable[[Rig], Awaitable[None]], apart: bool) -> None:
+        """Runs the test of a clause: on asyncio and trio where the engine lives in this process, else on asyncio."""
+        here = self.subject.in_process and not apart
+        for backend in ("asyncio", "trio") if here else ("asyncio",):
+            folder = self.folder / backend
+            folder.mkdir()
+            rig = Rig(self.subject, self.workers, folder, apart)
+            try:
+                anyio.run(_play, rig, body, backend=backend)
+            except Exception as error:
+                error.add_note(f"on {backend}")
+                if rig.workers is not None:
+                    error.add_note(rig.workers.logs())
+                raise
+
+
+async def _play(rig: Rig, body: Callable[[Rig], Awaitable[None]]) -> None:
+    async with rig:
+        await body(rig)
+
+
+class Nowhere(Engine):
+    """In the place of an engine in this process, when its workers are to be other processes: starts runs, works on none."""
+
+    name = "nowhere"
+
+    def __init__(self, loaded: LoadedSettings) -> None:
+        self.loaded = loaded
+        self.core = loaded.core
+        self.settings = None
+
+    async def dispatch(self, messages: Sequence[Message]) -> None:
+        """Does nothing: the workers find what is in the store."""
+
+    def run_worker(self) -> None:
+        """Does nothing."""
+
+
+class Rig:
+    """One test's engine.
+
+    Attributes:
+        subject: The engine under test.
+        engine: It, opened.
+        workers: Its worker processes; None while it works in this process.
+        folder: Where the witnesses are.
+        store_url: Where its store is.
+    """
+
+    engine: Client
+
+    def __init__(
+        self, subject: EngineUnderTest, workers: Workers | None, folder: Path, apart: bool = False
+    ) -> None:
+        self.subject = subject
+        self.workers = workers
+        self.folder = folder
+        self.apart = apart
+        self._stack = AsyncExitStack()
+        self._started: list[Run[Any]] = []
+        self.store_url = self._find_store()
+
+    def _find_store(self) -> str:
+        if self.workers is not None:
+            return self.workers.store
+        url = self.subject.store_in(self.folder)
+        if self.apart and not load_store(url).durable:
+            return f"sqlite:///{self.folder}/drawbar.db"
+        # Under a name of its own, a store in memory can be opened twice, like any other.
+        return f"memory://{uuid.uuid4().hex}" if url == "memory://" else url
+
+    async def __aenter__(self) -> Self:
+        if self.apart and self.workers is None:
+            self.workers = Workers(self.subject, self.store_url, self.folder)
+            self._stack.callback(self.workers.close)
+            self.workers.start(1)
+        elif self.workers is not None:
+            self._stack.callback(self.workers.start)
+            self._stack.callback(self.workers.thaw)
+        self.engine = await self._stack.enter_async_context(self.client())
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        try:
+            for run in self._started:
+                if not (await run.status()).finished:
+                    await run.cancel("the test is over")
+        finally:
+            await self._stack.__aexit__(*error)
+
+    def client(self, **settings: Any) -> Client:
+        """Another client of the same engine and store, as another process would have it; not opened yet."""
+        loaded = self.subject.load(self.store_url, self.folder, **settings)
+        client = Client(loaded)
+        if self.apart and self.subject.in_process:
+            client.engine = Nowhere(loaded)
+        return client
+
+    # -- runs ------------------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        flow: Workflow[Any, Any],
+        input: Any = None,  # noqa: A002
+        *,
+        run_id: str | None = None,
+        client: Client | None = None,
+        **metadata: Any,
+    ) -> Run[Any]:
+        """Starts a run with a witness."""
+        carried = {witness.FOLDER: str(self.folder), **metadata}
+        run = await (client or self.engine).start(flow, input, run_id=run_id, metadata=carried)
+        self._started.append(run)
+        return run
+
+    async def result(self, run: Run[Any]) -> RunResult[Any]:
+        """The result; a run that hangs fails the test, with what it hangs on."""
+        try:
+            return await run.result(self.subject.patience)
+        except TimeoutError:
+            raise AssertionError(f"run {run.id} hangs: {await self.describe(run)}") from None
+
+    async def run(self, flow: Workflow[Any, Any], input: Any = None, **options: Any) -> RunResult[Any]:  # noqa: A002
+        """Starts a run and gives its result."""
+        return await self.result(await self.start(flow, input, **options))
+
+    async def completed(self, flow: Workflow[Any, Any], input: Any = None, **options: Any) -> Any:  # noqa: A002
+        """The output of a run that has to complete."""
+        return (await self.run(flow, input, **options)).unwrap()
+
+    async def describe(self, run: Run[Any]) -> str:
+        """Where a run stands, for a message."""
+        tasks = await self.engine.store.tasks(run.id)
+        open_tasks = [f"{task.address} {task.status}" for task in tasks if not task.status.finished]
+        return f"{await run.status()}; open: {', '.join(open_tasks) or 'nothing'}"
+
+    # -- witnesses -------------------------------------------------------------------------------------------------
+
+    def notes(self, run: Run[Any] | RunResult[Any], what: str | None = None) -> list[Note]:
+        """What the steps of a run have written down; `what` None: all of it."""
+        run_id = getattr(run, "id", None) or getattr(run, "run_id", "")
+        notes = witness.read(self.folder, run_id)
+        return [each for each in notes if what is None or each.what == what]
+
+    async def seen(self, run: Run[Any], what: str, count: int = 1) -> list[Note]:
+        """Waits until the steps of a run have written `count` such notes."""
+        await self.until(lambda: len(self.notes(run, what)) >= count, f"{count} notes of {what!r}")
+        return self.notes(run, what)
+
+    def open_gate(self, name: str) -> None:
+        """Lets every step go on that waits at that gate."""
+        witness.open_gate(self.folder, name)
+
+    async def until(self, true: Callable[[], Any], what: str) -> None:
+        """Waits until something is true."""
+        wait_until = time.monotonic() + self.subject.patience
+        while not true():
+            if time.monotonic() > wait_until:
+                raise AssertionError(f"waited in vain for {what}")
+            await anyio.sleep(0.01)
+
+    async def stands(self, run: Run[Any], status: RunStatus) -> None:
+        """Waits until a run is in a status."""
+        wait_until = time.monotonic() + self.subject.patience
+        while await run.status() is not status:
+            if time.monotonic() > wait_until:
+                raise AssertionError(f"run {run.id} should be {status}: {await self.describe(run)}")
+            await anyio.sleep(0.01)
+
+    # -- trouble ---------------------------------------------------------------------------------------------------
+
+    async def deliver(self, run: Run[Any], *addresses: str) -> None:
+        """Sends messages for tasks of a run, whether or not they are due, wanted or there."""
+        record = await self.engine.store.load(run.id)
+        assert record is not None
+        await self.engine.dispatch(record, [(address, None) for address in addresses])
+
+    @contextmanager
+    def losing_messages(self) -> Iterator[list[Message]]:
+        """Meanwhile, what this client sends gets lost: the messages are in the list instead."""
+        engine = self.engine.engine
+        lost: list[Message] = []
+
+        async def lose(messages: Sequence[Message]) -> None:
+            lost.extend(messages)
+
+        vars(engine)["dispatch"] = lose
+        try:
+            yield lost
+        finally:
+            del vars(engine)["dispatch"]

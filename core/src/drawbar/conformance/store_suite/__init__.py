@@ -1,0 +1,62 @@
+"""What every store has to do, as tests: for the author of a store, and for the stores of this project.
+
+A store passes with a test module like this::
+
+    import pytest
+    from drawbar.conformance.store_suite import *   # the classes below
+
+    from drawbar_mystore import plugin
+
+    @pytest.fixture
+    async def store():
+        store = plugin.create("mystore://localhost/test")   # empty, each time
+        await store.open()
+        yield store
+        await store.close()
+
+The tests are async and run through anyio's pytest plugin: define the fixture `anyio_backend` to choose event loops. A
+store with an attribute `clock` (a function that tells its time) is tested without waiting; any other waits some tenths of a
+second where time matters.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+MODULES = ("claims", "commits", "creation", "ends", "joins", "kit", "reading", "signals", "timers")
+pytest.register_assert_rewrite(*[f"{__name__}.{module}" for module in MODULES])
+
+from drawbar.conformance.store_suite.claims import TestClaims, TestLeases, TestRefusals  # noqa: E402
+from drawbar.conformance.store_suite.commits import TestEvents, TestOutcomes, TestStatus, TestSuccessors  # noqa: E402
+from drawbar.conformance.store_suite.creation import TestCreation  # noqa: E402
+from drawbar.conformance.store_suite.ends import TestBails, TestCancels, TestFinishes, TestRetries  # noqa: E402
+from drawbar.conformance.store_suite.joins import TestFanOuts, TestJoins, TestPulls  # noqa: E402
+from drawbar.conformance.store_suite.reading import TestPurging, TestReading, TestWaiting  # noqa: E402
+from drawbar.conformance.store_suite.signals import TestEmits, TestMail, TestResumes  # noqa: E402
+from drawbar.conformance.store_suite.timers import TestHanding, TestTimes  # noqa: E402
+
+__all__ = [
+    "TestBails",
+    "TestCancels",
+    "TestClaims",
+    "TestCreation",
+    "TestEmits",
+    "TestEvents",
+    "TestFanOuts",
+    "TestFinishes",
+    "TestHanding",
+    "TestJoins",
+    "TestLeases",
+    "TestMail",
+    "TestOutcomes",
+    "TestPulls",
+    "TestPurging",
+    "TestReading",
+    "TestRefusals",
+    "TestResumes",
+    "TestRetries",
+    "TestStatus",
+    "TestSuccessors",
+    "TestTimes",
+    "TestWaiting",
+]

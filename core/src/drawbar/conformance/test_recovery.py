@@ -1,0 +1,177 @@
+"""RECV: workers that are killed, stopped, frozen; tasks that kill them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drawbar import RunStatus
+from drawbar.conformance.clauses import clause
+from drawbar.conformance.flows import recovery as flows
+from drawbar.conformance.flows import running, suspend, timers
+from drawbar.conformance.test_failure import fault
+
+if TYPE_CHECKING:
+    from drawbar.conformance.rig import Rig
+    from drawbar.conformance.workers import Workers
+
+
+def workers_of(rig: Rig) -> Workers:
+    """The worker processes: in these clauses there always are some."""
+    assert rig.workers is not None
+    return rig.workers
+
+
+@clause("RECV-01", apart=True)
+async def test_killed(rig: Rig) -> None:
+    """A task whose worker is killed by SIGKILL is tried again, as the next attempt, and the run completes."""
+    run = await rig.start(flows.held, 1)
+    (begun,) = await rig.seen(run, "begun")
+    workers_of(rig).kill(begun.pid)
+    workers_of(rig).start()
+    rig.open_gate("hold")
+    result = await rig.result(run)
+
+    assert result.output == [1, 2]
+    assert [note.attempt for note in rig.notes(run, "begun")] == [1, 2]
+    assert [note.facts["key"] for note in rig.notes(run, "begun")] == [begun.facts["key"]] * 2
+
+
+@clause("RECV-02", apart=True)
+async def test_done_is_done(rig: Rig) -> None:
+    """What was completed before a worker is killed does not run again."""
+    run = await rig.start(flows.held_in_join, 1)
+    await rig.seen(run, "begun")
+    for number in range(5):
+        await rig.seen(run, f"quick-{number}")
+    workers_of(rig).kill()
+    workers_of(rig).start()
+    rig.open_gate("hold")
+    result = await rig.result(run)
+
+    assert result.output == {**{f"quick-{number}": 2 for number in range(5)}, "held": [1, 2]}
+    for number in range(5):
+        assert len(rig.notes(run, f"quick-{number}")) == 1
+    assert len(rig.notes(run, "mark")) == 1
+
+
+@clause("RECV-03", apart=True)
+async def test_conditions_stay_asked(rig: Rig) -> None:
+    """A condition that was asked before a worker is killed is not asked again."""
+    run = await rig.start(flows.held_in_branch, 1)
+    await rig.seen(run, "begun")
+    workers_of(rig).kill()
+    workers_of(rig).start()
+    rig.open_gate("hold")
+
+    assert (await rig.result(run)).output == {"hold": [1, 2]}
+    assert len(rig.notes(run, "asked")) == 1
+
+
+@clause("RECV-04", apart=True)
+async def test_poison(rig: Rig) -> None:
+    """A task that kills its worker again and again ends as failed, `WorkerLost`, after its attempts."""
+    workers = workers_of(rig)
+    run = await rig.start(flows.poison, 1)
+    for count in range(1, 4):
+        await rig.seen(run, "suicide", count)
+        await rig.until(lambda: _gone(rig, run), "the worker to die")
+        workers.start()
+    result = await rig.result(run)
+
+    assert fault(result) == ("WorkerLost", "suicide")
+    assert len(rig.notes(run, "suicide")) == 3
+    assert await rig.completed(running.probe, "alive") == "alive"
+
+
+@clause("RECV-05", apart=True)
+async def test_restart(rig: Rig) -> None:
+    """When all workers are stopped and others started, every run goes on: a sleeping, a suspended and a new one."""
+    asleep = await rig.start(flows.asks_then_sleeps, 1)
+    asking = await rig.start(suspend.approval, 1)
+    await rig.stands(asleep, RunStatus.WAITING)
+    await rig.stands(asking, RunStatus.SUSPENDED)
+    workers_of(rig).stop()
+    fresh = await rig.start(running.sums, 1)
+    await asking.resume({"approved": True})
+    await asleep.send_event("go", "woken")
+    workers_of(rig).start()
+
+    assert (await rig.result(fresh)).output == 5
+    assert (await rig.result(asking)).output["approved"] is True
+    assert (await rig.result(asleep)).output == "woken"
+    assert [len(rig.notes(run, "before")) for run in (asleep, asking)] == [1, 1]
+
+
+@clause("RECV-06", apart=True)
+async def test_asleep_while_all_are_killed(rig: Rig) -> None:
+    """A sleep that ends while no worker is there ends when one is, and runs on once."""
+    run = await rig.start(timers.half_a_second, 1)
+    await rig.seen(run, "before")
+    workers_of(rig).kill()
+    workers_of(rig).start()
+
+    assert (await rig.result(run)).output == 1
+    assert len(rig.notes(run, "mark")) == 1
+
+
+@clause("RECV-07", apart=True)
+async def test_sigterm(rig: Rig) -> None:
+    """A worker that is stopped by SIGTERM ends by itself, and what it has begun is finished there or tried again elsewhere."""
+    run = await rig.start(flows.held, 1)
+    (begun,) = await rig.seen(run, "begun")
+    workers = workers_of(rig)
+    stopping = workers.ask_to_stop(begun.pid)
+    rig.open_gate("hold")
+    workers.wait_for(stopping)
+    workers.start()
+    result = await rig.result(run)
+
+    assert result.output[0] == 1
+    assert len(rig.notes(run, "after")) == 1
+    assert len(rig.notes(run, "before")) == 1
+
+
+@clause("RECV-08", apart=True)
+async def test_fenced(rig: Rig) -> None:
+    """A worker that comes back after its lease has run out cannot commit: the outcome of the one that took over stands."""
+    workers = workers_of(rig)
+    run = await rig.start(flows.overtaken, 1)
+    (begun,) = await rig.seen(run, "begun")
+    workers.freeze(begun.pid)
+    workers.start(len(workers.processes) + 1)
+    result = await rig.result(run)
+    assert result.output == "attempt 2"
+    rig.open_gate("old-attempt")
+    workers.thaw()
+    assert await rig.completed(running.hundred, 0) == 100
+
+    assert (await rig.result(run)).output == "attempt 2"
+    assert len(rig.notes(run, "mark")) == 1
+    assert (await rig.result(run)).steps["first_attempt_hangs"].attempts == 2
+
+
+@clause("RECV-09", apart=True)
+async def test_storm(rig: Rig) -> None:
+    """A foreach whose workers are killed over and over puts out every item once, in order, and what follows it runs once."""
+    workers = workers_of(rig)
+    run = await rig.start(flows.many_items, list(range(100)))
+    for count in (10, 30, 60):
+        await rig.seen(run, "some_time", count)
+        workers.kill()
+        workers.start()
+    result = await rig.result(run)
+
+    assert result.output == [item * item for item in range(100)]
+    assert len(rig.notes(run, "mark")) == 1
+    assert {note.facts["item"] for note in rig.notes(run, "some_time")} == set(range(100))
+
+
+def _gone(rig: Rig, run: Any) -> bool:
+    """Whether the process that wrote the last note is no more."""
+    import os
+
+    try:
+        os.kill(rig.notes(run, "suicide")[-1].pid, 0)
+    except ProcessLookupError:
+        return True
+    return workers_of(rig).failed()

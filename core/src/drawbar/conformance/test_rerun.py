@@ -1,0 +1,107 @@
+"""AGAIN: a failed run is retried, any run is forked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from drawbar import InvalidInput, RunStatus, TaskStatus
+from drawbar.conformance.clauses import clause
+from drawbar.conformance.flows import failure as flows
+from drawbar.conformance.flows import running
+from drawbar.conformance.test_failure import fault
+from drawbar.errors import RunFinished
+
+if TYPE_CHECKING:
+    from drawbar.conformance.rig import Rig
+
+
+@clause("AGAIN-01")
+async def test_retry(rig: Rig) -> None:
+    """`retry` lets a failed run go on from what failed or was cancelled; what was completed is not done again."""
+    run = await rig.start(flows.mendable, 1)
+    result = await rig.result(run)
+    assert fault(result) == ("ConnectionError", "fixed")
+    rig.open_gate("mended")
+    rig.open_gate("sleepy")
+    await run.retry()
+    result = await rig.result(run)
+
+    assert result.output == 2 + 3
+    assert result.error is None
+    assert len(rig.notes(run, "add_one")) == 1
+    assert len(rig.notes(run, "sound")) == 1
+    assert len(rig.notes(run, "fixed")) == 2
+    assert result.steps["sleepy"].status is TaskStatus.COMPLETED
+
+
+@clause("AGAIN-02")
+async def test_retry_of_what(rig: Rig) -> None:
+    """`retry` of a run that has not failed is refused with `RunFinished`, and changes nothing."""
+    run = await rig.start(running.sums, 1)
+    await rig.result(run)
+    with pytest.raises(RunFinished):
+        await run.retry()
+
+    assert (await rig.result(run)).unwrap() == 5
+    assert len(rig.notes(run)) == 3
+
+
+@clause("AGAIN-03")
+async def test_retry_again(rig: Rig) -> None:
+    """A retried run may fail again, with its attempts counted anew, and be retried again."""
+    run = await rig.start(flows.mendable, 1)
+    rig.open_gate("sleepy")
+    await rig.result(run)
+    await run.retry()
+    assert fault(await rig.result(run)) == ("ConnectionError", "fixed")
+    rig.open_gate("mended")
+    await run.retry()
+
+    assert (await rig.result(run)).output == 5
+    types = [event.type async for event in run.events()]
+    assert types.count("run.failed") == 2
+    assert types[-1] == "run.completed"
+
+
+@clause("AGAIN-04")
+async def test_fork(rig: Rig) -> None:
+    """`fork` starts a new run that takes over the recorded outputs before a step, and runs it and what follows."""
+    run = await rig.start(flows.forkable, 1)
+    before = await rig.result(run)
+    fork = await run.fork("two")
+    result = await rig.result(fork)
+
+    assert fork.id != run.id
+    assert (result.status, result.output) == (RunStatus.COMPLETED, 4)
+    assert [note.what for note in rig.notes(fork)] == ["two", "three"]
+    after = await rig.result(run)
+    assert (after.output, after.steps) == (before.output, before.steps)
+
+
+@clause("AGAIN-05")
+async def test_fork_with_input(rig: Rig) -> None:
+    """`fork(step, input=…)` gives that step another input; an unknown step is refused with `InvalidInput`."""
+    run = await rig.start(flows.forkable, 1)
+    await rig.result(run)
+    fork = await run.fork("three", input=100)
+
+    assert (await rig.result(fork)).output == 101
+    assert [note.facts["value"] for note in rig.notes(fork)] == [100]
+    with pytest.raises(InvalidInput):
+        await run.fork("nobody")
+
+
+@clause("AGAIN-06")
+async def test_fork_of_failed(rig: Rig) -> None:
+    """A failed run is forked from a step before its failure, and stays as it is."""
+    run = await rig.start(flows.mendable, 1)
+    rig.open_gate("sleepy")
+    await rig.result(run)
+    rig.open_gate("mended")
+    fork = await run.fork("fixed")
+
+    assert (await rig.result(fork)).output == 5
+    assert fault(await rig.result(run)) == ("ConnectionError", "fixed")
+    assert rig.notes(fork, "add_one") == []

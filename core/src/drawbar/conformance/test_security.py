@@ -1,0 +1,163 @@
+"""SEC: nothing is executed that was not configured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from drawbar import workflow
+from drawbar.conformance import flows as all_flows
+from drawbar.conformance.clauses import clause
+from drawbar.conformance.flows import running
+from drawbar.conformance.flows.common import mark
+from drawbar.engine import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drawbar.conformance.rig import Rig
+
+unlisted = workflow("unlisted").then(mark).commit()
+"""No worker is told of this module."""
+
+
+class Garbage(Message):
+    """A message that is none."""
+
+    def to_dict(self) -> dict[str, str]:
+        """Anything at all."""
+        return json.loads(self.address)  # type: ignore[no-any-return]
+
+
+async def send(rig: Rig, *messages: Message) -> None:
+    """Sends messages by the engine itself."""
+    from drawbar.runtime import Outbox
+
+    client = rig.engine
+    if client.engine.in_process:
+        await Outbox(client.engine).send(messages)
+    else:
+        assert client._outbox is not None
+        await client._outbox.send(messages)
+
+
+@clause("SEC-01")
+async def test_garbage(rig: Rig) -> None:
+    """A message that is none is dropped: the worker lives on, and whatever else is in the queue is worked on."""
+    texts = ["{}", '{"run_id": 1}', '["list"]', '{"run_id": {}, "address": [], "workflow": null, "fingerprint": 0}']
+    garbage: Sequence[Message] = [Garbage("", text, "", "") for text in texts]
+    await send(rig, *garbage)
+    await send(rig, Message("no such run", "../../etc/passwd", "no such workflow", "0" * 16))
+
+    assert await rig.completed(all_flows.probe, "still here") == "still here"
+    assert rig.workers is None or not rig.workers.failed()
+
+
+@clause("SEC-02")
+async def test_unknown_run(rig: Rig) -> None:
+    """A message for a run or a task that the store does not have does nothing."""
+    plan = all_flows.probe.plan
+    run = await rig.start(running.gated, 1)
+    await rig.seen(run, "begun")
+    await send(
+        rig,
+        Message("no-such-run", "echo", plan.id, plan.fingerprint),
+        Message(run.id, "no-such-task", running.gated.id, running.gated.plan.fingerprint),
+        Message(run.id, "wait", plan.id, plan.fingerprint),
+    )
+    assert await rig.completed(all_flows.probe, 1) == 1
+    rig.open_gate("wait")
+
+    assert (await rig.result(run)).output == 1
+    assert len(rig.notes(run, "begun")) == 1
+
+
+@clause("SEC-03", apart=True)
+async def test_unknown_workflow(rig: Rig) -> None:
+    """A run of a workflow that no worker was told of waits in the store: it is not run, not failed and not lost."""
+    run = await rig.start(unlisted, 1)
+    for _ in range(2):
+        await rig.deliver(run, "mark")
+    assert await rig.completed(all_flows.probe, 1) == 1
+
+    assert rig.notes(run) == []
+    assert not (await run.status()).finished
+    assert len(await rig.engine.store.tasks(run.id)) == 1
+
+
+@clause("SEC-04")
+async def test_other_fingerprint(rig: Rig) -> None:
+    """A message with a fingerprint that the worker does not know is put back, and never run with another plan."""
+    run = await rig.start(running.gated, 1)
+    await rig.seen(run, "begun")
+    plan = running.gated.plan
+    await send(rig, Message(run.id, "after", plan.id, "f" * 16), Message(run.id, "wait", plan.id, "f" * 16))
+    assert await rig.completed(all_flows.probe, 1) == 1
+    rig.open_gate("wait")
+
+    assert (await rig.result(run)).output == 1
+    assert len(rig.notes(run, "after")) == 1
+
+
+@clause("SEC-05")
+async def test_messages_are_small_and_plain(rig: Rig) -> None:
+    """A message is four texts, under a kilobyte: no value of the run, no code, no name of a module."""
+    with rig.losing_messages() as lost:
+        run = await rig.start(running.sums, 1, secret="x" * 2000)
+    payloads = [message.to_dict() for message in lost]
+    await run.cancel()
+
+    assert [sorted(payload) for payload in payloads] == [["address", "fingerprint", "run_id", "workflow"]]
+    assert all(isinstance(value, str) for payload in payloads for value in payload.values())
+    assert len(json.dumps(payloads[0])) < 1024
+
+
+@clause("SEC-06")
+async def test_main(rig: Rig) -> None:
+    """A workflow of `__main__` is refused, with what to do, where workers are other processes, and runs where they are not."""
+    program = f"""
+import sys
+from drawbar import step, workflow
+from drawbar.client import Client
+from drawbar.conformance.subject import EngineUnderTest
+import pathlib, anyio
+
+@step
+async def here(value: int) -> int:
+    return value + 1
+
+async def main():
+    subject = EngineUnderTest(name={rig.subject.name!r}, settings={dict(rig.subject.settings)!r}, flags={dict(rig.subject.flags)!r})
+    loaded = subject.load({rig.store_url!r}, pathlib.Path.cwd())
+    async with Client(loaded) as engine:
+        run = await engine.start(workflow("of-main").then(here).commit(), 1)
+        print("output", (await run.result(20)).output)
+
+anyio.run(main)
+"""
+    file = rig.folder / "main.py"
+    file.write_text(program)
+    done = subprocess.run(  # noqa: ASYNC221 - nothing else runs here
+        [sys.executable, str(file)], cwd=rig.folder, capture_output=True, text=True, check=False, timeout=60
+    )
+    if rig.subject.in_process:
+        assert done.stdout == "output 2\n", done.stderr
+    else:
+        assert "output" not in done.stdout
+        assert "__main__" in done.stderr
+        assert "workflows" in done.stderr
+
+
+@clause("SEC-07", apart=True)
+async def test_nothing_is_imported(rig: Rig) -> None:
+    """A message cannot make a worker import a module: what it names is looked up among the configured workflows only."""
+    trap = rig.folder / "trap.py"
+    trap.write_text(f"open({str(rig.folder / 'sprung')!r}, 'w').close()\n")
+    run = await rig.start(all_flows.probe, 1)
+    for name in ("trap", "trap:flow", f"{trap}", "os:system", "builtins:exec"):
+        await send(rig, Message(run.id, "echo", name, all_flows.probe.plan.fingerprint))
+
+    assert (await rig.result(run)).output == 1
+    assert not (rig.folder / "sprung").exists()

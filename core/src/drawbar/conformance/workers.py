@@ -1,0 +1,137 @@
+"""Worker processes of the engine under test: started, stopped, frozen and killed for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from drawbar.conformance.serve import SETTINGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from drawbar.conformance.subject import EngineUnderTest
+
+
+class Workers:
+    """Worker processes, each the leader of a process group, so that its children die with it.
+
+    Args:
+        subject: Whose workers they are.
+        store: URL of their store.
+        folder: Where they run and write their logs.
+    """
+
+    def __init__(self, subject: EngineUnderTest, store: str, folder: Path) -> None:
+        self.subject = subject
+        self.store = store
+        self.folder = folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._started = 0
+
+    def start(self, count: int | None = None) -> None:
+        """Starts workers until there are `count`; None: as many as the subject wants."""
+        self.processes = [process for process in self.processes if process.poll() is None]
+        wanted = self.subject.workers if count is None else count
+        while len(self.processes) < wanted:
+            self.processes.append(self._start())
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._started += 1
+        subject = self.subject
+        given = {
+            "engine": subject.name,
+            "arguments": subject.arguments(self.store),
+            "flags": dict(subject.flags),
+        }
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("DRAWBAR_")}
+        environment[SETTINGS] = json.dumps(given)
+        command = subject.worker_command or (sys.executable, "-m", "drawbar.conformance.serve")
+        with (self.folder / f"worker-{self._started}.log").open("wb") as log:
+            return subprocess.Popen(
+                [*command],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self, pid: int | None = None) -> None:
+        """Kills, by SIGKILL, the worker that a process belongs to; None: all of them."""
+        for process in self._those(pid):
+            _signal(process, signal.SIGKILL)
+            process.wait(10)
+
+    def freeze(self, pid: int | None = None) -> None:
+        """Stops the worker that a process belongs to, as a long pause of its machine would."""
+        for process in self._those(pid):
+            _signal(process, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets every worker go on."""
+        for process in self.processes:
+            _signal(process, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """Stops all of them by SIGTERM."""
+        self.wait_for(self.ask_to_stop())
+
+    def ask_to_stop(self, pid: int | None = None) -> list[subprocess.Popen[bytes]]:
+        """Sends SIGTERM to the worker that a process belongs to; None: to all."""
+        stopping = self._those(pid)
+        for process in stopping:
+            process.terminate()
+        return stopping
+
+    def wait_for(self, stopping: list[subprocess.Popen[bytes]], timeout: float = 20.0) -> None:
+        """Waits until workers that were asked to stop have ended."""
+        for process in stopping:
+            try:
+                process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"a worker did not stop within {timeout:g} s of SIGTERM") from None
+
+    def close(self) -> None:
+        """Gets rid of all of them."""
+        for process in self.processes:
+            _signal(process, signal.SIGCONT)
+            process.terminate()
+        for process in self.processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            _signal(process, signal.SIGKILL)
+            process.wait(10)
+        self.processes.clear()
+
+    def failed(self) -> bool:
+        """Whether a worker has ended by itself."""
+        return any(process.poll() is not None for process in self.processes)
+
+    def logs(self, lines: int = 30) -> str:
+        """The ends of their logs."""
+        parts = []
+        for file in sorted(self.folder.glob("worker-*.log"))[-2 * max(1, self.subject.workers) :]:
+            tail = file.read_text(errors="replace").splitlines()[-lines:]
+            parts.append(f"--- {file.name}\n" + "\n".join(tail))
+        return "\n".join(parts)
+
+    def _those(self, pid: int | None) -> list[subprocess.Popen[bytes]]:
+        if pid is None:
+            return [process for process in self.processes if process.poll() is None]
+        session = os.getsid(pid)
+        found = [process for process in self.processes if process.pid == session]
+        if not found:
+            raise AssertionError(f"process {pid} belongs to no worker of the kit")
+        return found
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
