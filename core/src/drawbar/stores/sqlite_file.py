@@ -6,10 +6,11 @@ import os
 import sqlite3
 import threading
 from collections import deque
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from drawbar.errors import DrawbarError
+from drawbar.errors import DrawbarError, StoreError
 from drawbar.stores.sqlite_rows import SqliteRows
 from drawbar.stores.sqlite_schema import Options, connect, is_busy, unavailable
 from drawbar.stores.waiting import Waiter, wake_all
@@ -17,6 +18,8 @@ from drawbar.stores.waiting import Waiter, wake_all
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+CHECKPOINT = 50000000
+"""After how many commits the log is moved to the file. (SQLite's own way, at LOG pages, is there for when that cannot keep up.)"""
 BUSY: Any = object()
 """What `File.transact` gives back when somebody else is writing."""
 
@@ -65,6 +68,7 @@ class File:
         self._read_lock = threading.Lock()
         self._writer = connect(options)
         self._reader = connect(options)
+        self._commits = 0
         self._rows = SqliteRows(self._writer, self.waiters)
         _files.add(self)
 
@@ -88,7 +92,15 @@ class File:
             raise unavailable(self._options, error) from error
         if rows.woken:
             wake_all(rows.woken)
+        self._commits += 1
+        if self._commits % CHECKPOINT == 0:
+            threading.Thread(target=self._checkpoint, name="drawbar-checkpoint", daemon=True).start()
         return result
+
+    def _checkpoint(self) -> None:
+        """Moves what is committed from the log to the file: so that no commit, in an event loop, waits for the disk."""
+        with suppress(StoreError, sqlite3.Error), closing(connect(self._options)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def take_turn(self, redispatch: float) -> None:
         """Carries out all that is pending in one transaction, or nothing when somebody else is writing. Under `lock`."""

@@ -252,6 +252,11 @@ class SqliteRows(Rows[SqliteRun]):
         return reads.state_of(self.execute, run.n)
 
     def add(self, run: SqliteRun, tasks: Collection[Task]) -> None:
+        if len(tasks) == 1:
+            (task,) = tasks
+            statement = _statement(task)
+            self.execute(statement, self._new(run, task, statement is ADD_MORE))
+            return
         for statement, group in groupby(tasks, _statement):
             more = statement is ADD_MORE
             self.executemany(statement, [self._new(run, task, more) for task in group])

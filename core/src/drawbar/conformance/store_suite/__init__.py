@@ -14,9 +14,9 @@ A store passes with a test module like this::
         yield store
         await store.close()
 
-The tests are async and run through anyio's pytest plugin: define the fixture `anyio_backend` to choose event loops. A
-store with an attribute `clock` (a function that tells its time) is tested without waiting; any other waits some tenths of a
-second where time matters.
+The tests are async and run through anyio's pytest plugin: define the fixture `anyio_backend` to choose event
+loops. A store with an attribute `clock` (a function that tells its time) is tested without waiting; any other
+waits some tenths of a second where time matters.
 """
 
 from __future__ import annotations

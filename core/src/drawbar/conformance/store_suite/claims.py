@@ -37,9 +37,8 @@ from drawbar.records import ClaimStatus, Finish, Kind, NewTask, RunStatus, TaskS
 if TYPE_CHECKING:
     from drawbar.stores.base import Store
 
-pytestmark = pytest.mark.anyio
 
-
+@pytest.mark.anyio
 class TestClaims:
     """`claim`: granted."""
 
@@ -153,6 +152,7 @@ class TestClaims:
         assert not (await store.commit(outcome(reply.next, TaskStatus.COMPLETED))).applied
 
 
+@pytest.mark.anyio
 class TestRefusals:
     """`claim`: not granted, and nothing changes."""
 
@@ -219,6 +219,7 @@ class TestRefusals:
         assert list(freed.ready) == [("j", None)]
 
 
+@pytest.mark.anyio
 class TestLeases:
     """`renew`, `release`, `owners`."""
 

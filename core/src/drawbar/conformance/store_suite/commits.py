@@ -37,9 +37,8 @@ from drawbar.records import ClaimStatus, Kind, NewTask, RunStatus, TaskStatus, T
 if TYPE_CHECKING:
     from drawbar.stores.base import Store
 
-pytestmark = pytest.mark.anyio
 
-
+@pytest.mark.anyio
 class TestOutcomes:
     """`commit`: the task's own columns, and the fence."""
 
@@ -145,6 +144,7 @@ class TestOutcomes:
         assert (await look(store, run_id, "a")).output == 1
 
 
+@pytest.mark.anyio
 class TestSuccessors:
     """`commit`: `next` is a task."""
 
@@ -229,6 +229,7 @@ class TestSuccessors:
         assert await store.outputs(run_id, ["kept"]) == {"kept": 1}
 
 
+@pytest.mark.anyio
 class TestEvents:
     """`commit`: events and state."""
 
@@ -307,6 +308,7 @@ class TestEvents:
         assert (await complete(store, await take(store, run_id, "a"))).state is None
 
 
+@pytest.mark.anyio
 class TestStatus:
     """The status of a run follows its tasks."""
 

@@ -28,9 +28,8 @@ from drawbar.records import Kind, NewRun, NewTask, RunStatus, TaskStatus
 if TYPE_CHECKING:
     from drawbar.stores.base import Store
 
-pytestmark = pytest.mark.anyio
 
-
+@pytest.mark.anyio
 class TestCreation:
     """`create`."""
 

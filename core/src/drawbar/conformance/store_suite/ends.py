@@ -40,8 +40,6 @@ from drawbar.records import ClaimStatus, Finish, Kind, NewTask, RunStatus, TaskS
 if TYPE_CHECKING:
     from drawbar.stores.base import Store
 
-pytestmark = pytest.mark.anyio
-
 END = NewTask("$end", Kind.CALLBACK)
 CANCELLED = TaskStatus.CANCELLED
 
@@ -68,6 +66,7 @@ BUSY = {
 }
 
 
+@pytest.mark.anyio
 class TestFinishes:
     """`commit`: `next` is the end of the run."""
 
@@ -164,6 +163,7 @@ class TestFinishes:
         assert (run.status, run.active) == (RunStatus.COMPLETED, 0)
 
 
+@pytest.mark.anyio
 class TestBails:
     """`commit`: `bail`."""
 
@@ -224,6 +224,7 @@ class TestBails:
         assert (await statuses(store, run_id))["c.b"] is CANCELLED
 
 
+@pytest.mark.anyio
 class TestCancels:
     """`cancel`."""
 
@@ -257,7 +258,7 @@ class TestCancels:
 
         await store.cancel(run_id, None, False)
 
-        assert (await store.events(run_id))[-1].data == {"reason": None}
+        assert (await store.events(run_id))[-1].data == {"reason": ""}
 
     async def test_a_finished_run_is_left_alone(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
@@ -292,6 +293,7 @@ class TestCancels:
             await store.cancel("nowhere", None, False)
 
 
+@pytest.mark.anyio
 class TestRetries:
     """`retry`."""
 

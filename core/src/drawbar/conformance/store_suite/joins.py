@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from drawbar.records import Json, Reply
     from drawbar.stores.base import Store
 
-pytestmark = pytest.mark.anyio
-
 
 async def open_fan(store: Store, count: int, window: int, **columns: Any) -> tuple[str, Reply]:
     """A run with a fan-out `j` of so many slots; what opened it is `a`."""
@@ -45,6 +43,7 @@ async def arrive(store: Store, run_id: str, number: int, value: Json = None, **c
     return await complete(store, task, slot("j", number, value), **columns)
 
 
+@pytest.mark.anyio
 class TestFanOuts:
     """`commit`: `next` is a fan-out."""
 
@@ -118,6 +117,7 @@ class TestFanOuts:
         assert await counts(store, run_id) == (1, 0, 0)
 
 
+@pytest.mark.anyio
 class TestJoins:
     """`commit`: `next` is an arrival."""
 
@@ -248,6 +248,7 @@ class TestJoins:
         assert (reply.next, list(reply.ready)) == (None, [])
 
 
+@pytest.mark.anyio
 class TestPulls:
     """`commit`: `pull`."""
 

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
     from drawbar.stores.base import Store
 
-pytestmark = pytest.mark.anyio
 
-
+@pytest.mark.anyio
 class TestReading:
     """`load`, `tasks`, `outputs`, `runs`, `events`."""
 
@@ -143,6 +142,7 @@ class TestReading:
         assert 0.9 < times[-1] - times[0] < 30
 
 
+@pytest.mark.anyio
 class TestWaiting:
     """`wait`."""
 
@@ -291,6 +291,7 @@ class TestWaiting:
         return seq
 
 
+@pytest.mark.anyio
 class TestPurging:
     """`purge`."""
 

@@ -37,9 +37,8 @@ from drawbar.records import ClaimStatus, Finish, RunStatus, TaskStatus
 if TYPE_CHECKING:
     from drawbar.stores.base import Store
 
-pytestmark = pytest.mark.anyio
 
-
+@pytest.mark.anyio
 class TestResumes:
     """`resume`."""
 
@@ -116,6 +115,7 @@ class TestResumes:
             await store.resume("nowhere", "a", 1)
 
 
+@pytest.mark.anyio
 class TestMail:
     """`send_event`, and the tasks that wait."""
 
@@ -240,6 +240,7 @@ class TestMail:
         assert (await take(store, run_id, "w", owner=ME)).data == ("late",)
 
 
+@pytest.mark.anyio
 class TestEmits:
     """`emit`."""
 

@@ -36,14 +36,13 @@ from drawbar.records import ClaimStatus, Kind, NewTask, RunStatus, TaskStatus
 if TYPE_CHECKING:
     from drawbar.stores.base import Store
 
-pytestmark = pytest.mark.anyio
-
 
 async def due_addresses(store: Store, limit: int = 100, *, undelivered: bool = False) -> list[str]:
     """Addresses of what is due."""
     return [message.address for message in (await store.due(limit, undelivered=undelivered)).messages]
 
 
+@pytest.mark.anyio
 class TestTimes:
     """When tasks are due."""
 
@@ -148,6 +147,7 @@ class TestTimes:
         assert await due_addresses(store) == []
 
 
+@pytest.mark.anyio
 class TestHanding:
     """How what is due is handed out."""
 
