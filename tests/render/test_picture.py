@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawbar.render.outline import Arm, Box, Frame, Item, Outline, Split, outline
@@ -87,7 +87,8 @@ def _bigger(items: st.SearchStrategy[Item]) -> st.SearchStrategy[Item]:
     return st.one_of(splits, parallels, frames)
 
 
-@given(st.lists(st.recursive(boxes, _bigger, max_leaves=12), min_size=1, max_size=5))
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.recursive(boxes, _bigger, max_leaves=8), min_size=1, max_size=5))
 def test_whatever_is_nested_in_whatever(items: list[Item]) -> None:
     check(Outline("any", "In", "Out", tuple(items)))
 

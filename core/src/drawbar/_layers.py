@@ -123,12 +123,14 @@ def from_file(cwd: Path) -> tuple[Path | None, list[Given]]:
     answer: tuple[Path | None, list[Given]] = (None, [])
     for folder in (cwd, *cwd.parents):
         own, project = folder / "drawbar.toml", folder / "pyproject.toml"
-        seen.append((own, _stamp(own)))
-        if seen[-1][1] is not None:
+        stamp = _stamp(own)
+        seen.append((own, stamp))
+        if stamp is not None:
             answer = (own, _given(_parse(own), own, str(own)))
             break
-        seen.append((project, _stamp(project)))
-        if seen[-1][1] is not None:
+        stamp = _stamp(project)
+        seen.append((project, stamp))
+        if stamp is not None:
             table = _parse(project).get("tool", {}).get("drawbar")
             if table is not None:
                 answer = (project, _given(table, project, f"{project} [tool.drawbar]"))

@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from drawbar.graph.workflow import Workflow
-    from drawbar.steps.step import Step
-
     from drawbar.context import Context
     from drawbar.engine import Engine
+    from drawbar.graph.workflow import Workflow
     from drawbar.records import EventRecord
+    from drawbar.steps.step import Step
 
 hookspec = pluggy.HookspecMarker("drawbar")
 hookimpl = pluggy.HookimplMarker("drawbar")

@@ -248,7 +248,8 @@ def _problems(
         message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         if not detail["loc"]:  # about several fields at once
             named = [given.source for key, given in origins.items() if key in message]
-            yield message + (f" (from {', '.join(named)})" if named else "")
+            where = f"{prefix.rstrip('.')}: " if prefix else ""
+            yield where + message + (f" (from {', '.join(named)})" if named else "")
             continue
         key = str(detail["loc"][0])
         whole = prefix + ".".join(str(part) for part in detail["loc"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from drawbar.render.canvas import MONO, SANS, Canvas, clean, text_width
@@ -56,16 +57,16 @@ def svg(outline: Outline) -> str:
     whole = SequenceBlock(
         [PillBlock(outline.input or "start", "end"), *blocks, PillBlock(outline.output or "end", "end")]
     )
-    width = max(whole.width, text_width(outline.id, 15) + 8) + 2 * MARGIN
-    height = whole.height + TOP + 2 * MARGIN
+    width = ceil(max(whole.width, text_width(outline.id, 15) + 8) + 2 * MARGIN)
+    height = ceil(whole.height + TOP + 2 * MARGIN)
     canvas = Canvas()
     canvas.text("name", MARGIN, MARGIN + 6, outline.id, anchor="start")
     whole.draw(canvas, width / 2, TOP + MARGIN)
-    size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="drawbar" {size} role="img">\n'
         f"<title>{clean(outline.id)}</title>\n<style>{_style()}</style>\n"
-        f'<rect class="paper" x=".5" y=".5" width="{width - 1:.0f}" height="{height - 1:.0f}" rx="12"/>\n'
+        f'<rect class="paper" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="12"/>\n'
         f"{canvas.render()}\n</svg>\n"
     )
 
