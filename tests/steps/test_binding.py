@@ -1,5 +1,6 @@
 """The binding rule: how the value that reaches a step becomes the arguments of its function."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -330,6 +331,15 @@ def test_binding_gives_valid_arguments_or_invalid_input(fn: Any, value: Any) -> 
         return
 
     assert arguments is not None
+
+
+def resize(photo: Photo, size: int) -> None: ...
+
+
+def test_what_a_partial_has_filled_in_is_not_the_values_any_more() -> None:
+    made = step(functools.partial(resize, size=3))
+
+    assert made.bind({"path": "a", "size": 4}) == ([Photo("a")], {})
 
 
 def test_a_step_binds_the_same_after_with_id() -> None:

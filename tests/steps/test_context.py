@@ -180,6 +180,16 @@ def test_the_logger_knows_run_and_step(caplog: pytest.LogCaptureFixture) -> None
     assert record.__dict__["attempt"] == "2"
 
 
+def test_what_a_step_does_to_what_it_is_told_stays_with_it() -> None:
+    kept = {"a": [1]}
+    ctx = Context(metadata=kept, resume_data=kept, suspend_data=kept, run_input=kept)
+
+    for told in (ctx.metadata, ctx.resume_data, ctx.suspend_data, ctx.run_input):
+        told["a"].append(2)
+
+    assert kept == {"a": [1]}
+
+
 def test_a_context_is_told_that_it_is_cancelled() -> None:
     ctx = Context()
     assert not ctx.cancelled

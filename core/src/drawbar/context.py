@@ -88,10 +88,11 @@ class Context:
         self.iteration = iteration
         self.index = index
         self.engine = engine
-        self.resume_data = resume_data
-        self.suspend_data = suspend_data
-        self.metadata: Mapping[str, Json] = {} if metadata is None else metadata
-        self.error = error
+        # Copies: what a step does to them must not reach what is recorded.
+        self.resume_data = fresh(resume_data)
+        self.suspend_data = fresh(suspend_data)
+        self.metadata: dict[str, Json] = fresh(dict(metadata)) if metadata else {}
+        self.error = fresh(error)
         self.updates: dict[str, Json] = {}
         self._state = state
         self._state_model = state_model
@@ -112,7 +113,7 @@ class Context:
         value = self._run_input
         if callable(value):
             value = self._run_input = value()
-        return value
+        return fresh(value)
 
     @property
     def state(self) -> Any:

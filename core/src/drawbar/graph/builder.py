@@ -82,7 +82,7 @@ class Builder(Generic[In, Value, Out]):
         body = self._body(step, "then", id)
         return self._add(Then(body.id, body))
 
-    def parallel(self, *steps: Any, id: Any = None, **named: Any) -> Builder[In, dict[str, Any], Out]:
+    def parallel(self, /, *steps: Any, id: Any = None, **named: Any) -> Builder[In, dict[str, Any], Out]:
         """Runs steps at the same time, each with the value; the next value is the dict of outputs by id.
 
         Args:

@@ -21,7 +21,6 @@ from drawbar.values import ANYTHING, Shape, name_of, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import timedelta
 
     from drawbar.graph.nodes import Node
     from drawbar.plan import Plan
@@ -141,7 +140,7 @@ class Workflow(Generic[In, Out]):
         metadata: Mapping[str, Any] | None = None,
         engine: str | None = None,
         store: Any = None,
-        timeout: float | timedelta | None = None,
+        timeout: float | None = None,
         **settings: Any,
     ) -> RunResult[Out]:
         """Runs it on the configured engine and waits for the result.
@@ -174,7 +173,7 @@ class Workflow(Generic[In, Out]):
         metadata: Mapping[str, Any] | None = None,
         engine: str | None = None,
         store: Any = None,
-        timeout: float | timedelta | None = None,
+        timeout: float | None = None,
         **settings: Any,
     ) -> RunResult[Out]:
         """As `run`, for code that is not async."""

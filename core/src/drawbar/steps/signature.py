@@ -142,17 +142,27 @@ def read_signature(fn: Any, where: str, names: Mapping[str, Any]) -> Signature:
         parameter = Parameter("value", EMPTY, inspect.Parameter.POSITIONAL_ONLY)
         return Signature((parameter,), takes_rest=False, returns=EMPTY)
     hints = _hints(fn, where, {**names, **enclosing_names(fn)})
+    given = _given(fn)
     parameters = []
     takes_rest = False
     for found in signature.parameters.values():
         if found.kind is found.VAR_KEYWORD:
             takes_rest = True
-        elif found.kind is not found.VAR_POSITIONAL:
+        elif found.kind is not found.VAR_POSITIONAL and found.name not in given:
             parameters.append(_parameter(found, hints.get(found.name, EMPTY), where))
     returns = hints.get("return", EMPTY)
     if not inspect.iscoroutinefunction(_plain(fn)) and get_origin(returns) in (Awaitable, Coroutine):
         returns = get_args(returns)[-1]
     return Signature(tuple(parameters), takes_rest, returns)
+
+
+def _given(fn: Any) -> set[str]:
+    """The keywords that partials have filled in already: those are not the value's any more."""
+    names: set[str] = set()
+    while isinstance(fn, functools.partial):
+        names |= set(fn.keywords)
+        fn = fn.func
+    return names
 
 
 def _plain(fn: Any) -> Any:
