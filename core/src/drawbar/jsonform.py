@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CONTAINERS = frozenset({list, dict})
 _SAFE = frozenset({int, bool, type(None)})
+_SEQUENCES = frozenset({list, tuple, deque})
 _HINT = "; return plain data, a dataclass or a pydantic model (for a file, its path)"
 
 
@@ -69,7 +71,7 @@ def _convert(value: Any) -> Json:
         return value if value.isascii() else _text(value)
     if kind is float:
         return value if math.isfinite(value) else _refuse(value)
-    if kind is list or kind is tuple:
+    if kind in _SEQUENCES:
         return [item if type(item) in _SAFE else _convert(item) for item in value]
     if kind is dict:
         result = {
@@ -121,7 +123,7 @@ def _locate(value: Any, path: str) -> str:
             if not _has_form(_convert, item):
                 return _locate(item, f"{path}.{key}" if path else str(key))
         return f"{_at(path)}two keys become the same string in JSON; use strings as keys"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | deque):
         for place, item in enumerate(value):
             if not _has_form(_convert, item):
                 return _locate(item, f"{path}[{place}]")
