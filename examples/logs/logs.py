@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from access_log import Summary, count_chunk, draw_chart, merge, split, write_report
+from access_log import Page, count_chunk, draw_chart, merge, split, write_report
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drawbar import output_of, run_input, step, value_at, workflow
@@ -25,9 +25,11 @@ class Log(BaseModel):
 
 
 class Analysis(BaseModel):
-    """The numbers, and the files that show them."""
+    """The numbers in short, and the files that show them all."""
 
-    summary: Summary
+    requests: int
+    statuses: dict[str, int]
+    top_pages: list[Page]
     chart: Path
     report: Path
 
@@ -41,6 +43,14 @@ logs = (
     .then(merged)
     .map({"summary": value_at(), "out": run_input("out")})
     .parallel(chart=draw_chart, report=write_report)
-    .map({"summary": output_of(merged), "chart": value_at("chart"), "report": value_at("report")})
+    .map(
+        {
+            "requests": output_of(merged, "requests"),
+            "statuses": output_of(merged, "statuses"),
+            "top_pages": output_of(merged, "top_pages"),
+            "chart": value_at("chart"),
+            "report": value_at("report"),
+        }
+    )
     .commit()
 )

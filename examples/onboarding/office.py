@@ -68,7 +68,7 @@ def send_mail(person: Person) -> Path:
     left = int(outages.read_text()) if outages.exists() else 0
     if left:
         outages.write_text(str(left - 1))
-        raise GatewayDownError(f"the mail gateway does not answer ({left} outages left)")
+        raise GatewayDownError("the mail gateway does not answer")
     text = f"To: {person.email}\nSubject: Welcome, {person.name}\n\nYour account is {person.id}.\n"
     return save(person.office / "outbox" / f"{person.id}.eml", text)
 

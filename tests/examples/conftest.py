@@ -61,7 +61,7 @@ def environment(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
-            print(log_file.read_text())  # for a test that has failed
+            sys.stdout.write(log_file.read_text())  # shown with a test that has failed
 
 
 @pytest.fixture
