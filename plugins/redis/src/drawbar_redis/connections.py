@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import redis
+from redis.exceptions import BusyLoadingError, MovedError
 
+from drawbar.errors import StoreError, StoreUnavailable
 from drawbar_redis.bridge import Bridge, on_asyncio
 from drawbar_redis.ears import Ears
-from drawbar_redis.link import Link
+from drawbar_redis.link import REDIRECTS, Link
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from drawbar_redis.options import Options
     from drawbar_redis.scripts import Script
-    from drawbar_redis.wire import Arg
+    from drawbar_redis.wire import Address, Arg
 
 Loop = asyncio.AbstractEventLoop
 
@@ -41,7 +43,7 @@ class Connections:
         self._lock = threading.Lock()
         self._loops: WeakKeyDictionary[Loop, tuple[Link, Ears]] = WeakKeyDictionary()
         self._bridge = Bridge()
-        self._blocking: redis.Redis | None = None
+        self._clients: dict[Address | None, redis.Redis] = {}
 
     def here(self) -> tuple[Link, Ears]:
         """Those of the running event loop."""
@@ -66,28 +68,50 @@ class Connections:
             return await self.here()[0].command(route, *args)
         return await self._bridge.run(lambda: self.command(route, *args))
 
-    async def wait(self, channel: str, timeout: float, look: Callable[[], Awaitable[int | None]]) -> None:
+    async def wait(self, channel: str, timeout: float, look: Callable[[], Awaitable[bool]]) -> None:
         """See `Ears.wait`."""
         if on_asyncio():
             await self.here()[1].wait(channel, timeout, look)
         else:
             await self._bridge.run(lambda: self.wait(channel, timeout, look))
 
-    def blocking(self) -> redis.Redis:
-        """A client for threads without an event loop, with a pool of its own: many may use it at once."""
-        client = self._blocking
+    def now(self, name: str, *args: Arg) -> Any:
+        """Sends a plain command that reads and blocks for its reply; for threads without an event loop.
+
+        Raises:
+            StoreUnavailable, StoreError: As `Link.command`.
+        """
+        where, moved = self.options.where, None
+        try:
+            for _ in range(REDIRECTS):
+                try:
+                    return self._client(moved).execute_command(name, *args)  # type: ignore[no-untyped-call]
+                except MovedError as error:
+                    moved = (str(error.host), int(error.port))
+        except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError) as error:
+            raise StoreUnavailable(f"Redis at {where} cannot be reached: {error}") from error
+        except redis.RedisError as error:
+            raise StoreError(f"Redis at {where} refuses {name}: {error}") from error
+        raise StoreUnavailable(f"the cluster of {where} sends us round in circles")
+
+    def _client(self, address: Address | None) -> redis.Redis:
+        """The blocking client of a node, with a pool of its own: many threads may use it at once."""
+        client = self._clients.get(address)
         if client is None:
+            settings = self.options.client_settings()
+            if address is not None:
+                settings |= {"host": address[0], "port": address[1]}
             with self._lock:
-                client = self._blocking = redis.Redis(**self.options.client_settings())
+                client = self._clients.setdefault(address, redis.Redis(**settings))
         return client
 
     async def close(self) -> None:
         """Lets go of all of them: each in the loop that it belongs to."""
         with self._lock:
-            loops, bridge, blocking = list(self._loops.items()), self._bridge, self._blocking
+            loops, bridge, clients = list(self._loops.items()), self._bridge, self._clients
             self._loops.clear()
             self._bridge = Bridge()
-            self._blocking = None
+            self._clients = {}
         here = asyncio.get_running_loop() if on_asyncio() else None
         for loop, (link, ears) in loops:
             for close in (link.close, ears.close):
@@ -96,8 +120,8 @@ class Connections:
                 elif not loop.is_closed():
                     loop.call_soon_threadsafe(close)
         bridge.close()
-        if blocking is not None:
-            blocking.close()
+        for client in clients.values():
+            client.close()
 
     def forget(self) -> None:
         """In a forked child: puts aside what belongs to the parent, and has none yet.
@@ -105,7 +129,7 @@ class Connections:
         The sockets are shared with the parent, so they must neither be used nor be closed here: closing goes
         through the parent's event loop, whose selector is shared too.
         """
-        _inherited.append((dict(self._loops), self._bridge, self._blocking))
+        _inherited.append((dict(self._loops), self._bridge, self._clients))
         self._start()
 
 

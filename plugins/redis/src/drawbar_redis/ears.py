@@ -26,8 +26,8 @@ CHECK = 15.0
 POLL = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Pauses between looks where there are no subscriptions."""
 
-Look = Callable[[], Awaitable[int | None]]
-"""Asks Redis: the run's newest event if the caller need not wait (any longer), else None."""
+Look = Callable[[], Awaitable[bool]]
+"""Asks Redis whether the caller need not wait (any longer)."""
 
 
 class Watch:
@@ -65,27 +65,25 @@ class Ears:
         self._watches: dict[bytes, Watch] = {}
         self._deaf = False
 
-    async def wait(self, channel: str, timeout: float, look: Look) -> int | None:
-        """Waits until `look` finds something, asking at first and after each message on the channel.
-
-        Returns:
-            What it found, or None after `timeout` seconds.
-        """
+    async def wait(self, channel: str, timeout: float, look: Look) -> None:
+        """Waits until `look` is content: asks at first, and after each message on the channel."""
         deadline = self._loop.time() + timeout
         if timeout <= 0:
-            return await look()
+            await look()
+            return
         if not self._deaf:
             try:
-                return await self._listen(channel, deadline, look)
+                await self._listen(channel, deadline, look)
+                return
             except hiredis.ReplyError as error:
                 self._deaf = True
                 _log.warning(
                     "%s does not let us subscribe (%s): waiting for runs asks again and again",
                     self._options.where, error,
                 )  # fmt: skip
-        return await self._poll(deadline, look)
+        await self._poll(deadline, look)
 
-    async def _listen(self, channel: str, deadline: float, look: Look) -> int | None:
+    async def _listen(self, channel: str, deadline: float, look: Look) -> None:
         tries = iter(TRIES)
         while True:
             try:
@@ -100,10 +98,10 @@ class Ears:
             woken: asyncio.Future[None] = self._loop.create_future()
             watch.waiting.add(woken)
             try:
-                found = await look()
+                content = await look()
                 left = deadline - self._loop.time()
-                if found is not None or left <= 0:
-                    return found
+                if content or left <= 0:
+                    return
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, CHECK)):
                         await woken
@@ -111,14 +109,14 @@ class Ears:
                 watch.waiting.discard(woken)
                 self._leave(watch)
 
-    async def _poll(self, deadline: float, look: Look) -> int | None:
+    async def _poll(self, deadline: float, look: Look) -> None:
         pauses = iter(POLL)
         pause = POLL[0]
         while True:
-            found = await look()
+            content = await look()
             left = deadline - self._loop.time()
-            if found is not None or left <= 0:
-                return found
+            if content or left <= 0:
+                return
             pause = next(pauses, pause)
             await asyncio.sleep(min(pause, left))
 

@@ -1,7 +1,8 @@
 """How keys are named, and which shard a run belongs to.
 
 Everything of a run, and the indexes that its operations keep, carries the hash tag of the run's shard:
-in a cluster it is all on one node, so every operation stays one atomic script. A single server needs only one shard.
+in a cluster it is all on one node, so every operation stays one atomic script. A single server needs only one
+shard.
 """
 
 from __future__ import annotations

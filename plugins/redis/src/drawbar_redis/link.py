@@ -109,9 +109,7 @@ class Link:
                 address = self._nodes[route] = _address(rest, address)
             elif word == "ASK":
                 wire = await self._wire(_address(rest, address))
-                asking = wire.send(pack(("ASKING",)))
-                reply = await wire.send(packed)
-                await asking
+                _, reply = await asyncio.gather(wire.send(pack(("ASKING",))), wire.send(packed))
                 return reply
             else:
                 return reply

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import redis
-
 from drawbar.errors import (
     NotSuspended,
     RunFinished,
@@ -230,10 +228,11 @@ class RedisStore(Store):
             return codec.ready(what)
         raise RunFinished(f"run {run_id!r} is {what.decode()}: only a failed run can be retried")
 
-    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> None:
+    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> int:
         """Appends events."""
-        if not await self._script(scripts.EMIT, run_id, [codec.event_tail(event) for event in events]):
-            raise RunNotFound(_NO_RUN.format(run_id))
+        reply = await self._script(scripts.EMIT, run_id, [codec.event_tail(event) for event in events])
+        (newest,) = _found(run_id, reply)
+        return int(newest)
 
     # Reading
 
@@ -251,14 +250,8 @@ class RedisStore(Store):
         """Outputs of completed tasks, blocking."""
         if not addresses:
             return {}
-        try:
-            reply: Any = self._connections.blocking().hmget(
-                self.keys.of(run_id, "values"), [f"o{address}" for address in addresses]
-            )
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise StoreUnavailable(f"Redis at {self.options.where} cannot be reached: {error}") from error
-        except redis.RedisError as error:
-            raise StoreError(f"Redis at {self.options.where} refuses HMGET: {error}") from error
+        key = self.keys.of(run_id, "values")
+        reply = self._connections.now("HMGET", key, *(f"o{address}" for address in addresses))
         return _some(addresses, reply)
 
     async def load(self, run_id: str) -> RunRecord | None:
@@ -310,10 +303,10 @@ class RedisStore(Store):
         """Waits for events, or for the run to be at rest."""
         newest = 0
 
-        async def look() -> int | None:
+        async def look() -> bool:
             nonlocal newest
             newest, rests = await self._script(scripts.REST, run_id, (), again=True)
-            return newest if not newest or (newest > after and (rests or not settled)) else None
+            return not newest or bool(rests if settled else newest > after)
 
         await self._connections.wait(self.keys.of(run_id, "rest" if settled else "events"), timeout, look)
         return newest

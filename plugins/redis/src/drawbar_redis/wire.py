@@ -1,9 +1,9 @@
 """One connection to Redis: many callers, one socket.
 
 A call is written at once when the socket is idle; calls made while others are under way are gathered and
-written together, and answers come back in order. So a process needs one connection however much it does at the
-same time, a caller that is cancelled leaves no half-read socket behind, and a call costs a third of what a
-pooled client's costs.
+written together, and answers come back in order. So a process needs one connection however much it does at
+the same time, a caller that is cancelled leaves no half-read socket behind, and a call costs a third of what
+a pooled client's costs.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ async def _log_in(wire: Wire, options: Options, where: str) -> None:
     if options.db:
         commands.append(("SELECT", str(options.db)))
     commands.append(("CLIENT", "SETNAME", "drawbar"))
-    for command, reply in [(c, wire.send(pack(c))) for c in commands]:
-        answer = await reply
+    answers = await asyncio.gather(*(wire.send(pack(command)) for command in commands))
+    for command, answer in zip(commands, answers, strict=True):
         if isinstance(answer, hiredis.ReplyError) and command[0] != "CLIENT":
             raise StoreUnavailable(f"Redis at {where} refuses {command[0]}: {answer}. Check the store's URL")

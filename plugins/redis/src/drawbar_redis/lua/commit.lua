@@ -110,6 +110,7 @@ flush()
 if outcome == 'completed' and t.m[KIND] == 'join' then
   call('UNLINK', slots_key(address))
   call('SREM', OTHERS, slots_key(address))
+  if call('EXISTS', held_key(address)) == 0 then call('SREM', OTHERS, held_key(address)) end
 end
 -- false, for nil would end the reply where it stands.
 local slots = NEXT and NEXT.m[KIND] == 'join' and call('HGETALL', slots_key(NEXT.address)) or false

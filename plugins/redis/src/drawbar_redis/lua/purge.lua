@@ -1,6 +1,6 @@
 -- Deletes runs that ended long enough ago, up to 100 of them.
 --
--- Head: [seconds]. Reply: [how many runs, whether there are more].
+-- Head: [seconds]. Reply: [how many runs, whether there may be more].
 local names = call('ZRANGEBYSCORE', ENDED, '-inf', NOW - decode(ARGV[1])[1], 'LIMIT', 0, 100)
 local count_of_runs = 0
 for _, name in ipairs(names) do
@@ -17,4 +17,4 @@ for _, name in ipairs(names) do
   call('ZREM', RUNS, id)
   call('ZREM', BASE .. 'runs-of:' .. workflow, id)
 end
-return { count_of_runs, #names }
+return { count_of_runs, #names == 100 and 1 or 0 }

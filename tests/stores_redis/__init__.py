@@ -1,0 +1,1 @@
+"""The Redis store: what it promises beyond what every store does."""

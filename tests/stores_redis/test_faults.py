@@ -1,0 +1,206 @@
+"""A server that is not there, goes away, hangs, or says no."""
+
+import logging
+import time
+
+import anyio
+import pytest
+
+from drawbar.errors import StoreError, StoreUnavailable, StoreVersionError
+from drawbar.records import Kind, NewTask
+from drawbar_redis import RedisStore
+from tests.stores_redis.conftest import Stores
+from tests.stores_redis.parts import claim, done, new_run, start
+from tests.support import services
+from tests.support.servers import PrivateRedis, free_port
+
+pytestmark = pytest.mark.anyio
+
+
+def durable() -> PrivateRedis:
+    """A server that keeps its data over a restart."""
+    services.private(PrivateRedis)
+    return PrivateRedis(durable=True)
+
+
+async def test_a_server_that_is_not_there(stores: Stores) -> None:
+    port = free_port()
+    store = stores(f"redis://:hidden@127.0.0.1:{port}")
+    for operation in (store.open, lambda: store.load("r"), lambda: store.create(new_run())):
+        with pytest.raises(
+            StoreUnavailable, match=rf"redis://127.0.0.1:{port}/0 cannot be reached"
+        ) as caught:
+            await operation()
+        assert "hidden" not in str(caught.value)
+    with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{port}") as caught:
+        store.outputs_now("r", ["a"])
+    assert "hidden" not in repr(store) + str(caught.value)
+
+
+async def test_a_host_that_does_not_answer(stores: Stores, server: PrivateRedis) -> None:
+    store = stores(server.url, connect_timeout=0.3)
+    server.pause()
+    try:
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable, match=r"no connection within 0\.3 s"):
+            await store.open()
+        assert time.monotonic() - begun < 10
+    finally:
+        server.resume()
+    await store.open()
+
+
+async def test_a_server_that_hangs(stores: Stores, alone: RedisStore, server: PrivateRedis) -> None:
+    store = stores(server.url, timeout=0.3, connect_timeout=0.3)
+    await store.create(new_run())
+    server.pause()
+    try:
+        with pytest.raises(
+            StoreUnavailable, match=r"no answer within 0\.3 s\. Whether the operation was carried"
+        ):
+            await store.claim("r", "a", owner="w", lease=30)
+        with pytest.raises(StoreUnavailable):
+            await store.load("r")
+    finally:
+        server.resume()
+    assert await store.load("r") is not None
+
+
+async def test_a_killed_server_and_its_return(stores: Stores) -> None:
+    with durable() as server:
+        store = stores(server.url)
+        await store.open()
+        task = await start(store)
+        server.kill()
+        with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{server.port}"):
+            await store.commit(done(task, NewTask("b", Kind.STEP)))
+        with pytest.raises(StoreUnavailable):
+            await store.load("r")
+        server.start()
+        reply = await store.commit(done(task, NewTask("b", Kind.STEP)))
+        assert reply.next is not None
+        assert [t.address for t in await store.tasks("r")] == ["a", "b"]
+        assert store.outputs_now("r", ["a"]) == {"a": None}
+
+
+async def test_a_read_goes_on_over_a_broken_connection(store: RedisStore) -> None:
+    await store.create(new_run())
+    link, _ = store._connections.here()
+    (wire,) = link._wires.values()
+    assert wire._transport is not None
+    wire._transport.abort()
+    assert await store.load("r") is not None
+
+
+async def test_a_read_goes_on_over_a_restart(stores: Stores) -> None:
+    with durable() as server:
+        store = stores(server.url)
+        await store.create(new_run())
+        server.stop()
+
+        async def back() -> None:
+            await anyio.sleep(0.2)
+            await anyio.to_thread.run_sync(server.start)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(back)
+            assert await store.load("r") is not None
+
+
+async def test_a_wait_goes_on_over_a_restart(stores: Stores) -> None:
+    with durable() as server:
+        store = stores(server.url)
+        task = await start(store)
+        seen: list[int] = []
+
+        async def watch() -> None:
+            seen.append(await store.wait("r", 3, 30))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await anyio.sleep(0.2)
+            await anyio.to_thread.run_sync(server.restart)
+            await anyio.sleep(0.2)
+            await store.commit(done(task, NewTask("b", Kind.STEP)))
+        assert seen == [6]
+
+
+async def test_a_caller_that_is_cancelled_breaks_nothing(store: RedisStore) -> None:
+    await store.create(new_run())
+    for _ in range(20):
+        with anyio.move_on_after(0):
+            await store.load("r")
+    with anyio.move_on_after(0.00005):
+        await store.load("r")
+    assert (await claim(store, "r", "a")).attempt == 1
+
+
+async def test_a_wrong_password(stores: Stores, server: PrivateRedis) -> None:
+    store = stores(server.url.replace("redis://", "redis://:wrong@"))
+    with pytest.raises(StoreUnavailable, match="refuses AUTH") as caught:
+        await store.open()
+    assert "wrong@" not in str(caught.value)
+
+
+async def test_a_server_out_of_memory(stores: Stores) -> None:
+    services.private(PrivateRedis)
+    with PrivateRedis(maxmemory="1500kb") as server:
+        store = stores(server.url)
+        await store.open()
+
+        async def fill() -> None:
+            for number in range(300):
+                await store.create(new_run(f"r{number}", value="x" * 20_000))
+
+        with pytest.raises(StoreUnavailable, match="OOM"):
+            await fill()
+        assert await store.load("r0") is not None
+
+
+async def test_data_of_another_layout(stores: Stores, redis_url: str) -> None:
+    store = stores(redis_url)
+    await store._connections.command("", "SET", "drawbar:schema", "99")
+    with pytest.raises(StoreVersionError, match=r"layout '99' under the prefix 'drawbar'"):
+        await store.open()
+
+
+async def test_another_number_of_shards(stores: Stores, redis_url: str) -> None:
+    one, two = stores(redis_url), stores(redis_url, shards=4)
+    await one.open()
+    with pytest.raises(StoreVersionError, match="shards=1"):
+        await two.open()
+
+
+@pytest.mark.parametrize(
+    ("policy", "retention", "warned"),
+    [("noeviction", 9, 0), ("allkeys-lru", 0, 1), ("volatile-ttl", 0, 0), ("volatile-ttl", 9, 1)],
+)
+async def test_a_server_that_evicts(
+    stores: Stores,
+    alone: RedisStore,
+    server: PrivateRedis,
+    caplog: pytest.LogCaptureFixture,
+    policy: str,
+    retention: int,
+    warned: int,
+) -> None:
+    await alone._connections.command("", "CONFIG", "SET", "maxmemory-policy", policy)
+    try:
+        store = stores(server.url, retention=retention)
+        with caplog.at_level(logging.WARNING):
+            await store.open()
+        assert caplog.text.count(f"maxmemory-policy {policy}") == warned
+    finally:
+        await alone._connections.command("", "CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+async def test_keys_of_another_type_are_an_error_of_the_store(store: RedisStore) -> None:
+    await store._connections.command("", "SET", store.keys.run("r")[1], "not a hash")
+    with pytest.raises(StoreError, match="refuses claim: WRONGTYPE"):
+        await store.claim("r", "a", owner="w", lease=1)
+
+
+async def test_a_closed_store_connects_again(store: RedisStore) -> None:
+    await store.create(new_run())
+    await store.close()
+    assert await store.load("r") is not None

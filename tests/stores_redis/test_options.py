@@ -1,0 +1,80 @@
+"""The store's URL."""
+
+import pytest
+
+from drawbar.errors import SettingsError
+from drawbar_redis import RedisStore, plugin
+from drawbar_redis.options import Options, read_url
+
+
+def test_all_of_it() -> None:
+    options = read_url(
+        "rediss://me:p%40ss@example.org:7000/3?prefix=app&shards=4&retention=86400&timeout=2.5"
+    )
+    expected = Options(
+        "example.org", 7000, 3, "me", "p@ss", tls=True, prefix="app", shards=4, retention=86400, timeout=2.5
+    )
+    assert options == expected
+    assert options.where == "rediss://example.org:7000/3"
+
+
+def test_defaults() -> None:
+    assert read_url("redis://") == Options()
+    assert read_url("redis://localhost") == Options()
+    assert read_url("redis://[::1]:7/1").where == "redis://[::1]:7/1"
+    assert read_url("redis://?socket=/run/redis.sock").where == "/run/redis.sock (db 0)"
+
+
+def test_the_password_shows_nowhere() -> None:
+    store = plugin.create("redis://me:secret@localhost/0")
+    assert isinstance(store, RedisStore)
+    assert "secret" not in f"{store!r} {store.options!r} {store.options.where}"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://localhost", "redis:// or rediss://, not 'http'"),
+        ("redis://localhost:port", "the store's URL is wrong"),
+        ("redis://localhost/first", "'first' where the number of a database belongs"),
+        ("redis://localhost?retain=1", "no option 'retain'. The options are: connect_timeout, prefix"),
+        ("redis://localhost?retention=-1", "option 'retention' of the store's URL is '-1'"),
+        ("redis://localhost?retention=day", "option 'retention'"),
+        ("redis://localhost?timeout=0", "more than 0"),
+        ("redis://localhost?shards=0", "from 1 to 1024"),
+        ("redis://localhost?prefix={a}", "no braces"),
+        ("redis://localhost?prefix=", "at least one character"),
+        ("redis://localhost?ssl_check_hostname=maybe", "true or false"),
+        ("redis://localhost?ssl_cert_reqs=perhaps", "required, optional or none"),
+    ],
+)
+def test_a_wrong_url(url: str, says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        plugin.create(url)
+    assert says in str(caught.value)
+
+
+def test_a_wrong_port_does_not_give_the_password_away() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_url("redis://me:secret@localhost:x")
+    assert "secret" not in str(caught.value)
+
+
+def test_tls_as_asked() -> None:
+    import ssl
+
+    strict = read_url("rediss://localhost").context
+    assert strict is not None
+    assert strict.verify_mode is ssl.CERT_REQUIRED
+    assert strict.check_hostname
+    loose = read_url("rediss://localhost?ssl_cert_reqs=none").context
+    assert loose is not None
+    assert loose.verify_mode is ssl.CERT_NONE
+    assert read_url("redis://localhost").context is None
+
+
+def test_both_schemes_are_ours() -> None:
+    from importlib.metadata import entry_points
+
+    found = {point.name: point.value for point in entry_points(group="drawbar.stores")}
+    assert found["redis"] == found["rediss"] == "drawbar_redis:plugin"

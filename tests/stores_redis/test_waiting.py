@@ -1,0 +1,144 @@
+"""Waiting: many callers, one connection, woken at once."""
+
+import time
+from typing import Any
+
+import anyio
+import pytest
+
+from drawbar.records import Kind, NewTask
+from drawbar_redis import RedisStore
+from drawbar_redis import ears as ears_module
+from tests.stores_redis.conftest import Stores
+from tests.stores_redis.parts import done, end, start
+from tests.support.servers import PrivateRedis
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_commit_wakes_at_once(store: RedisStore) -> None:
+    task = await start(store)
+    woken: list[float] = []
+
+    async def watch() -> None:
+        assert await store.wait("r", 3, 20) == 6
+        woken.append(time.monotonic())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.sleep(0.2)
+        begun = time.monotonic()
+        await store.commit(done(task, NewTask("b", Kind.STEP)))
+    assert woken[0] - begun < 0.5
+
+
+async def test_a_wait_that_is_over_before_it_begins(store: RedisStore) -> None:
+    await start(store)
+    assert await store.wait("r", 1, 20) == 3
+    assert await store.wait("nobody", 0, 20) == 0
+    assert await store.wait("r", 3, 0) == 3
+
+
+async def test_a_wait_in_vain(store: RedisStore) -> None:
+    await start(store)
+    begun = time.monotonic()
+    assert await store.wait("r", 3, 0.2) == 3
+    assert 0.15 < time.monotonic() - begun < 5
+
+
+async def test_waiting_for_rest_is_not_woken_by_every_event(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await start(store)
+    looks = 0
+    real = store._script
+
+    async def count(script: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal looks
+        looks += script.name == "rest"
+        return await real(script, *args, **kwargs)
+
+    monkeypatch.setattr(store, "_script", count)
+    seen: list[int] = []
+
+    async def watch() -> None:
+        seen.append(await store.wait("r", 0, 20, settled=True))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.sleep(0.1)
+        for number in range(20):
+            task = (await store.commit(done(task, NewTask(f"s{number}", Kind.STEP)))).next or task
+        callback = NewTask("$end", Kind.CALLBACK)
+        task = (await store.commit(done(task, end(), extra=[callback]))).next or task
+        await anyio.sleep(0.1)
+        assert not seen  # the callbacks are still to run
+        await store.commit(done(task))
+    newest = (await store.events("r"))[-1].seq
+    assert seen == [newest]
+    assert looks <= 3
+
+
+async def test_hundreds_wait_on_one_connection(alone: RedisStore, server: PrivateRedis) -> None:
+    tasks = [await start(alone, f"r{number}") for number in range(100)]
+    seen: list[int] = []
+
+    async def watch(run_id: str) -> None:
+        seen.append(await alone.wait(run_id, 3, 20))
+
+    async with anyio.create_task_group() as group:
+        for number in range(100):
+            for _ in range(3):
+                group.start_soon(watch, f"r{number}")
+        await anyio.sleep(0.3)
+        clients = (await alone._connections.command("", "CLIENT", "LIST")).decode()
+        assert clients.count("name=drawbar ") == 2
+        for task in tasks:
+            await alone.commit(done(task, end()))
+    assert seen == [5] * 300
+
+
+async def test_subscriptions_end(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ears_module, "LINGER", 0.05)
+    await start(store)
+    await store.wait("r", 3, 0.05)
+    _, ears = store._connections.here()
+    assert len(ears._watches) == 1
+    await anyio.sleep(0.3)
+    assert not ears._watches
+    assert not any(await store._connections.command("", "PUBSUB", "CHANNELS", store.keys.of("r", "*")))
+
+
+async def test_a_lost_subscription_is_renewed(alone: RedisStore) -> None:
+    task = await start(alone)
+    seen: list[int] = []
+
+    async def watch() -> None:
+        seen.append(await alone.wait("r", 3, 20))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.sleep(0.1)
+        await alone._connections.command("", "CLIENT", "KILL", "TYPE", "pubsub")
+        await anyio.sleep(0.1)
+        await alone.commit(done(task, end()))
+    assert seen == [5]
+
+
+async def test_without_the_right_to_subscribe(
+    stores: Stores, alone: RedisStore, server: PrivateRedis
+) -> None:
+    send = alone._connections.command
+    await send("", "ACL", "SETUSER", "deaf", "on", ">pw", "~*", "resetchannels", "+@all", "-subscribe")
+    task = await start(alone)
+    store = stores(server.url.replace("redis://", "redis://deaf:pw@"))
+    seen: list[int] = []
+
+    async def watch() -> None:
+        seen.append(await store.wait("r", 3, 20))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.sleep(0.2)
+        await alone.commit(done(task, end()))
+    assert seen == [5]
