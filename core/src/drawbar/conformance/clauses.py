@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from drawbar.conformance.rig import Rigs
@@ -41,8 +41,8 @@ def clause(id: str, *, apart: bool = False) -> Callable[[Callable[..., Any]], Ca
 
     Args:
         id: The clause's id.
-        apart: Whether its workers have to be processes of their own, as they will be killed. An engine in this process
-            then gets such a worker on a durable store, and does without a worker here.
+        apart: Whether its workers have to be processes of their own, as they will be killed. An engine in
+            this process then gets such a worker on a durable store, and does without a worker here.
     """
     if not ID.fullmatch(id):
         raise ValueError(f"{id!r} is no id of a clause: JOIN-03")
@@ -51,17 +51,17 @@ def clause(id: str, *, apart: bool = False) -> Callable[[Callable[..., Any]], Ca
         text = " ".join((inspect.getdoc(body) or "").partition("\n\n")[0].split())
         if not text.endswith("."):
             raise ValueError(f"{id}: the docstring of {body.__name__} is the clause: one sentence")
+        test: Any = body
         if inspect.iscoroutinefunction(body):
 
             @wraps(body)
             def test(rig: Rigs) -> None:
                 rig.play(body, apart)
 
-        else:
-            test = pytest.mark.usefixtures("engine")(body)
-        test.drawbar_clause = Clause(id, text, test)  # type: ignore[attr-defined]
-        marked: Callable[..., None] = pytest.mark.clause(id)(test)
-        return marked
+        test = pytest.mark.usefixtures("engine")(pytest.mark.clause(id)(test))
+        test.drawbar_clause = Clause(id, text, test)
+        made: Callable[..., None] = test
+        return made
 
     return make
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def tampered(items: Iterable[pytest.Item]) -> list[str]:
-    """What is wrong with the modules that have taken the kit in by `from drawbar.conformance.suite import *`."""
+    """What is wrong with the modules that have taken in `drawbar.conformance.suite`."""
     from drawbar.conformance import suite
 
     modules: dict[str, Any] = {}
@@ -25,7 +25,7 @@ def tampered(items: Iterable[pytest.Item]) -> list[str]:
             test = suite.name_of(clause)
             if getattr(module, test, None) is not getattr(suite, test):
                 problems.append(
-                    f"{name}: {test} ({clause.id}) was taken out or replaced; where the engine cannot hold a clause, say so "
-                    "and why: EngineUnderTest(xfail={...})"
+                    f"{name}: the test of {clause.id} was taken out or replaced; if the engine cannot hold it, "
+                    "say so and why: EngineUnderTest(xfail={...})"
                 )
     return problems

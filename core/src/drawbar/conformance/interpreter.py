@@ -44,7 +44,7 @@ class Outcome:
         status: `completed` or `failed`.
         output: The output; None when it failed.
         failures: Where it may have failed: one place, or several that run at once; empty when it completed.
-        calls: Every attempt; of a failed run every one there can have been, as nobody knows how far they came.
+        calls: Every attempt; of a failed run every one there can have been: nobody knows how far they came.
         state: The state at the end.
     """
 

@@ -5,12 +5,12 @@ def greet(name: str) -> str:
     """use step
 
     Greets.
-    """
+    """  # noqa: D403, D415 - the directive
     return f"Hello, {_tidy(name)}!"
 
 
 async def shout(text: str) -> str:
-    """use step"""
+    """use step"""  # noqa: D403, D415
     return text.upper()
 
 

@@ -1,4 +1,4 @@
-"""The pytest plugin of the kit, loaded wherever Drawbar is installed: so it imports nothing of Drawbar until it is used."""
+"""The pytest plugin of the kit. Loaded wherever Drawbar is, it imports nothing of it until it is used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from drawbar.conformance.report import Report
 
@@ -97,7 +97,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Turns a clause that was declared to fail around: then holding is the failure."""
     marker = pyfuncitem.get_closest_marker("clause")
     reason = _declared(pyfuncitem, marker.args[0]) if marker else None
@@ -121,9 +121,9 @@ def _declared(item: pytest.Item, clause: str) -> str | None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[pytest.TestReport]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Notes what came of a clause. Nobody skips one, unless a service is not there."""
-    report: pytest.TestReport = yield
+    report = yield
     marker = item.get_closest_marker("clause")
     if marker is not None:
         _report(item.config).add(marker.args[0], getattr(item, "funcargs", {}).get("engine"), report)
@@ -131,7 +131,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Shows engine × clause, and writes the files that were asked for."""
+    """Shows engine by clause, and writes the files that were asked for."""
     report = config.stash.get(REPORT, None)
     if report is not None:
         terminalreporter.section("drawbar conformance")

@@ -1,6 +1,6 @@
 """What came of each clause on each engine: as lines for a terminal, as JSON, as a page of Markdown.
 
-`python -m drawbar.conformance.report celery.json local.json > docs/contract/matrix.md` puts several reports on one page.
+`python -m drawbar.conformance.report a.json b.json > docs/contract/matrix.md` puts several on one page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
 HELD, FAILED, DECLARED, UNREACHABLE = "held", "failed", "declared", "unreachable"
-SIGNS = {HELD: "✓", FAILED: "✗", DECLARED: "–", UNREACHABLE: "?"}
+SIGNS = {HELD: "✓", FAILED: "✗", DECLARED: "-", UNREACHABLE: "?"}
 WORST = (FAILED, UNREACHABLE, DECLARED, HELD)
 
 
@@ -33,15 +33,17 @@ class Report:
             return
         reason = ""
         if report.skipped:
-            reason = str(getattr(report, "wasxfail", "") or report.longrepr[2] if report.longrepr else "")
-            reason = reason.removeprefix("Skipped: ")
+            told = report.longrepr
+            reason = (told[2] if isinstance(told, tuple) else str(told)).removeprefix("Skipped: ")
             if hasattr(report, "wasxfail"):
-                outcome, reason = DECLARED, report.wasxfail.removeprefix("reason: ")
+                outcome, reason = DECLARED, str(report.wasxfail).removeprefix("reason: ")
             elif reason.startswith("unreachable:"):
                 outcome = UNREACHABLE
             else:
-                outcome = report.outcome = FAILED
-                report.longrepr = f"{clause} may not be skipped ({reason}): declare it in xfail, with a reason"
+                outcome, report.outcome = FAILED, "failed"
+                report.longrepr = (
+                    f"{clause} may not be skipped ({reason}): declare it in xfail, with a reason"
+                )
         else:
             outcome = HELD if report.passed else FAILED
             if report.failed:
@@ -57,10 +59,12 @@ class Report:
 
     def decided(self) -> int:
         """How many were decided: those of engines that could be reached."""
-        return sum(outcome != UNREACHABLE for column in self.engines.values() for outcome, _ in column.values())
+        return sum(
+            outcome != UNREACHABLE for column in self.engines.values() for outcome, _ in column.values()
+        )
 
     def lines(self) -> Iterator[str]:
-        """Subject × engine, then every clause that was not held."""
+        """Subject by engine, then every clause that was not held."""
         from drawbar.conformance.suite import clauses
 
         known = [clause.id for clause in clauses()]
@@ -82,14 +86,21 @@ class Report:
                 if outcome in (FAILED, DECLARED):
                     yield f"{SIGNS[outcome]} {name} {clause} {outcome}: {reason}"
             left = len(known) - len(column)
-            total = ", ".join(f"{_count(column, kind)} {kind}" for kind in (HELD, DECLARED, FAILED, UNREACHABLE))
-            yield f"{name}: {len(column)} of {len(known)} clauses, {total}" + (f"; {left} not run" if left else "")
+            total = ", ".join(
+                f"{_count(column, kind)} {kind}" for kind in (HELD, DECLARED, FAILED, UNREACHABLE)
+            )
+            yield f"{name}: {len(column)} of {len(known)} clauses, {total}" + (
+                f"; {left} not run" if left else ""
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """For machines."""
         return {
             "engines": {
-                name: {clause: {"outcome": outcome, "reason": reason} for clause, (outcome, reason) in sorted(column.items())}
+                name: {
+                    clause: {"outcome": outcome, "reason": reason}
+                    for clause, (outcome, reason) in sorted(column.items())
+                }
                 for name, column in self.engines.items()
             }
         }
@@ -116,7 +127,7 @@ class Report:
         names = list(self.engines)
         yield "# Which engine holds which clause"
         yield ""
-        yield "Made by `python -m drawbar.conformance.report`; the clauses themselves are in the pages beside this one."
+        yield "Made by `python -m drawbar.conformance.report`; the pages beside this one have the clauses. "
         yield f"{SIGNS[HELD]} held, {SIGNS[DECLARED]} declared not to hold, {SIGNS[FAILED]} failed, "
         yield f"{SIGNS[UNREACHABLE]} the service was not there, empty: not run."
         yield ""

@@ -1,4 +1,4 @@
-"""What the test of a clause works with: the engine, opened; runs that carry a witness; ways to cause trouble."""
+"""What a clause works with: the engine, opened; runs that carry a witness; ways to cause trouble."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
-from drawbar import RunStatus
+from drawbar import Run
 from drawbar.client import Client
 from drawbar.conformance import witness
 from drawbar.conformance.workers import Workers
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from drawbar import Run, RunResult, Workflow
+    from drawbar import RunResult, RunStatus, Workflow
     from drawbar.conformance.subject import EngineUnderTest
     from drawbar.conformance.witness import Note
     from drawbar.engine import Message
@@ -47,7 +47,7 @@ class Rigs:
         return Client(self.subject.load(store, self.folder))
 
     def play(self, body: Callable[[Rig], Awaitable[None]], apart: bool) -> None:
-        """Runs the test of a clause: on asyncio and trio where the engine lives in this process, else on asyncio."""
+        """Runs the test of a clause: on asyncio, and on trio too where the engine lives in this process."""
         here = self.subject.in_process and not apart
         for backend in ("asyncio", "trio") if here else ("asyncio",):
             folder = self.folder / backend
@@ -68,7 +68,7 @@ async def _play(rig: Rig, body: Callable[[Rig], Awaitable[None]]) -> None:
 
 
 class Nowhere(Engine):
-    """In the place of an engine in this process, when its workers are to be other processes: starts runs, works on none."""
+    """In the place of an engine in this process whose workers are others: starts runs, works on none."""
 
     name = "nowhere"
 
@@ -144,7 +144,7 @@ class Rig:
             client.engine = Nowhere(loaded)
         return client
 
-    # -- runs ------------------------------------------------------------------------------------------------------
+    # -- runs ----------------------------------------------------------------------------------------------
 
     async def start(
         self,
@@ -182,11 +182,11 @@ class Rig:
         open_tasks = [f"{task.address} {task.status}" for task in tasks if not task.status.finished]
         return f"{await run.status()}; open: {', '.join(open_tasks) or 'nothing'}"
 
-    # -- witnesses -------------------------------------------------------------------------------------------------
+    # -- witnesses -----------------------------------------------------------------------------------------
 
     def notes(self, run: Run[Any] | RunResult[Any], what: str | None = None) -> list[Note]:
         """What the steps of a run have written down; `what` None: all of it."""
-        run_id = getattr(run, "id", None) or getattr(run, "run_id", "")
+        run_id = run.id if isinstance(run, Run) else run.run_id
         notes = witness.read(self.folder, run_id)
         return [each for each in notes if what is None or each.what == what]
 
@@ -215,7 +215,7 @@ class Rig:
                 raise AssertionError(f"run {run.id} should be {status}: {await self.describe(run)}")
             await anyio.sleep(0.01)
 
-    # -- trouble ---------------------------------------------------------------------------------------------------
+    # -- trouble -------------------------------------------------------------------------------------------
 
     async def deliver(self, run: Run[Any], *addresses: str) -> None:
         """Sends messages for tasks of a run, whether or not they are due, wanted or there."""

@@ -1,4 +1,4 @@
-"""One worker process of the kit: `python -m drawbar.conformance.serve`, with its settings in the environment."""
+"""One worker process of the kit: `python -m drawbar.conformance.serve`, its settings in the environment."""
 
 from __future__ import annotations
 

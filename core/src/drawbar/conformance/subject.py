@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from drawbar.engine import Engine
@@ -20,7 +20,7 @@ FLOWS = "drawbar.conformance.flows"
 
 HASTE: Mapping[str, Any] = {
     "workflows": [FLOWS],
-    "lease": 3.0,
+    "lease": 2.0,
     "redispatch": 2.0,
     "poll_interval": 0.1,
     "connect_timeout": 10.0,
@@ -40,7 +40,7 @@ class EngineUnderTest:
         store: URL of the store; None: `memory://` for an engine in this process, else a SQLite file.
         settings: Settings of the engine (and of the core, where the kit's own will not do).
         flags: The same as text, as on a command line.
-        xfail: Clauses that it cannot hold, each with the reason. Each has to fail: one that holds is an error.
+        xfail: Clauses that it cannot hold, each with the reason. One that holds after all is an error.
         workers: How many worker processes serve it.
         worker_command: What starts a worker, when `Engine.run_worker` is not the way.
         patience: How many seconds a run may take before the kit says that it hangs.

@@ -1,12 +1,14 @@
-"""All clauses and fixtures, for a test file of a third party::
+"""All clauses and fixtures, for a test file of a third party.
 
-    import pytest
-    from drawbar.conformance import EngineUnderTest
-    from drawbar.conformance.suite import *  # noqa: F403
+::
 
-    @pytest.fixture(scope="session")
-    def engine() -> EngineUnderTest:
-        return EngineUnderTest(name="rq", settings={"url": "redis://localhost:6379/5"})
+import pytest
+from drawbar.conformance import EngineUnderTest
+from drawbar.conformance.suite import *  # noqa: F403
+
+@pytest.fixture(scope="session")
+def engine() -> EngineUnderTest:
+    return EngineUnderTest(name="rq", settings={"url": "redis://localhost:6379/5"})
 """
 
 from __future__ import annotations

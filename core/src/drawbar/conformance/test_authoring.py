@@ -72,7 +72,8 @@ def test_duplicate_ids() -> None:
 
 @clause("AUTH-05")
 def test_lacking_fields() -> None:
-    """`commit` refuses a step that needs fields which the value before it provably lacks, and names the step."""
+    """`commit` refuses a step that needs fields which the value before it provably lacks, and names the
+    step."""
     with pytest.raises(GraphError, match="aged"):
         workflow("lacking").then(named).then(aged).commit()
 
@@ -84,8 +85,8 @@ def test_outputs_that_may_not_be_there() -> None:
         workflow("unknown").then(named).map({"x": output_of("nobody")}).commit()
     with pytest.raises(GraphError):
         workflow("later").map({"name": output_of("named")}).then(named).commit()
+    maybe = workflow("maybe").choose((bool, named))
     with pytest.raises(GraphError):
-        maybe = workflow("maybe").choose((bool, named))
         maybe.map({"x": output_of("named")}).commit()
 
 
@@ -107,7 +108,8 @@ async def test_with_id(rig: Rig) -> None:
 
 @clause("AUTH-09")
 async def test_directive(rig: Rig) -> None:
-    """`load_steps` makes steps of those functions of a module whose docstring starts with `use step`, and of no others."""
+    """`load_steps` makes steps of those functions of a module whose docstring starts with `use step`, and of
+    no others."""
     assert await rig.completed(flows.directive, "Grace") == "HELLO, GRACE!"
     assert not hasattr(flows.plain, "_tidy")
     with pytest.raises(AttributeError):
@@ -132,9 +134,8 @@ async def test_anything_as_a_step(rig: Rig) -> None:
 @clause("AUTH-12")
 def test_fingerprints() -> None:
     """A workflow has the same fingerprint and the same addresses in every process."""
-    program = (
-        "from drawbar.conformance.flows import authoring as a; print(a.anything.plan.fingerprint, *a.anything.plan.nodes)"
-    )
+    module = flows.__name__
+    program = f"from {module} import anything as a; print(a.plan.fingerprint, *a.plan.nodes)"
     seen = set()
     for seed in ("1", "2"):
         done = subprocess.run(
@@ -157,7 +158,8 @@ async def test_spread(rig: Rig) -> None:
 
 @clause("BIND-02")
 async def test_taken_whole(rig: Rig) -> None:
-    """A single parameter that can itself hold a mapping takes the value whole, in the type it is annotated with."""
+    """A single parameter that can itself hold a mapping takes the value whole, in the type it is annotated
+    with."""
     assert await rig.completed(flows.taken_whole, {"name": "Ada"}) == "Person Ada is 30"
     assert await rig.completed(flows.taken_as_dict, {"b": 1, "a": {}}) == ["a", "b"]
 
@@ -184,7 +186,8 @@ async def test_misfits(rig: Rig) -> None:
 
 @clause("BIND-05")
 async def test_references(rig: Rig) -> None:
-    """Parameters annotated with `output_of`, `run_input` or `run_state` are looked up, and what is left takes the value."""
+    """Parameters annotated with `output_of`, `run_input` or `run_state` are looked up, and what is left
+    takes the value."""
     output: Any = await rig.completed(flows.lookups, {"name": "Ada", "age": 36})
 
     assert output == ["word Ada is 36", "Ada is 36", "Ada", 9]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @clause("BRANCH-01")
 async def test_every_true_one(rig: Rig) -> None:
-    """`branch` runs every step whose condition is true, and puts out `{id: output}` of those, in declared order."""
+    """`branch` runs every step whose condition is true, and puts out `{id: output}` of those, in declared
+    order."""
     result = await rig.run(flows.sorted_out, 25)
 
     assert result.output == {"heavy": "heavy 25", "medium": "medium 25"}
@@ -50,14 +51,15 @@ async def test_how_conditions_are_asked(rig: Rig) -> None:
 
 @clause("BRANCH-05")
 async def test_asked_once(rig: Rig) -> None:
-    """Conditions and mappers are asked once: what they answered is not asked again when the run is suspended and resumed."""
+    """Conditions and mappers are asked once: what they answered is not asked again when the run is suspended
+    and resumed."""
     run = await rig.start(flows.asked_once, 5)
     assert (await rig.result(run)).status is RunStatus.SUSPENDED
     for name in ("one", "two", "three"):
         await run.resume(name, step=name)
-        result = await rig.result(run)
+        await rig.result(run)
 
-    assert result.output == "three three"
+    assert (await rig.result(run)).output == "three three"
     asked = [note.what for note in rig.notes(run) if note.what != "pause"]
     assert asked == ["asked one", "asked two", "asked choice", "mapped"]
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @clause("CANC-01")
 async def test_running(rig: Rig) -> None:
-    """`cancel` ends a running run as `cancelled`, with the reason: an async step at its next await, a sync one is told."""
+    """`cancel` ends a running run as `cancelled`, with the reason: an async step at its next await, a sync
+    one is told."""
     run = await rig.start(failure.siblings, 1)
     await rig.seen(run, "begun", 2)
     assert await run.cancel("enough") is True
@@ -116,7 +117,8 @@ async def test_nested_bail(rig: Rig) -> None:
 
 @clause("BAIL-03")
 async def test_bail_cancels(rig: Rig) -> None:
-    """What else runs in a workflow that a step bails out of is cancelled, sleeps too, and the run goes on at once."""
+    """What else runs in a workflow that a step bails out of is cancelled, sleeps too, and the run goes on at
+    once."""
     run = await rig.start(suspend.bail_beside, 1)
     await rig.seen(run, "begun")
     rig.open_gate("bail")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @clause("IDEM-01")
 async def test_finished(rig: Rig) -> None:
-    """A message for a task that is finished runs nothing again and changes no result, in a run that has ended too."""
+    """A message for a task that is finished runs nothing again and changes no result, in a run that has
+    ended too."""
     run = await rig.start(running.gated, 1)
     await rig.seen(run, "begun")
     for _ in range(3):
@@ -50,7 +51,8 @@ async def test_running(rig: Rig) -> None:
 
 @clause("IDEM-03")
 async def test_in_any_order(rig: Rig) -> None:
-    """Messages for tasks that are not there yet, for joins that still wait and for suspended tasks do nothing."""
+    """Messages for tasks that are not there yet, for joins that still wait and for suspended tasks do
+    nothing."""
     run = await rig.start(joins.together, 1)
     await rig.seen(run, "begun", 3)
     await rig.deliver(run, "by_key", "parallel-1", "nobody", "by_key[3]", "$end", "$output")
@@ -80,7 +82,8 @@ async def test_lost(rig: Rig) -> None:
 
 @clause("IDEM-05")
 async def test_key(rig: Rig) -> None:
-    """`ctx.idempotency_key` is the same for every attempt of a task, and another for every other task and run."""
+    """`ctx.idempotency_key` is the same for every attempt of a task, and another for every other task and
+    run."""
     runs = [await rig.start(failure.keys, 0) for _ in range(2)]
     keys: dict[tuple[str, str], set[str]] = {}
     for run in runs:
@@ -101,7 +104,8 @@ async def test_one_id_from_many(rig: Rig) -> None:
     async with rig.client() as other:
 
         async def start(number: int) -> None:
-            runs.append(await rig.start(running.sums, 1, run_id=run_id, client=(rig.engine, other)[number % 2]))
+            client = (rig.engine, other)[number % 2]
+            runs.append(await rig.start(running.sums, 1, run_id=run_id, client=client))
 
         async with anyio.create_task_group() as group:
             for number in range(8):
@@ -127,7 +131,7 @@ async def test_all_twice(rig: Rig) -> None:
 
 @clause("IDEM-08")
 async def test_sent_again_while_it_runs(rig: Rig) -> None:
-    """A task that runs for longer than its lease and the redispatch interval keeps its lease, and runs once."""
+    """A task that runs for longer than its lease and the redispatch interval keeps its lease; it runs once."""
     run = await rig.start(recovery.waiting_here, 1)
     await rig.seen(run, "begun")
     await anyio.sleep(rig.engine.settings.lease + rig.engine.settings.redispatch)

@@ -27,7 +27,8 @@ async def told(run: Run[Any], after: int = 0) -> list[Event]:
 
 @clause("EVT-01")
 async def test_story(rig: Rig) -> None:
-    """A run tells `run.started`, then `task.scheduled`, `task.started` and `task.completed` of each task, then `run.completed`."""
+    """A run tells `run.started`, then `task.scheduled`, `task.started` and `task.completed` of each task,
+    then `run.completed`."""
     run = await rig.start(flows.two_steps, 1)
     await rig.result(run)
 
@@ -36,13 +37,14 @@ async def test_story(rig: Rig) -> None:
     assert story[0] == ("run.started", None)
     assert story[-1] == ("run.completed", None)
     for address in ("add_one", "more"):
-        assert [type for type, where in story if where == address] == list(of_task)
+        assert [kind for kind, where in story if where == address] == list(of_task)
     assert len(story) == 8
 
 
 @clause("EVT-02")
 async def test_dense(rig: Rig) -> None:
-    """Events are numbered 1, 2, 3 … without gaps, also of steps that run at once; and any reader sees the same ones."""
+    """Events are numbered 1, 2, 3 … without gaps, also of steps that run at once; and any reader sees the
+    same ones."""
     run = await rig.start(running.places, 1)
     await rig.result(run)
     events = await told(run)
@@ -65,7 +67,11 @@ async def test_trouble(rig: Rig) -> None:
     run = await rig.start(flows.doomed, 1)
     await rig.result(run)
     *_, failed, ended = await told(run)
-    assert (failed.type, failed.address, failed.data["error"]["message"]) == ("task.failed", "die", "cannot do 1")
+    assert (failed.type, failed.address, failed.data["error"]["message"]) == (
+        "task.failed",
+        "die",
+        "cannot do 1",
+    )
     assert (ended.type, ended.data["error"]["type"]) == ("run.failed", "ValueError")
 
 
@@ -147,7 +153,7 @@ async def test_default(rig: Rig) -> None:
 
 @clause("EVT-09")
 async def test_timeout(rig: Rig) -> None:
-    """A `wait_for` whose event does not come in time, without a default, fails the run with `EventTimeout`."""
+    """A `wait_for` without a default, whose event does not come in time, fails the run: `EventTimeout`."""
     result = await rig.run(flows.without_default, 1)
 
     assert fault(result) == ("EventTimeout", "patience")
@@ -166,7 +172,8 @@ async def test_too_late(rig: Rig) -> None:
 
 @clause("EVT-11")
 async def test_unfit(rig: Rig) -> None:
-    """An event whose payload does not fit the declared type is refused with `InvalidInput`, and the run goes on waiting."""
+    """An event whose payload does not fit the declared type is refused with `InvalidInput`, and the run goes
+    on waiting."""
     run = await rig.start(flows.paid, 1)
     await rig.stands(run, RunStatus.WAITING)
     with pytest.raises(InvalidInput):

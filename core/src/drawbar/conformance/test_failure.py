@@ -37,7 +37,7 @@ async def test_first_error(rig: Rig) -> None:
 
 @clause("FAIL-02")
 async def test_nothing_new(rig: Rig) -> None:
-    """Nothing new starts after a failure: no later step, and no further item of a foreach once it is known."""
+    """Nothing new starts after a failure: no later step, and no further item of a foreach."""
     result = await rig.run(flows.failing, "that")
     assert [note.what for note in rig.notes(result)] == ["die"]
     assert "mark" not in result.steps
@@ -50,7 +50,8 @@ async def test_nothing_new(rig: Rig) -> None:
 
 @clause("FAIL-03")
 async def test_siblings(rig: Rig) -> None:
-    """A failure cancels running siblings, an async one at its next await, and they are recorded as cancelled."""
+    """A failure cancels running siblings, an async one at its next await, and they are recorded as
+    cancelled."""
     run = await rig.start(flows.siblings, 1)
     await rig.seen(run, "begun", 2)
     await rig.seen(run, "done")
@@ -98,7 +99,8 @@ async def test_mappers(rig: Rig) -> None:
 
 @clause("FAIL-07")
 async def test_fallback_value(rig: Rig) -> None:
-    """When the attempts are used up, a fallback's value is the output; the task is completed, and keeps its error."""
+    """When the attempts are used up, a fallback's value is the output; the task is completed, and keeps its
+    error."""
     result = await rig.run(flows.falls_back, 1)
 
     assert result.output == {"instead": True}
@@ -121,7 +123,7 @@ async def test_fallback_step(rig: Rig) -> None:
 
 @clause("FAIL-09")
 async def test_wrong_output(rig: Rig) -> None:
-    """An output that is not of the declared type fails the task with `InvalidOutput`, which is not retried."""
+    """An output not of the declared type fails the task with `InvalidOutput`, which is not retried."""
     result = await rig.run(flows.wrong_output, "text")
 
     assert fault(result) == ("InvalidOutput", "lies")

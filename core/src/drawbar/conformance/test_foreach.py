@@ -25,7 +25,8 @@ async def test_order(rig: Rig) -> None:
 
 @clause("EACH-02")
 async def test_concurrency(rig: Rig) -> None:
-    """With `concurrency=n`, n items are in flight at most, and as many as that where there are workers for them."""
+    """With `concurrency=n`, n items are in flight at most, and as many as that where there are workers for
+    them."""
     result = await rig.run(flows.three_at_once, list(range(12)))
 
     assert result.output == list(range(12))
@@ -75,7 +76,8 @@ async def test_wide(rig: Rig) -> None:
 
 @clause("EACH-07")
 async def test_addresses(rig: Rig) -> None:
-    """`ctx.index` counts from 0 and is in the address, in a foreach inside a foreach too: `thumbs[3].resize`."""
+    """`ctx.index` counts from 0 and is in the address, in a foreach inside a foreach too:
+    `thumbs[3].resize`."""
     output = await rig.completed(flows.grid, [1, 0, 2])
 
     assert output == [
@@ -98,7 +100,8 @@ async def test_slow_items(rig: Rig) -> None:
 
 @clause("EACH-09")
 async def test_suspended_items(rig: Rig) -> None:
-    """Suspended items do not use up the concurrency: the others go on, and each item is resumed by its address."""
+    """Suspended items do not use up the concurrency: the others go on, and each item is resumed by its
+    address."""
     run = await rig.start(flows.with_questions, list(range(6)))
     result = await rig.result(run)
     assert result.status is RunStatus.SUSPENDED

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @clause("LOOP-01")
 async def test_until(rig: Rig) -> None:
-    """`do_until` runs its step, whose output is its next input, and stops when the condition on the output is true."""
+    """`do_until` runs its step, whose output is its next input, and stops when the condition on the output
+    is true."""
     result = await rig.run(flows.until, 3)
 
     assert result.output == 24

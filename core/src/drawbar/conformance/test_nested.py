@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @clause("NEST-01")
 async def test_nested(rig: Rig) -> None:
-    """A committed workflow is a step: it gets the value in its input type, puts out its output type; its steps live under its id."""
+    """A committed workflow is a step: it gets the value in its input type, puts out its output type; its
+    steps live under its id."""
     result = await rig.run(flows.parent, 1)
 
     assert result.output == 2

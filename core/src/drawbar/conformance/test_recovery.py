@@ -85,7 +85,8 @@ async def test_poison(rig: Rig) -> None:
 
 @clause("RECV-05", apart=True)
 async def test_restart(rig: Rig) -> None:
-    """When all workers are stopped and others started, every run goes on: a sleeping, a suspended and a new one."""
+    """When all workers are stopped and others started, every run goes on: a sleeping, a suspended and a new
+    one."""
     asleep = await rig.start(flows.asks_then_sleeps, 1)
     asking = await rig.start(suspend.approval, 1)
     await rig.stands(asleep, RunStatus.WAITING)
@@ -116,7 +117,8 @@ async def test_asleep_while_all_are_killed(rig: Rig) -> None:
 
 @clause("RECV-07", apart=True)
 async def test_sigterm(rig: Rig) -> None:
-    """A worker that is stopped by SIGTERM ends by itself, and what it has begun is finished there or tried again elsewhere."""
+    """A worker that is stopped by SIGTERM ends by itself, and what it has begun is finished there or tried
+    again elsewhere."""
     run = await rig.start(flows.held, 1)
     (begun,) = await rig.seen(run, "begun")
     workers = workers_of(rig)
@@ -133,7 +135,8 @@ async def test_sigterm(rig: Rig) -> None:
 
 @clause("RECV-08", apart=True)
 async def test_fenced(rig: Rig) -> None:
-    """A worker that comes back after its lease has run out cannot commit: the outcome of the one that took over stands."""
+    """A worker that comes back after its lease has run out cannot commit: the outcome of the one that took
+    over stands."""
     workers = workers_of(rig)
     run = await rig.start(flows.overtaken, 1)
     (begun,) = await rig.seen(run, "begun")
@@ -152,7 +155,8 @@ async def test_fenced(rig: Rig) -> None:
 
 @clause("RECV-09", apart=True)
 async def test_storm(rig: Rig) -> None:
-    """A foreach whose workers are killed over and over puts out every item once, in order, and what follows it runs once."""
+    """A foreach whose workers are killed over and over puts out every item once, in order, and what follows
+    it runs once."""
     workers = workers_of(rig)
     run = await rig.start(flows.many_items, list(range(100)))
     for count in (10, 30, 60):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @clause("AGAIN-01")
 async def test_retry(rig: Rig) -> None:
-    """`retry` lets a failed run go on from what failed or was cancelled; what was completed is not done again."""
+    """`retry` lets a failed run go on from what failed or was cancelled; what was completed is not done
+    again."""
     run = await rig.start(flows.mendable, 1)
     result = await rig.result(run)
     assert fault(result) == ("ConnectionError", "fixed")
@@ -67,7 +68,8 @@ async def test_retry_again(rig: Rig) -> None:
 
 @clause("AGAIN-04")
 async def test_fork(rig: Rig) -> None:
-    """`fork` starts a new run that takes over the recorded outputs before a step, and runs it and what follows."""
+    """`fork` starts a new run that takes over the recorded outputs before a step, and runs it and what
+    follows."""
     run = await rig.start(flows.forkable, 1)
     before = await rig.result(run)
     fork = await run.fork("two")

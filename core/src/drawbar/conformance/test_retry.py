@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drawbar import RunStatus
 from drawbar.conformance.clauses import clause
@@ -38,7 +38,7 @@ async def test_used_up(rig: Rig) -> None:
 
 @clause("RETRY-03")
 async def test_backoff(rig: Rig) -> None:
-    """Between attempts pass `delay`, then `delay × backoff`, and so on up to `max_delay`."""
+    """Between attempts pass `delay`, then `delay * backoff`, and so on up to `max_delay`."""
     result = await rig.run(flows.backing_off, 3)
 
     pauses = [after.at - before.at for before, after in pairwise(rig.notes(result))]
@@ -99,10 +99,12 @@ async def test_items_by_themselves(rig: Rig) -> None:
 async def test_status_meanwhile(rig: Rig) -> None:
     """An attempt that fails tells of itself by `task.retrying`, with its error, number and delay."""
     result = await rig.run(flows.three_tries, 1)
-    run = rig.engine.get_run(result.run_id)
+    run: Run[Any] = rig.engine.get_run(result.run_id)
 
     told = [event async for event in run.events() if event.type == "task.retrying"]
-    assert [(event.address, event.data["attempt"], event.data["delay"]) for event in told] == [("unlucky", 1, 0)]
+    assert [(event.address, event.data["attempt"], event.data["delay"]) for event in told] == [
+        ("unlucky", 1, 0)
+    ]
     assert told[0].data["error"]["message"] == "attempt 1"
 
 
@@ -117,7 +119,8 @@ async def test_async_timeout(rig: Rig) -> None:
 
 @clause("TIME-02")
 async def test_sync_timeout(rig: Rig) -> None:
-    """A sync step that takes longer than its `timeout` fails with `StepTimeout`, is told, and what it returns is dropped."""
+    """A sync step that takes longer than its `timeout` fails with `StepTimeout`, is told, and what it
+    returns is dropped."""
     run = await rig.start(flows.too_slow_in_thread, 1)
     result = await rig.result(run)
     assert fault(result) == ("StepTimeout", "slow_in_thread")
@@ -143,5 +146,5 @@ async def test_in_time(rig: Rig) -> None:
     assert await rig.completed(flows.quick_enough, "v") == "v"
 
 
-async def _outputs(run: Run[object]) -> dict[str, object]:
+async def _outputs(run: Run[Any]) -> dict[str, Any]:
     return {address: step.output for address, step in (await run.result()).steps.items()}

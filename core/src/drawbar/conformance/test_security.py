@@ -45,8 +45,14 @@ async def send(rig: Rig, *messages: Message) -> None:
 
 @clause("SEC-01")
 async def test_garbage(rig: Rig) -> None:
-    """A message that is none is dropped: the worker lives on, and whatever else is in the queue is worked on."""
-    texts = ["{}", '{"run_id": 1}', '["list"]', '{"run_id": {}, "address": [], "workflow": null, "fingerprint": 0}']
+    """A message that is none is dropped: the worker lives on, and whatever else is in the queue is worked
+    on."""
+    texts = [
+        "{}",
+        '{"run_id": 1}',
+        '["list"]',
+        '{"run_id": {}, "address": [], "workflow": null, "fingerprint": 0}',
+    ]
     garbage: Sequence[Message] = [Garbage("", text, "", "") for text in texts]
     await send(rig, *garbage)
     await send(rig, Message("no such run", "../../etc/passwd", "no such workflow", "0" * 16))
@@ -76,7 +82,8 @@ async def test_unknown_run(rig: Rig) -> None:
 
 @clause("SEC-03", apart=True)
 async def test_unknown_workflow(rig: Rig) -> None:
-    """A run of a workflow that no worker was told of waits in the store: it is not run, not failed and not lost."""
+    """A run of a workflow that no worker was told of waits in the store: it is not run, not failed and not
+    lost."""
     run = await rig.start(unlisted, 1)
     for _ in range(2):
         await rig.deliver(run, "mark")
@@ -89,7 +96,8 @@ async def test_unknown_workflow(rig: Rig) -> None:
 
 @clause("SEC-04")
 async def test_other_fingerprint(rig: Rig) -> None:
-    """A message with a fingerprint that the worker does not know is put back, and never run with another plan."""
+    """A message with a fingerprint that the worker does not know is put back, and never run with another
+    plan."""
     run = await rig.start(running.gated, 1)
     await rig.seen(run, "begun")
     plan = running.gated.plan
@@ -116,7 +124,9 @@ async def test_messages_are_small_and_plain(rig: Rig) -> None:
 
 @clause("SEC-06")
 async def test_main(rig: Rig) -> None:
-    """A workflow of `__main__` is refused, with what to do, where workers are other processes, and runs where they are not."""
+    """A workflow of `__main__` is refused, with what to do, where workers are other processes, and runs
+    where they are not."""
+    settings, flags = dict(rig.subject.settings), dict(rig.subject.flags)
     program = f"""
 import sys
 from drawbar import step, workflow
@@ -129,7 +139,7 @@ async def here(value: int) -> int:
     return value + 1
 
 async def main():
-    subject = EngineUnderTest(name={rig.subject.name!r}, settings={dict(rig.subject.settings)!r}, flags={dict(rig.subject.flags)!r})
+    subject = EngineUnderTest(name={rig.subject.name!r}, settings={settings!r}, flags={flags!r})
     loaded = subject.load({rig.store_url!r}, pathlib.Path.cwd())
     async with Client(loaded) as engine:
         run = await engine.start(workflow("of-main").then(here).commit(), 1)
@@ -152,7 +162,8 @@ anyio.run(main)
 
 @clause("SEC-07", apart=True)
 async def test_nothing_is_imported(rig: Rig) -> None:
-    """A message cannot make a worker import a module: what it names is looked up among the configured workflows only."""
+    """A message cannot make a worker import a module: what it names is looked up among the configured
+    workflows only."""
     trap = rig.folder / "trap.py"
     trap.write_text(f"open({str(rig.folder / 'sprung')!r}, 'w').close()\n")
     run = await rig.start(all_flows.probe, 1)

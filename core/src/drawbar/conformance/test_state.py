@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drawbar import RunStatus
 from drawbar.conformance.clauses import clause
@@ -12,6 +12,7 @@ from drawbar.conformance.flows import state as flows
 from drawbar.conformance.test_failure import fault
 
 if TYPE_CHECKING:
+    from drawbar import Run
     from drawbar.conformance.rig import Rig
 
 
@@ -35,7 +36,8 @@ async def test_callables_see_it(rig: Rig) -> None:
 
 @clause("STATE-03")
 async def test_parallel_writes(rig: Rig) -> None:
-    """Keys that parallel tasks write all survive; of one key that several write, the last commit's value does."""
+    """Keys that parallel tasks write all survive; of one key that several write, the last commit's value
+    does."""
     result = await rig.run(flows.at_once, 1)
 
     keys = {f"key_{number}" for number in range(12)}
@@ -63,7 +65,8 @@ async def test_kept(rig: Rig) -> None:
 
 @clause("STATE-06")
 async def test_model(rig: Rig) -> None:
-    """With `state=`, the state begins with the model's defaults, is an instance of it, and shows a step its own writes."""
+    """With `state=`, the state begins with the model's defaults, is an instance of it, and shows a step its
+    own writes."""
     result = await rig.run(flows.modelled, "a")
 
     assert result.state == flows.Progress(done=2, names=["a", "a"])
@@ -117,11 +120,12 @@ async def test_list(rig: Rig) -> None:
 
 @clause("META-03")
 async def test_any_client(rig: Rig) -> None:
-    """A run is found by its id from any client, with typed result, and is resumed, told of events and cancelled from there."""
+    """A run is found by its id from any client, with typed result, and is resumed, told of events and
+    cancelled from there."""
     run = await rig.start(suspend.approval, 7)
     await rig.result(run)
     async with rig.client() as other:
-        same = other.get_run(run.id)
+        same: Run[Any] = other.get_run(run.id)
         assert (await same.result()).suspended == {"approve": {"question": "approve 7?"}}
         await same.resume({"approved": True, "by": "elsewhere"})
         assert (await same.result(rig.subject.patience)).output["by"] == "elsewhere"

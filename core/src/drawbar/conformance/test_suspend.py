@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @clause("SUSP-01")
 async def test_suspended(rig: Rig) -> None:
-    """A step that suspends leaves the run `suspended`; `result()` returns then, with the payload by address."""
+    """A step that suspends leaves the run `suspended`; `result()` returns then, with payloads by address."""
     result = await rig.run(flows.approval, 7)
 
     assert result.status is RunStatus.SUSPENDED
@@ -31,7 +31,8 @@ async def test_suspended(rig: Rig) -> None:
 
 @clause("SUSP-02")
 async def test_resumed(rig: Rig) -> None:
-    """A resumed task runs again from its first line, with the same input, the data in its type, and what it suspended with."""
+    """A resumed task runs again from its first line, with the same input, the data in its type, and what it
+    suspended with."""
     run = await rig.start(flows.approval, 7)
     await rig.result(run)
     await run.resume({"approved": True, "by": "Ada"})
@@ -58,7 +59,8 @@ async def test_nothing_again(rig: Rig) -> None:
 
 @clause("SUSP-04")
 async def test_others_go_on(rig: Rig) -> None:
-    """Suspension of one branch lets the others go on; the run is `suspended` when nothing but suspended tasks is left."""
+    """Suspension of one branch lets the others go on; the run is `suspended` when nothing but suspended
+    tasks is left."""
     run = await rig.start(flows.two_approvals, 7)
     await rig.seen(run, "approve")
     await rig.seen(run, "second")
@@ -74,7 +76,8 @@ async def test_others_go_on(rig: Rig) -> None:
 
 @clause("SUSP-05")
 async def test_which(rig: Rig) -> None:
-    """Several suspended tasks are resumed by step or address, each with data of its own; naming none raises `AmbiguousResume`, which lists them."""
+    """Several suspended tasks are resumed by step or address, each with data of its own; naming none raises
+    `AmbiguousResume`, which lists them."""
     run = await rig.start(flows.two_approvals, 7)
     rig.open_gate("working")
     await rig.result(run)
@@ -92,7 +95,8 @@ async def test_which(rig: Rig) -> None:
 
 @clause("SUSP-06")
 async def test_unfit_data(rig: Rig) -> None:
-    """Data that does not fit the step's `resume=` is refused with `InvalidInput`, and the task stays suspended."""
+    """Data that does not fit the step's `resume=` is refused with `InvalidInput`, and the task stays
+    suspended."""
     run = await rig.start(flows.approval, 7)
     await rig.result(run)
     with pytest.raises(InvalidInput):
@@ -179,7 +183,8 @@ async def test_not_an_error(rig: Rig) -> None:
 
 @clause("SUSP-12")
 async def test_failure_beside(rig: Rig) -> None:
-    """A failure in one branch fails the run though another is suspended, and the suspended task is cancelled."""
+    """A failure in one branch fails the run though another is suspended, and the suspended task is
+    cancelled."""
     result = await rig.run(flows.fails_beside_suspended, 1)
 
     assert fault(result) == ("ValueError", "later")

@@ -58,7 +58,8 @@ async def test_sleep_until(rig: Rig) -> None:
 
 @clause("TIMER-04")
 async def test_waiting(rig: Rig) -> None:
-    """A run of which only sleeps are left is `waiting`, and holds no worker: fifty asleep do not delay another run."""
+    """A run of which only sleeps are left is `waiting`, and holds no worker: fifty asleep do not delay
+    another run."""
     runs = [await rig.start(flows.long_sleep, number) for number in range(50)]
     for run in runs:
         await rig.stands(run, RunStatus.WAITING)

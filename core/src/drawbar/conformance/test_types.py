@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +13,7 @@ from drawbar.conformance.test_failure import fault
 if TYPE_CHECKING:
     from drawbar.conformance.rig import Rig
 
-PLAIN = [
+PLAIN: list[Any] = [
     None,
     True,
     0,
@@ -32,7 +32,8 @@ PLAIN = [
 
 @clause("TYPE-01")
 async def test_declared(rig: Rig) -> None:
-    """Models, dataclasses, enums, dates, decimals, UUIDs, paths, sets, tuples and bytes arrive in the type that the step declared."""
+    """Models, dataclasses, enums, dates, decimals, UUIDs, paths, sets, tuples and bytes arrive in the type
+    that the step declared."""
     result = await rig.run(flows.typed, 1)
 
     assert result.output == flows.EVERYTHING
@@ -77,7 +78,8 @@ async def test_nothing_shared(rig: Rig) -> None:
 
 @clause("TYPE-06")
 async def test_too_large(rig: Rig) -> None:
-    """A value over the size limit fails the task with `ValueTooLarge`, which is not retried; one below it passes."""
+    """A value over the size limit fails the task with `ValueTooLarge`, which is not retried; one below it
+    passes."""
     assert await rig.completed(flows.big, 1_000_000) == 1_000_000
     result = await rig.run(flows.big, 5_000_000)
 

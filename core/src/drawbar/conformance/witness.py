@@ -1,7 +1,7 @@
 """Independent witnesses: what steps themselves write down, in files that no engine and no store knows of.
 
-A run of the kit carries the folder in its metadata. Each note is one `write` of one line in append mode, so notes
-of any number of processes keep apart, and a process killed in between leaves a whole line or none.
+A run of the kit carries the folder in its metadata. Each note is one `write` of one line in append mode, so
+those of many processes keep apart, and a process that is killed leaves a whole line or none.
 """
 
 from __future__ import annotations

@@ -118,8 +118,9 @@ class Workers:
         """The ends of their logs."""
         parts = []
         for file in sorted(self.folder.glob("worker-*.log"))[-2 * max(1, self.subject.workers) :]:
-            tail = file.read_text(errors="replace").splitlines()[-lines:]
-            parts.append(f"--- {file.name}\n" + "\n".join(tail))
+            told = file.read_text(errors="replace").splitlines()
+            told = [line for line in told if " drawbar.worker workflow " not in line]  # what it serves
+            parts.append(f"--- {file.name}\n" + "\n".join(told[-lines:]))
         return "\n".join(parts)
 
     def _those(self, pid: int | None) -> list[subprocess.Popen[bytes]]:

@@ -1,6 +1,6 @@
-"""Every workflow of the clauses, under one module's name: a worker imports `drawbar.conformance.flows`, and so does the test.
+"""Every workflow of the clauses, under one module's name, for workers to import as the tests do.
 
-So they are the same objects on every engine. What a step has done, it writes down itself (`drawbar.conformance.witness`).
+So they are the same on every engine. What a step has done, it writes down itself (`witness`).
 """
 
 from drawbar import Workflow

@@ -82,11 +82,16 @@ def _once(name: str) -> Any:
     return condition
 
 
+def _mapped(value: Any, ctx: Context) -> Any:
+    note(ctx, "mapped")
+    return value
+
+
 asked_once = (
     workflow("asked-once")
     .then(weigh)
     .branch((_once("one"), pause.with_id("one")), (_once("two"), pause.with_id("two")))
     .choose((_once("choice"), pause.with_id("three")))
-    .map(lambda value, ctx: [note(ctx, "mapped"), value][1])
+    .map(_mapped)
     .commit()
 )

@@ -62,7 +62,9 @@ def _raise(value: Any) -> Any:
     raise LookupError(f"asked about {value}")
 
 
-bad_condition = workflow("bad-condition").then(echo).choose((_raise, echo.with_id("arm")), id="question").commit()
+bad_condition = (
+    workflow("bad-condition").then(echo).choose((_raise, echo.with_id("arm")), id="question").commit()
+)
 bad_loop = workflow("bad-loop").do_until(echo, _raise, id="again").commit()
 bad_mapper = workflow("bad-mapper").then(echo).map(_raise, id="recast").then(mark).commit()
 
@@ -120,7 +122,7 @@ async def with_step(value: Any, ctx: Context) -> list[Any]:
 falls_back = workflow("falls-back").then(with_value).then(mark).commit()
 falls_back_to_step = workflow("falls-back-to-step").then(with_step).then(mark).commit()
 
-# -- retries -----------------------------------------------------------------------------------------------------------
+# -- retries -----------------------------------------------------------------------------------------------
 
 
 @step
@@ -136,7 +138,9 @@ def _with(retry: Retry | int | None, id: str) -> Any:  # noqa: A002
 
 
 three_tries = workflow("three-tries").then(_with(3, "unlucky")).commit()
-backing_off = workflow("backing-off").then(_with(Retry(4, delay=0.2, backoff=2, max_delay=0.4), "unlucky")).commit()
+backing_off = (
+    workflow("backing-off").then(_with(Retry(4, delay=0.2, backoff=2, max_delay=0.4), "unlucky")).commit()
+)
 only_timeouts = workflow("only-timeouts").then(_with(Retry(5, on=(TimeoutError,)), "unlucky")).commit()
 default_retry = (
     workflow("default-retry", retry=2)
@@ -199,7 +203,7 @@ keys = (
     .commit()
 )
 
-# -- timeouts ----------------------------------------------------------------------------------------------------------
+# -- timeouts ----------------------------------------------------------------------------------------------
 
 
 @step(timeout=0.2)
@@ -239,7 +243,7 @@ async def in_time(value: Any) -> Any:
 
 quick_enough = workflow("quick-enough").then(in_time).commit()
 
-# -- retry and fork of whole runs --------------------------------------------------------------------------------------
+# -- retry and fork of whole runs --------------------------------------------------------------------------
 
 
 @step

@@ -21,8 +21,12 @@ def _asked(answer: Any) -> Any:
     return condition
 
 
-until = workflow("until", input=int).do_until(grow, _asked(lambda value, ctx: value >= 20)).then(mark).commit()
-while_small = workflow("while-small", input=int).do_while(grow, _asked(lambda value, ctx: value < 20)).commit()
+until = (
+    workflow("until", input=int).do_until(grow, _asked(lambda value, ctx: value >= 20)).then(mark).commit()
+)
+while_small = (
+    workflow("while-small", input=int).do_while(grow, _asked(lambda value, ctx: value < 20)).commit()
+)
 counted = workflow("counted", input=int).do_until(grow, lambda value, ctx: ctx.iteration == 3).commit()
 many_rounds = workflow("many-rounds", input=int).do_while(add_one, lambda value: value < 200).commit()
 

@@ -34,7 +34,9 @@ twice = (
     .map(lambda done: [done["left"], done["right"]])
     .commit()
 )
-fails_inside = workflow("fails-inside").then(workflow("middle").then(chain(add_one, die, id="pair")).commit()).commit()
+fails_inside = (
+    workflow("fails-inside").then(workflow("middle").then(chain(add_one, die, id="pair")).commit()).commit()
+)
 
 
 @step

@@ -49,7 +49,7 @@ async def suicide(value: Any, ctx: Context) -> Any:
 poison = workflow("poison").then(suicide).then(mark).commit()
 
 
-@step
+@step(retry=9)
 async def some_time(item: int, ctx: Context) -> int:
     note(ctx, item=item)
     await anyio.sleep(0.05)

@@ -21,11 +21,7 @@ async def reads(value: Any, ctx: Context) -> dict[str, Any]:
 
 
 in_sequence = (
-    workflow("in-sequence")
-    .then(writes.with_id("one"))
-    .then(writes.with_id("two"))
-    .then(reads)
-    .commit()
+    workflow("in-sequence").then(writes.with_id("one")).then(writes.with_id("two")).then(reads).commit()
 )
 
 mapped_state = (

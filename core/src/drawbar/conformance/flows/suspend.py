@@ -32,10 +32,7 @@ def approve_in_thread(value: Any, ctx: Context) -> Any:
 
 approval = workflow("approval").then(mark.with_id("before")).then(approve).then(mark).commit()
 two_approvals = (
-    workflow("two-approvals")
-    .parallel(approve, second=approve_in_thread, working=wait)
-    .then(mark)
-    .commit()
+    workflow("two-approvals").parallel(approve, second=approve_in_thread, working=wait).then(mark).commit()
 )
 
 
@@ -56,7 +53,7 @@ async def fails_after_resume(value: Any, ctx: Context) -> Any:
     note(ctx, resume=ctx.resume_data, suspend=ctx.suspend_data)
     if ctx.resume_data is None:
         ctx.suspend("payload")
-    if len([*ctx.address]) and ctx.attempt < 4:
+    if ctx.attempt < 4:
         raise ConnectionError(f"attempt {ctx.attempt}")
     return ctx.resume_data
 
@@ -70,14 +67,14 @@ async def careless(value: Any, ctx: Context) -> Any:
     try:
         if ctx.resume_data is None:
             ctx.suspend("caught?")
-    except Exception:
+    except Exception:  # noqa: BLE001 - as users write it
         return "swallowed"
     return ctx.resume_data
 
 
 uncaught = workflow("uncaught").then(careless).commit()
 
-# -- bail --------------------------------------------------------------------------------------------------------------
+# -- bail --------------------------------------------------------------------------------------------------
 
 
 @step

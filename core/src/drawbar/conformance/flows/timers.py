@@ -18,7 +18,11 @@ by_function = (
     .commit()
 )
 by_timedelta = (
-    workflow("by-timedelta").then(mark.with_id("before")).sleep(timedelta(milliseconds=400)).then(mark).commit()
+    workflow("by-timedelta")
+    .then(mark.with_id("before"))
+    .sleep(timedelta(milliseconds=400))
+    .then(mark)
+    .commit()
 )
 
 
