@@ -1,7 +1,8 @@
-"""What a worker process of a task queue has of Drawbar: an event loop in a thread, with store, worker and ticker on it.
+"""What a worker process of a task queue has of Drawbar: an event loop in a thread, with store, worker and
+ticker.
 
-Made when the first message comes, by the process that works on it, and never before a fork: a loop, a connection or a lock that
-was made before a fork is broken after it.
+Made by the process that works on messages, and never before a fork: a loop, a connection or a lock that was
+made before a fork is broken after it.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ import queue
 import socket
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from inspect import isawaitable, iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
-import sniffio
+import anyio.to_thread
 
+from drawbar.errors import DrawbarError, EngineError, StoreError, StoreUnavailable
 from drawbar.records import Message
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
     from drawbar.engine import Engine
     from drawbar.worker import Worker
 
@@ -45,27 +50,37 @@ def owner_name() -> str:
 def in_event_loop() -> bool:
     """Whether this thread runs an event loop."""
     try:
-        sniffio.current_async_library()
-    except sniffio.AsyncLibraryNotFoundError:
+        anyio.lowlevel.current_token()
+    except RuntimeError:  # what anyio raises has had several names, all of this kind
         return False
     return True
+
+
+Done: TypeAlias = "Callable[[BaseException | None], None]"
+"""Told how it went."""
 
 
 class Outbox:
     """Sends messages through an engine's `dispatch`.
 
-    A plain `dispatch` is called in one thread of this process, made on first use: brokers' clients block, and some keep a
-    connection for each thread. What comes in while it is at work goes out together in its next call.
+    A plain `dispatch` is called in one thread of this process, made on first use: brokers' clients block, and
+    some keep a connection for each thread. What comes in while it is at work goes out together in its next
+    call.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._waiting: queue.SimpleQueue[tuple[Sequence[Message], Callable[[BaseException | None], None]]] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Sequence[Message], Done]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     async def send(self, messages: Sequence[Message]) -> None:
-        """Returns when the broker has the messages; raises what `dispatch` raises."""
+        """Returns when the broker has the messages.
+
+        Raises:
+            EngineError: The broker does not answer (setting `connect_timeout`); no run stands still for it.
+            Exception: What `dispatch` raises.
+        """
         if iscoroutinefunction(self.engine.dispatch):
             await self.engine.dispatch(messages)
             return
@@ -82,7 +97,11 @@ class Outbox:
                 log.debug("a sender's loop has ended")
 
         self._waiting.put((messages, finished))
-        await done.wait()
+        patience = self.engine.core.connect_timeout
+        with anyio.move_on_after(patience + 0.01 * len(messages)):
+            await done.wait()
+        if not outcome:
+            raise EngineError(f"no answer within {patience:g} s")
         if outcome[0] is not None:
             raise outcome[0]
 
@@ -100,107 +119,227 @@ class Outbox:
                     batch.append(self._waiting.get_nowait())
                 except queue.Empty:
                     break
-            error: BaseException | None = None
-            try:
-                sent: Awaitable[None] | None = self.engine.dispatch([m for messages, _ in batch for m in messages])
-                if isawaitable(sent):
-                    raise TypeError(f"{type(self.engine).__name__}.dispatch returned an awaitable, but is no coroutine function")
-            except BaseException as problem:
-                error = problem
+            error = self._try([message for messages, _ in batch for message in messages])
             for _, finished in batch:
                 finished(error)
 
+    def _try(self, messages: Sequence[Message]) -> BaseException | None:
+        error: BaseException | None = None
+        # Twice: that the broker has dropped an idle connection is found out only by using it. A message that
+        # goes out twice does no harm.
+        for _ in range(2):
+            try:
+                if isawaitable(self.engine.dispatch(messages)):
+                    name = type(self.engine).__name__
+                    raise TypeError(f"{name}.dispatch returned an awaitable, but is no coroutine function")
+            except BaseException as problem:  # noqa: BLE001 - raised again by who waits for it
+                error = problem
+            else:
+                return None
+        return error
 
-class Runtime:
+
+class Background:
+    """What the main process of a worker starts and stops: here, of one that works in processes forked from
+    it.
+
+    The main process itself has no thread and no connection of ours, at no time: its children are forked, and
+    replaced, whenever the pool likes, and a lock that a thread holds just then would stay locked in the
+    child.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def start(self) -> None:
+        """Starts nothing: each forked process does."""
+
+    def stop(self) -> None:
+        """Tells the forked processes to come to an end."""
+        self.engine.end_soon()
+
+    def terminate(self) -> None:
+        """As `stop`: who terminates ends the processes too."""
+        self.engine.end_soon()
+
+
+class Runtime(Background):
     """The worker of one engine in one process.
 
     Args:
         engine: The engine.
-        loaded: The settings it was made from.
     """
 
-    def __init__(self, engine: Engine, loaded: Any) -> None:
-        self.engine = engine
-        self.loaded = loaded
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
         self.worker: Worker | None = None
+        self.stopped = threading.Event()
+        self.at_once = False
         self._lock = threading.Lock()
+        self._opened = threading.Event()
+        """Set when opening has come to an end, one way or the other."""
+        self._opening: threading.Thread | None = None
         self._stack: ExitStack | None = None
         self._portal: Any = None
-        self._stop_ticking: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Starts the loop, opens the store, starts the ticker; does nothing the second time.
+        """Starts loop, store and ticker, without waiting for them; does nothing when they are there."""
+        if not self.engine.queues:
+            return  # a worker that serves none of ours
+        self.stopped.clear()
+        self._start()
 
-        Raises:
-            StoreUnavailable: The store cannot be reached. The next call tries again.
-        """
+    def _start(self) -> None:
         with self._lock:
-            if self._stack is not None:
-                return
-            with ExitStack() as stack:
-                self._portal = stack.enter_context(anyio.from_thread.start_blocking_portal(name="drawbar"))
-                self.worker = stack.enter_context(self._portal.wrap_async_context_manager(_Working(self)))
-                self._stack = stack.pop_all()
+            if self._stack is None and (self._opening is None or not self._opening.is_alive()):
+                self._opened.clear()
+                self._opening = threading.Thread(target=self._open, name="drawbar-opening", daemon=True)
+                self._opening.start()
 
     def process(self, payload: Mapping[str, str]) -> None:
         """Works on a message; see `Engine.process`."""
         message = parse(payload)
         if message is None:
             return
-        self.start()
-        assert self.worker is not None  # noqa: S101 - started
-        self._portal.call(self.worker.process, message)
+        until = monotonic() + max(self.engine.core.message_budget, 1)
+        try:
+            while self._is_open(until):
+                try:
+                    self._portal.call(self._worker.process, message)
+                    return
+                except StoreError as error:
+                    log.warning("run %s, task %s: %s; trying again", message.run_id, message.address, error)
+                    if self.stopped.wait(0.5) or monotonic() > until:
+                        break
+        except Exception:
+            if not self.stopped.is_set():  # else the loop has gone under this very message
+                log.exception("run %s, task %s", message.run_id, message.address)
+        log.warning("run %s: task %s is left; it is dispatched again later", message.run_id, message.address)
+
+    def process_soon(self, messages: Sequence[Message]) -> None:
+        """Works on messages in the background; see `Engine.process_soon`."""
+        if not self._is_open(monotonic() + self.engine.core.connect_timeout):
+            raise StoreUnavailable("the store cannot be reached")
+        for message in messages:
+            self._portal.start_task_soon(self._worker.process, message)
 
     def stop(self) -> None:
         """Stops ticking, waits for what runs (setting `shutdown_timeout`), gives back what is left."""
+        self.stopped.set()
         with self._lock:
-            stack, self._stack = self._stack, None
+            opening = self._opening
+        if opening is not None:
+            opening.join()
+        stack, self._stack = self._stack, None
         if stack is not None:
             stack.close()
 
+    def terminate(self) -> None:
+        """Stops at once: gives back what runs."""
+        self.at_once = True
+        self.stop()
 
-class _Working:
-    """Store, worker and ticker, open."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
-
-    async def __aenter__(self) -> Worker:
-        from drawbar.plugins import load_store
-        from drawbar.ticker import Ticker
-        from drawbar.worker import Worker
-        from drawbar.workflows import Workflows
-
-        runtime = self.runtime
-        core = runtime.loaded.core
-        self.store = load_store(runtime.loaded.store_url(type(runtime.engine)))
-        self.store.redispatch = core.redispatch
-        await self.store.open()
-        outbox = Outbox(runtime.engine)
-        workflows = Workflows(core.workflows)
-        self.worker = Worker(self.store, outbox.send, workflows, core, runtime.engine.name, owner_name())
-        self.group = anyio.create_task_group()
-        await self.group.__aenter__()
-        self.group.start_soon(Ticker(self.worker, core.poll_interval).run)
+    @property
+    def _worker(self) -> Worker:
+        assert self.worker is not None  # asked for only when open
         return self.worker
 
-    async def __aexit__(self, *args: Any) -> None:
-        worker = self.worker
-        worker.stopping = True
+    def _is_open(self, until: float) -> bool:
+        """Waits until it is; False: not by then, or never, or it is closed."""
+        if self._stack is None and not self.stopped.is_set():
+            self._start()
+            self._opened.wait(max(until - monotonic(), 0))
+        return self._stack is not None and not self.stopped.is_set()
+
+    def _open(self) -> None:
+        """Makes loop, store, worker and ticker; a store that is down is waited for."""
+        delay, down = 0.1, False
+        while not self.stopped.is_set():
+            try:
+                with ExitStack() as stack:
+                    portal = anyio.from_thread.start_blocking_portal(name="drawbar")
+                    self._portal = stack.enter_context(portal)
+                    self.worker = stack.enter_context(self._portal.wrap_async_context_manager(working(self)))
+                    self._stack = stack.pop_all()
+                if down:
+                    log.warning("the store is there; going on")
+                break
+            except StoreError as error:
+                log.warning("%s; waiting for the store", error)
+                down = True
+                self.stopped.wait(delay)
+                delay = min(delay * 2, 5.0)
+            except Exception as error:
+                known = isinstance(error, DrawbarError)
+                log.error("this worker cannot work: %s", error, exc_info=None if known else error)
+                break
+        self._opened.set()
+
+
+@asynccontextmanager
+async def working(runtime: Runtime) -> AsyncIterator[Worker]:
+    """Store, worker and ticker, as long as the context is open."""
+    from drawbar.plugins import load_store
+    from drawbar.ticker import Ticker
+    from drawbar.worker import Worker
+    from drawbar.workflows import Workflows
+
+    engine, core = runtime.engine, runtime.engine.core
+    store = load_store(engine.loaded.store_url(type(engine)))
+    store.redispatch = core.redispatch
+    # The task queue's pool bounds what is worked on at once; steps that are left behind must not stop the
+    # others.
+    anyio.to_thread.current_default_thread_limiter().total_tokens = inf
+    try:
+        try:
+            with anyio.fail_after(core.connect_timeout):
+                await store.open()
+        except TimeoutError:
+            message = f"the store did not answer within {core.connect_timeout:g} s"
+            raise StoreUnavailable(message) from None
+        workflows = Workflows(core.workflows)
+        worker = Worker(store, Outbox(engine).send, workflows, core, engine.name, owner_name())
+        async with anyio.create_task_group() as group:
+            group.start_soon(Ticker(worker, core.poll_interval).run)
+            group.start_soon(_watch, runtime, worker)
+            yield worker
+            with anyio.CancelScope(shield=True):
+                await _end(runtime, worker)
+            group.cancel_scope.cancel()
+    finally:
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(self.runtime.loaded.core.shutdown_timeout):
-                while worker.held:
-                    await anyio.sleep(0.02)
-            for hold in list(worker.held):
-                worker.abandon(hold)
-            self.group.cancel_scope.cancel()
-            await self.group.__aexit__(None, None, None)
-            await self.store.release(worker.owner)
-            await self.store.close()
+            await store.close()
+
+
+async def _watch(runtime: Runtime, worker: Worker) -> None:
+    """Comes to an end when the engine says so: a pool tells its processes to exit only when they are idle."""
+    while not runtime.engine.ending:  # noqa: ASYNC110 - said by another process
+        await anyio.sleep(0.2)
+    await _end(runtime, worker)
+
+
+async def _end(runtime: Runtime, worker: Worker) -> None:
+    """Waits for what runs, and gives back what is left."""
+    core = runtime.engine.core
+    worker.stopping = True
+    with anyio.move_on_after(0 if runtime.at_once else core.shutdown_timeout):
+        while worker.held:  # noqa: ASYNC110 - looked at by the way
+            await anyio.sleep(0.02)
+    runtime.stopped.set()
+    for hold in list(worker.held):
+        log.info("run %s: task %s is given back", hold.run.id, hold.task.address)
+        worker.abandon(hold)
+    with anyio.move_on_after(core.connect_timeout):
+        while any(hold.committing for hold in worker.held):  # noqa: ASYNC110
+            await anyio.sleep(0.02)  # given back now, their outcomes would be refused
+    try:
+        await worker.store.release(worker.owner)
+    except StoreError as error:
+        log.warning("leases are not given back, they run out: %s", error)
 
 
 def parse(payload: Mapping[str, str]) -> Message | None:
-    """The message of a payload; None, with a warning, when it is none: garbage is acknowledged, not fought with."""
+    """The message of a payload; None, with a warning, when it is none: garbage is acknowledged."""
     try:
         parts = [payload[key] for key in ("run_id", "address", "workflow", "fingerprint")]
     except (TypeError, KeyError, IndexError):
@@ -213,6 +352,8 @@ def parse(payload: Mapping[str, str]) -> Message | None:
 
 _runtimes: dict[int, Runtime] = {}
 _lock = threading.Lock()
+_inherited: list[Any] = []
+"""What the parent has: kept, for what is thrown away is closed, and some say goodbye on the parent's connection."""
 
 
 def runtime(engine: Engine) -> Runtime:
@@ -220,15 +361,24 @@ def runtime(engine: Engine) -> Runtime:
     with _lock:
         found = _runtimes.get(id(engine))
         if found is None or found.engine is not engine:
-            found = _runtimes[id(engine)] = Runtime(engine, engine.loaded)
+            found = _runtimes[id(engine)] = Runtime(engine)
         return found
+
+
+def stop_runtime(engine: Engine) -> None:
+    """Stops the runtime of an engine, if this process has one."""
+    with _lock:
+        found = _runtimes.pop(id(engine), None)
+    if found is not None:
+        found.stop()
 
 
 def _forget() -> None:
     """After a fork, in the child: what the parent has is not ours, and a lock may have been held."""
-    global _lock
+    global _lock, _runtimes
     _lock = threading.Lock()
-    _runtimes.clear()
+    _inherited.append(_runtimes)
+    _runtimes = {}
     LIVING.clear()
 
 

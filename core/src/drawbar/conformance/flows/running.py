@@ -3,12 +3,12 @@
 import os
 from typing import Any
 
-import sniffio
 from pydantic import BaseModel
 
 from drawbar import Context, RunResult, output_of, run_input, step, value_at, workflow
 from drawbar.conformance.flows.common import add_one, die, echo, mark, wait
 from drawbar.conformance.witness import note
+from drawbar.runtime import in_event_loop
 
 probe = workflow("probe").then(echo).commit()
 
@@ -97,11 +97,7 @@ surroundings = workflow("surroundings").then(look_around).commit()
 
 
 def _where() -> dict[str, Any]:
-    try:
-        sniffio.current_async_library()
-    except sniffio.AsyncLibraryNotFoundError:
-        return {"pid": os.getpid(), "in_loop": False}
-    return {"pid": os.getpid(), "in_loop": True}
+    return {"pid": os.getpid(), "in_loop": in_event_loop()}
 
 
 @step
