@@ -1,4 +1,4 @@
-"""Every store, opened and empty, on every event loop. Another store is one line in `STORES` of tests/conftest.py."""
+"""Every store, opened and empty, on every event loop. A further one is a line in tests/conftest.py."""
 
 from collections.abc import AsyncIterator
 

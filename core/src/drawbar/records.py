@@ -234,7 +234,7 @@ class Task:
     queue: str | None = None
     fan: str | None = None
     parent: str | None = None
-    """Address of the task whose transition created this one."""
+    """Address of the task whose transition made this one claimable (before that: created it)."""
     event: str | None = None
     payload: Json = None
     """What was handed to `suspend`; stays, for later attempts, as `suspend_data`."""
@@ -356,4 +356,4 @@ class Due:
 
     messages: Sequence[Message]
     next_in: float | None
-    """Seconds until the next `wake_at` of this store, or None when there is none."""
+    """Seconds until the next `wake_at` of this store (or a little less), or None when there is none."""

@@ -1,4 +1,4 @@
-"""What people and tickers do to runs from outside, for every store: synchronous, over `Rows`, no I/O of its own."""
+"""What people and tickers do to runs from outside, for every store: synchronous, over `Rows`."""
 
 from __future__ import annotations
 

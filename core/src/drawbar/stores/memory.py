@@ -1,7 +1,7 @@
-"""The store in memory: `memory://` is a store of its own, `memory://name` is shared in the process under that name.
+"""The store in memory: `memory://` is a store of its own, `memory://name` is shared in the process by name.
 
-It is the path of in-process runs, so a step must cost next to nothing: rows are plain objects, changed in place under
-a lock that is never held across an await; values are kept by reference.
+It is the path of in-process runs, so a step must cost next to nothing: rows are plain objects, changed in
+place under a lock that is never held across an await; values are kept by reference.
 """
 
 # ruff: noqa: D102 - what the methods do is told in Store

@@ -74,8 +74,9 @@ class MemoryRun(RunRecord):
 class MemoryRows(Rows[MemoryRun]):
     """All rows of one store in memory. Used under the store's lock.
 
-    What is due is found in two ways. Timers (sleeps, timeouts, retries) are in a heap. Leases and scheduled tasks are in no index
-    at all, since every step would pay for it: they are looked through when the earliest of them, `soonest`, has passed.
+    What is due is found in two ways. Timers (sleeps, timeouts, retries) are in a heap. Leases and scheduled
+    tasks are in no index at all, since every step would pay for it: they are looked through when the earliest
+    of them, `soonest`, has passed.
     """
 
     def __init__(self) -> None:

@@ -1,15 +1,16 @@
-"""What a store has to offer so that the transitions can be shared: rows, read and changed in one atomic transaction.
+"""What a store has to offer so that the transitions can be shared: rows, in one atomic transaction.
 
-`transitions` and `control` say what every operation of a store does, once, in terms of `Rows`. A store on a database implements
-these few methods with statements, and so has the semantics of all the others; it adds only how it connects and how it waits.
+`transitions` and `control` say what every operation of a store does, once, in terms of `Rows`. A store on a
+database implements these few methods with statements, and so has the semantics of all the others; it adds
+only how it connects and how it waits.
 
-Rows are `Task` and `RunRecord` objects. The operations set attributes on them and then say which: `save(task, columns)`.
-`columns` is one of the constants below, so a database needs one prepared statement for each. A *head* is an object whose big
-values (`input`, `output`, `error`, `payload`, `data`; of a run also `state` and `metadata`) may be left out; after
-`save` with such a column the attribute holds the new value.
+Rows are `Task` and `RunRecord` objects. The operations set attributes on them and then say which: `save(task,
+columns)`. `columns` is one of the constants below, so a database needs one prepared statement for each. A
+*head* is an object whose big values (`input`, `output`, `error`, `payload`, `data`; of a run also `state` and
+`metadata`) may be left out; after `save` with such a column the attribute holds the new value.
 
-The run comes first: `run` is called before anything else of that run is read or changed, so a database can lock it there,
-and two operations on one run never overlap.
+The run comes first: `run` is called before anything else of that run is read or changed, so a database can
+lock it there, and two operations on one run never overlap.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Rows(ABC, Generic[R]):
 
     @abstractmethod
     def among(self, run: R, statuses: Collection[TaskStatus], prefix: str = "") -> Sequence[Task]:
-        """Heads of the tasks in those statuses whose address starts with `prefix`, in the order of their creation."""
+        """Heads of the tasks in those statuses whose address has that prefix, in the order of creation."""
 
     @abstractmethod
     def running(self, owner: str) -> Iterable[tuple[str, str]]:
@@ -112,7 +113,7 @@ class Rows(ABC, Generic[R]):
 
     @abstractmethod
     def overdue(self, limit: int) -> Iterable[tuple[str, str]]:
-        """(run id, address) of up to `limit` unfinished tasks with `wake_at <= now`, those first that are due longest."""
+        """(run id, address) of up to `limit` tasks whose `wake_at` has passed, the longest due first."""
 
     @abstractmethod
     def undelivered(self, limit: int) -> Iterable[tuple[str, str]]:

@@ -1,8 +1,9 @@
-"""The store in an SQLite file: `sqlite:///relative.db`, `sqlite:////absolute.db`. Any number of processes of one host.
+"""The store in an SQLite file: `sqlite:///relative.db`, `sqlite:////absolute.db`, for processes of one host.
 
-What is committed survives the death of any process (with `?synchronous=FULL` of the machine, too). A lone commit is done at
-once in the caller's thread: a hop to another would cost more than the write. Nobody waits for a lock inside SQLite: where
-others are writing, it is tried again from the event loop, and what has gathered meanwhile goes into one transaction.
+What is committed survives the death of any process (with `?synchronous=FULL` of the machine, too). A lone
+commit is done at once in the caller's thread: a hop to another would cost more than the write. Nobody waits
+for a lock inside SQLite: where others are writing, it is tried again from the event loop, and what has
+gathered meanwhile goes into one transaction.
 """
 
 # ruff: noqa: D102 - what the methods do is told in Store
@@ -139,7 +140,7 @@ class SqliteStore(Store):
 
     async def _read(self, query: Callable[..., T], *args: Any) -> T:
         deadline = time.monotonic() + self._options.busy
-        while (result := self._try_read(deadline, query, *args)) is BUSY:
+        while (result := self._try_read(deadline, query, *args)) is BUSY:  # noqa: ASYNC110 - as above
             await anyio.sleep(0.005)
         return result
 
@@ -243,7 +244,8 @@ class SqliteStore(Store):
                 left = deadline - time.monotonic()
                 if run is None or waiter.content(run) or left <= 0:
                     return 0 if run is None else run.seq
-                # This process wakes its waiters; other processes' commits are seen by looking, the less often the more wait.
+                # This process wakes its waiters; other processes' commits are seen by looking, the less often
+                # the more wait.
                 await waiter.wait(min(pause, left))
                 pause = min(pause * 1.5, max(0.05, len(waiters) * 0.0005))
         finally:
@@ -264,7 +266,7 @@ def _create(url: str) -> SqliteStore:
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path or path == ":memory:":
         raise SettingsError(
-            f"store {url!r}: expected sqlite:///relative.db or sqlite:////absolute.db (or memory://, which is no file)"
+            f"store {url!r}: expected sqlite:///relative.db or sqlite:////absolute.db (memory:// is no file)"
         )
     options: dict[str, Any] = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -274,7 +276,8 @@ def _create(url: str) -> SqliteStore:
             options[key] = float(value)
         else:
             raise SettingsError(
-                f"store {url!r}: {key}={value} is no option; there are synchronous=OFF|NORMAL|FULL|EXTRA and busy=SECONDS"
+                f"store {url!r}: {key}={value} is no option; there are synchronous=OFF|NORMAL|FULL|EXTRA "
+                "and busy=SECONDS"
             )
     return SqliteStore(Options(Path(path).absolute(), **options))
 

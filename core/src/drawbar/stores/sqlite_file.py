@@ -1,4 +1,4 @@
-"""One process's connections to the file of an SQLite store: transactions, several operations in one, and forks."""
+"""One process's connections to the file of an SQLite store: transactions of one or more operations, forks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from drawbar.stores.waiting import Waiter, wake_all
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHECKPOINT = 50000000
-"""After how many commits the log is moved to the file. (SQLite's own way, at LOG pages, is there for when that cannot keep up.)"""
+CHECKPOINT = 500
+"""After how many commits the log is moved to the file. (If that cannot keep up: SQLite does at LOG pages.)"""
 BUSY: Any = object()
 """What `File.transact` gives back when somebody else is writing."""
 
@@ -98,12 +98,12 @@ class File:
         return result
 
     def _checkpoint(self) -> None:
-        """Moves what is committed from the log to the file: so that no commit, in an event loop, waits for the disk."""
+        """Moves what is committed from the log to the file, so that no commit in an event loop has to."""
         with suppress(StoreError, sqlite3.Error), closing(connect(self._options)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def take_turn(self, redispatch: float) -> None:
-        """Carries out all that is pending in one transaction, or nothing when somebody else is writing. Under `lock`."""
+        """Carries out what is pending in one transaction, unless somebody else is writing. Under `lock`."""
         jobs = [self.pending.popleft() for _ in range(len(self.pending))]
         try:
             if self.transact(redispatch, _together, (jobs,), {}) is not BUSY:
@@ -173,7 +173,7 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """The child opens its own. What it has inherited stays as it is: to close it could take the parent's locks."""
+    """The child opens its own. What it inherits is left as it is: closing could take the parent's locks."""
     _inherited.extend(_files)
     _paused.clear()
     _files.clear()

@@ -22,8 +22,9 @@ RUN_HEAD = (
     "created_at, started_at, finished_at"
 )
 TASK_HEAD = (
-    "n, address, kind, status, attempt, failures, lost, queue, fan, parent, event, coalesce(wake_at, kept_wake_at), "
-    "delay, was, owner, dispatches, total, remaining, started_at, finished_at"
+    "n, address, kind, status, attempt, failures, lost, queue, fan, parent, event, "
+    "coalesce(wake_at, kept_wake_at), delay, was, owner, dispatches, total, remaining, "
+    "started_at, finished_at"
 )
 TASK_WHOLE = f"{TASK_HEAD}, input, output, error, payload, data"
 
@@ -203,8 +204,10 @@ def tasks(
     if run is None:
         return []
     wanted = tuple(STATUS) if statuses is None else tuple(status.value for status in statuses)
-    query = f"SELECT {TASK_WHOLE} FROM task WHERE run = ? AND status IN ({', '.join('?' * len(wanted))}) ORDER BY n"
-    cursor = execute(query, (run.n, *wanted))
+    marks = ", ".join("?" * len(wanted))
+    cursor = execute(
+        f"SELECT {TASK_WHOLE} FROM task WHERE run = ? AND status IN ({marks}) ORDER BY n", (run.n, *wanted)
+    )
     rows = cursor.fetchall() if most is None else cursor.fetchmany(most + 1)
     cursor.close()  # an unfinished one would keep its view of the file
     if most is not None and len(rows) > most:
@@ -268,7 +271,8 @@ def owners(execute: Execute) -> list[str]:
     return [
         owner
         for (owner,) in execute(
-            "SELECT DISTINCT owner FROM task INDEXED BY task_due WHERE wake_at IS NOT NULL AND status = 'running'"
+            "SELECT DISTINCT owner FROM task INDEXED BY task_due "
+            "WHERE wake_at IS NOT NULL AND status = 'running'"
         )
     ]
 

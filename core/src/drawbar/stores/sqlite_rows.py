@@ -31,19 +31,25 @@ if TYPE_CHECKING:
     from drawbar.stores.waiting import Waiter
 
 SPILL = 1024
-"""Values of more characters have a row of their own: SQLite rewrites a row as a whole, with every claim and every heartbeat."""
+"""Values of more characters have a row of their own, which no claim and no heartbeat writes again."""
 
 UPDATES: dict[Columns, str] = {}
 PLAIN = frozenset({TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING})
 VALUES = frozenset({"input", "output", "error", "payload"})
+HEADS = f"SELECT {TASK_HEAD} FROM task WHERE run = ?"
 ADD_EVENTS = "INSERT INTO events (run, first, count, at, body) VALUES (?, ?, ?, ?, ?)"
-SAVE_RUN = "UPDATE run SET status = ?, active = ?, timed = ?, suspended = ?, started_at = ?, finished_at = ? WHERE n = ?"
+SAVE_RUN = (
+    "UPDATE run SET status = ?, active = ?, timed = ?, suspended = ?, started_at = ?, finished_at = ? "
+    "WHERE n = ?"
+)
 ADD = (
-    "INSERT INTO task (run, address, kind, status, input, attempt, queue, fan, parent, wake_at, owner, started_at) "
+    "INSERT INTO task "
+    "(run, address, kind, status, input, attempt, queue, fan, parent, wake_at, owner, started_at) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 ADD_MORE = (
-    "INSERT INTO task (run, address, kind, status, input, attempt, queue, fan, parent, wake_at, owner, started_at, "
+    "INSERT INTO task "
+    "(run, address, kind, status, input, attempt, queue, fan, parent, wake_at, owner, started_at, "
     "output, error, event, data, delay, total, remaining, finished_at) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
@@ -57,7 +63,7 @@ HINT = (
 
 
 class SqliteRows(Rows[SqliteRun]):
-    """The rows of one file, through its writing connection. Used inside a transaction, under the connection's lock.
+    """The rows of one file, through its writing connection, in a transaction and under the connection's lock.
 
     Args:
         connection: The connection.
@@ -140,9 +146,7 @@ class SqliteRows(Rows[SqliteRun]):
             self._hinted = None
             if hinted.address == address and hinted.run_id == run.id:
                 return hinted
-        row = self.execute(
-            f"SELECT {TASK_HEAD} FROM task WHERE run = ? AND address = ?", (run.n, address)
-        ).fetchone()
+        row = self.execute(f"{HEADS} AND address = ?", (run.n, address)).fetchone()
         return None if row is None else reads.task_head(run.id, row)
 
     def whole_task(self, run: SqliteRun, address: str) -> Task | None:
@@ -170,7 +174,7 @@ class SqliteRows(Rows[SqliteRun]):
 
     def held(self, run: SqliteRun, join: str) -> Task | None:
         row = self.execute(
-            f"SELECT {TASK_HEAD} FROM task WHERE run = ? AND status = 'held' AND fan = ? ORDER BY n LIMIT 1",
+            f"{HEADS} AND status = 'held' AND fan = ? ORDER BY n LIMIT 1",
             (run.n, join),
         ).fetchone()
         return None if row is None else reads.task_head(run.id, row)
@@ -181,15 +185,14 @@ class SqliteRows(Rows[SqliteRun]):
 
     def listening(self, run: SqliteRun, event: str) -> Task | None:
         row = self.execute(
-            f"SELECT {TASK_HEAD} FROM task WHERE run = ? AND status = 'waiting' AND event = ? ORDER BY n LIMIT 1",
+            f"{HEADS} AND status = 'waiting' AND event = ? ORDER BY n LIMIT 1",
             (run.n, event),
         ).fetchone()
         return None if row is None else reads.task_head(run.id, row)
 
     def children(self, run: SqliteRun, parent: str) -> Sequence[Task]:
         rows = self.execute(
-            f"SELECT {TASK_HEAD} FROM task WHERE run = ? AND status = 'scheduled' AND parent = ? AND attempt = 0 "
-            "ORDER BY n",
+            f"{HEADS} AND status = 'scheduled' AND parent = ? AND attempt = 0 ORDER BY n",
             (run.n, parent),
         )
         return [reads.task_head(run.id, row) for row in rows]
@@ -197,8 +200,7 @@ class SqliteRows(Rows[SqliteRun]):
     def among(self, run: SqliteRun, statuses: Collection[TaskStatus], prefix: str = "") -> Sequence[Task]:
         marks = ", ".join("?" * len(statuses))
         rows = self.execute(
-            f"SELECT {TASK_HEAD} FROM task WHERE run = ? AND address >= ? AND address < ? AND status IN ({marks}) "
-            "ORDER BY n",
+            f"{HEADS} AND address >= ? AND address < ? AND status IN ({marks}) ORDER BY n",
             (run.n, prefix, prefix + "\U0010ffff", *[status.value for status in statuses]),
         )
         return [reads.task_head(run.id, row) for row in rows.fetchall()]
@@ -227,7 +229,8 @@ class SqliteRows(Rows[SqliteRun]):
 
     def add_run(self, run: RunRecord) -> None:
         cursor = self.execute(
-            "INSERT INTO run (id, workflow_id, fingerprint, status, active, timed, suspended, forked_from, created_at) "
+            "INSERT INTO run "
+            "(id, workflow_id, fingerprint, status, active, timed, suspended, forked_from, created_at) "
             "VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?)",
             (run.id, run.workflow_id, run.fingerprint, run.status.value, run.forked_from, run.created_at),
         )
@@ -244,7 +247,8 @@ class SqliteRows(Rows[SqliteRun]):
 
     def _merge(self, n: int | None, state: Mapping[str, Json]) -> None:
         self.executemany(
-            "INSERT INTO state (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            "INSERT INTO state (run, key, value) VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET value = excluded.value",
             [(n, key, dumps(value)) for key, value in state.items()],
         )
 
@@ -370,7 +374,7 @@ class SqliteRows(Rows[SqliteRun]):
             self.woken += [waiter for waiter in waiters if waiter.content(run)]
 
     def purge(self, before: float, most: int) -> int:
-        """Deletes some runs that ended before a time: the oldest, as many as have `most` events in all, at least one."""
+        """Deletes the oldest runs that ended before a time: at least one, and about `most` events' worth."""
         chosen: list[tuple[int]] = []
         events = 0
         for n, seq in self.execute(

@@ -17,7 +17,7 @@ APPLICATION = 0x44524157
 """`DRAW`, kept in `PRAGMA application_id`: says that a file is a store of Drawbar's."""
 
 PAGE = 2048
-"""Bytes. A step writes some five pages, and each is copied and summed whole: measured best for rows of this size."""
+"""Bytes. A step writes some five pages, each copied and summed whole: measured best for rows of this size."""
 LOG = 8000
 """Pages in the log at which a commit itself moves it to the file, see `sqlite_file`."""
 SEQ = (
@@ -25,10 +25,13 @@ SEQ = (
 )
 """Number of a run's newest event. It is not in the run's row, so that most steps need not write that."""
 
-# Partial indexes have the simplest of conditions, which every step that ends has to check (an IN costs as much as the write). So a
-# cancelled task's `wake_at`, which a retry may need, moves to `kept_wake_at`, and only unfinished tasks have one.
-# A run's and a task's big values are apart from what changes with every step: SQLite rewrites a row as a whole. Those of a
-# task are in its row while they are small (see `SqliteRows`), because a row of their own would cost more than the rewriting.
+# Partial indexes have the simplest of conditions, which every step that ends has to check (an IN costs as
+# much as the write). So a cancelled task's `wake_at`, which a retry may need, moves to `kept_wake_at`, and
+# only unfinished tasks have one.
+#
+# A run's and a task's big values are apart from what changes with every step: SQLite rewrites a row as a
+# whole. Those of a task are in its row while they are small (see `SqliteRows`), because a row of their own
+# would cost more than the rewriting.
 SCHEMA = """
 CREATE TABLE run (
     n INTEGER PRIMARY KEY,
@@ -130,7 +133,8 @@ class Options:
 
     Attributes:
         path: The file.
-        synchronous: SQLite's setting: with NORMAL, what is committed survives the death of any process; with FULL, a power cut too.
+        synchronous: SQLite's setting: with NORMAL, what is committed survives the death of any process; with
+            FULL, a power cut too.
         busy: Seconds for which a write waits for the writes of others.
     """
 
@@ -147,8 +151,8 @@ def is_busy(error: sqlite3.Error) -> bool:
 def too_busy(options: Options) -> StoreUnavailable:
     """The error for a file that others do not stop writing."""
     return StoreUnavailable(
-        f"store {options.path}: another process has been writing for more than {options.busy:g} s; is one stuck? "
-        "(how long to wait is the option busy=SECONDS of the store's URL)"
+        f"store {options.path}: another process has been writing for more than {options.busy:g} s; is one "
+        "stuck? (how long to wait is the option busy=SECONDS of the store's URL)"
     )
 
 
@@ -231,8 +235,8 @@ def _is_ours(connection: sqlite3.Connection, options: Options) -> bool:
         return True
     if application == APPLICATION:
         raise StoreVersionError(
-            f"store {options.path} has schema version {version}, and this Drawbar works with version {VERSION}: use the "
-            "Drawbar that wrote it until its runs have ended, or name another file in the store's URL"
+            f"store {options.path} has schema version {version}, this one works with {VERSION}: use "
+            "the Drawbar that wrote it until its runs have ended, or name another file in the store's URL"
         )
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or tables:

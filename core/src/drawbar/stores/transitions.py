@@ -103,7 +103,7 @@ class Change:
         self.fresh = False
 
     def free(self, task: Task, event: str = "task.scheduled") -> bool:
-        """Makes a task SCHEDULED, or claims it in place if the transition wants that. Returns whether it was claimed."""
+        """Makes a task SCHEDULED, or claims it in place if that is wanted. Returns whether it was claimed."""
         rows = self.rows
         if task.kind is STEP:
             self.events.append((event, task.address, None))
@@ -171,7 +171,8 @@ class Change:
             if number < fan.window:
                 self.add(new)
             else:
-                # Nobody is told of these and nothing counts them: `Rows.add` may find out by itself which addresses are taken.
+                # Nobody is told of these and nothing counts them: `Rows.add` may find out by itself which
+                # addresses are taken.
                 task = Task(run.id, new.address, new.kind, HELD, new.input, queue=new.queue, fan=fan.join)
                 task.parent = self.by
                 self.new.setdefault(new.address, task)

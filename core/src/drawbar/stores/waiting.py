@@ -1,7 +1,7 @@
 """Waking those who wait for a run's events, in whatever thread and event loop they wait.
 
-A waiter belongs to its event loop. Waking it from another thread hands its `set` to that loop and returns at once: to wait for the
-other loop, as anyio's `from_thread` does, could lock two loops up in each other.
+A waiter belongs to its event loop. Waking it from another thread hands its `set` to that loop and returns at
+once: to wait for the other loop, as anyio's `from_thread` does, could lock two loops up in each other.
 """
 
 from __future__ import annotations

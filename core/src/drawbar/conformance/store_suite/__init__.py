@@ -19,6 +19,8 @@ loops. A store with an attribute `clock` (a function that tells its time) is tes
 waits some tenths of a second where time matters.
 """
 
+# ruff: noqa: E402 - first pytest must know whose asserts to explain
+
 from __future__ import annotations
 
 import pytest
@@ -26,14 +28,14 @@ import pytest
 MODULES = ("claims", "commits", "creation", "ends", "joins", "kit", "reading", "signals", "timers")
 pytest.register_assert_rewrite(*[f"{__name__}.{module}" for module in MODULES])
 
-from drawbar.conformance.store_suite.claims import TestClaims, TestLeases, TestRefusals  # noqa: E402
-from drawbar.conformance.store_suite.commits import TestEvents, TestOutcomes, TestStatus, TestSuccessors  # noqa: E402
-from drawbar.conformance.store_suite.creation import TestCreation  # noqa: E402
-from drawbar.conformance.store_suite.ends import TestBails, TestCancels, TestFinishes, TestRetries  # noqa: E402
-from drawbar.conformance.store_suite.joins import TestFanOuts, TestJoins, TestPulls  # noqa: E402
-from drawbar.conformance.store_suite.reading import TestPurging, TestReading, TestWaiting  # noqa: E402
-from drawbar.conformance.store_suite.signals import TestEmits, TestMail, TestResumes  # noqa: E402
-from drawbar.conformance.store_suite.timers import TestHanding, TestTimes  # noqa: E402
+from drawbar.conformance.store_suite.claims import TestClaims, TestLeases, TestRefusals
+from drawbar.conformance.store_suite.commits import TestEvents, TestOutcomes, TestStatus, TestSuccessors
+from drawbar.conformance.store_suite.creation import TestCreation
+from drawbar.conformance.store_suite.ends import TestBails, TestCancels, TestFinishes, TestRetries
+from drawbar.conformance.store_suite.joins import TestFanOuts, TestJoins, TestPulls
+from drawbar.conformance.store_suite.reading import TestPurging, TestReading, TestWaiting
+from drawbar.conformance.store_suite.signals import TestEmits, TestMail, TestResumes
+from drawbar.conformance.store_suite.timers import TestHanding, TestTimes
 
 __all__ = [
     "TestBails",

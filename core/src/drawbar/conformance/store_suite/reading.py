@@ -205,15 +205,6 @@ class TestWaiting:
 
         assert await self._while(soon, partial(store.wait, run_id, 2, 0.2)) == 2
 
-    async def test_from_another_thread(self, store: Store) -> None:
-        run_id = await begin(store, step("a"))
-
-        async def soon() -> None:
-            await anyio.sleep(0.1)
-            await anyio.to_thread.run_sync(anyio.run, store.emit, run_id, [event("e")])
-
-        assert await self._while(soon, partial(store.wait, run_id, 2, 60)) == 3
-
     async def test_who_is_cancelled_leaves_nothing(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
 
