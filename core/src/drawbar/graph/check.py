@@ -75,16 +75,18 @@ class _Checker:
 
     Attributes:
         name: Id of the outermost workflow, for messages.
-        current: The workflow whose nodes are being looked at; nested ones see their own input and state.
+        current: The workflow whose nodes are being looked at; nested ones see their own state model.
+        outermost: The workflow that is run: its input is the run's, for nested ones too.
     """
 
     name: str
     shapes: dict[str, Shape] = field(default_factory=dict)
     targets: dict[tuple[str, Ref], str] = field(default_factory=dict)
     current: Any = None
+    outermost: Any = None
 
     def run(self, workflow: Workflow[Any, Any]) -> Flow:
-        self.current = workflow
+        self.current = self.outermost = workflow
         if not workflow.nodes:
             self.fail(None, "it is empty; give it at least one step, with .then(…)")
         out = self.sequence(workflow.nodes, workflow.input_shape, "", Past.of(workflow.nodes))
@@ -256,7 +258,7 @@ class _Checker:
                 self.targets[template, ref] = seen.template
                 shape = seen.shape
             case RunInput():
-                shape = self.current.input_shape
+                shape = self.outermost.input_shape
             case RunState():
                 model = self.current.state_model
                 shape = ANYTHING if model is None else shape_of(model)
