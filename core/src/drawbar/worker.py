@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from drawbar.errors import ConfigurationError
+from drawbar.errors import ConfigurationError, StoreUnavailable
 from drawbar.machine import Machine
 from drawbar.plan import Plan
 from drawbar.plugins import has_event_observers, run_event
@@ -110,7 +110,7 @@ class Worker:
             hold = Hold(plan, self._machine(plan), claim.run, claim.task, scope)
             self.held.add(hold)
             try:
-                await self._go_on(hold, claim.slots, message.queue)
+                await self._go_on(hold, claim.slots, claim.task.queue)
             finally:
                 self.held.discard(hold)
 
@@ -132,7 +132,9 @@ class Worker:
         breath = hold.started
         task: Task | None = hold.task
         wants_state = hold.plan.needs_state
+        says = log.isEnabledFor(logging.INFO)
         while task is not None:
+            began = monotonic() if says else 0.0
             transition = await self.runner.work(hold, task, slots)
             now = monotonic()
             transition.owner = self.owner
@@ -148,6 +150,9 @@ class Worker:
             if not reply.applied:
                 log.info("task %s of run %s is no longer ours: outcome dropped", task.address, task.run_id)
                 return
+            if says and task.kind is Kind.STEP:
+                again = f", attempt {task.attempt}" if task.attempt > 1 else ""
+                log.info("run %s: %s %s in %.3f s%s", task.run_id, task.address, transition.status, now - began, again)
             if reply.events:
                 self._observe(hold.run, reply.events)
             if reply.ready:
@@ -174,7 +179,7 @@ class Worker:
                 reply = await self.store.commit(transition)
             else:
                 with anyio.CancelScope(shield=True):  # interrupted, it would be unknown; let it end
-                    reply = await self.store.commit(transition)
+                    reply = await self._surely(transition)
         finally:
             hold.committing = False
         delay = transition.delay if transition.status is TaskStatus.RETRYING else None
@@ -184,6 +189,23 @@ class Worker:
         if delay is not None:
             self.poke(delay)
         return reply
+
+    async def _surely(self, transition: Transition) -> Reply:
+        """Commits; a store that is down for a moment costs no work that is done, for as long as a lease lasts.
+
+        A commit that failed may have been applied all the same: then the second one is refused, and what follows is
+        dispatched when it is due.
+        """
+        until, delay = monotonic() + self.settings.lease, 0.1
+        while True:
+            try:
+                return await self.store.commit(transition)
+            except StoreUnavailable as error:
+                if self.stopping or monotonic() + delay > until:
+                    raise
+                log.warning("run %s, task %s: %s; trying again", transition.run_id, transition.address, error)
+            await anyio.sleep(delay)
+            delay = min(delay * 2, 2.0)
 
     async def _dispatch(self, of: Plan | Message, ready: Iterable[tuple[str, str | None]], run_id: str = "") -> None:
         if isinstance(of, Message):
