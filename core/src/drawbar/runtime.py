@@ -1,5 +1,4 @@
-"""What a worker process of a task queue has of Drawbar: an event loop in a thread, with store, worker and
-ticker.
+"""What a worker process of a task queue has of Drawbar: a loop in a thread, with store, worker and ticker.
 
 Made by the process that works on messages, and never before a fork: a loop, a connection or a lock that was
 made before a fork is broken after it.
@@ -140,12 +139,10 @@ class Outbox:
 
 
 class Background:
-    """What the main process of a worker starts and stops: here, of one that works in processes forked from
-    it.
+    """What the main process of a worker starts and stops: here, of one whose work goes on in forked ones.
 
     The main process itself has no thread and no connection of ours, at no time: its children are forked, and
-    replaced, whenever the pool likes, and a lock that a thread holds just then would stay locked in the
-    child.
+    replaced, whenever the pool likes, and a lock that a thread holds just then would stay locked in them.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -353,7 +350,7 @@ def parse(payload: Mapping[str, str]) -> Message | None:
 _runtimes: dict[int, Runtime] = {}
 _lock = threading.Lock()
 _inherited: list[Any] = []
-"""What the parent has: kept, for what is thrown away is closed, and some say goodbye on the parent's connection."""
+"""What the parent has. Thrown away, it would be closed, and might say goodbye on the parent's connection."""
 
 
 def runtime(engine: Engine) -> Runtime:
