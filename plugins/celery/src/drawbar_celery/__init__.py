@@ -1,1 +1,115 @@
-"""The Celery engine of Drawbar."""
+"""The Celery engine of Drawbar: carries messages to Celery workers, and knows nothing of what they stand for.
+
+It is used in two ways: `drawbar worker --engine celery` starts a Celery worker with an app of Drawbar's
+own, and `install(app)` has the workers of an existing Celery project serve Drawbar's queue too.
+
+Where things run: with the pools threads and solo, event loop, store and ticker are in the worker's one
+process. With prefork they are in every child, made after its fork, and never in the parent, which forks
+new children whenever it likes: a lock that one of its threads held just then would be locked in the child
+for ever. So every child has a ticker; of those that look at the same time, one claims what is due.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, Literal
+
+from celery import Celery, bootsteps, signals, uuid
+from pydantic import Field
+
+from drawbar.engine import Engine, Message, QueueSettings, engine_plugin, load_object
+
+__all__ = ["CeleryEngine", "CelerySettings", "install", "plugin"]
+
+TASK = "drawbar.process"
+
+
+class CelerySettings(QueueSettings):
+    """Settings of the engine `celery`."""
+
+    pool: Literal["prefork", "threads", "solo"] = Field("prefork", description="Pool of `drawbar worker`.")
+
+
+class CeleryEngine(Engine):
+    """Sends messages as tasks of one name, and works on them in Celery workers."""
+
+    name = "celery"
+    Settings = CelerySettings
+
+    def __init__(self, loaded: Any) -> None:
+        super().__init__(loaded)
+        given, url, wait = self.settings.app, self.settings.url, self.core.connect_timeout
+        # Of these, a transport takes what it knows.
+        options = {"connect_timeout": wait, "socket_timeout": wait, "confirm_publish": True}
+        # An app of our own uses this URL whatever CELERY_BROKER_URL says, and waits for its broker for ever.
+        conf = {"broker_read_url": url, "broker_write_url": url, "broker_connection_retry_on_startup": True}
+        conf |= {"broker_transport_options": options, "worker_prefetch_multiplier": 1}
+        own = Celery("drawbar", set_as_current=False, changes={**conf, "broker_connection_max_retries": None})
+        self.app = own if given is None else load_object(given, Celery)
+
+    def dispatch(self, messages: Sequence[Message]) -> None:
+        """Publishes, as a batch where the transport can; past `task_routes`: messages know their queue."""
+        if self.app.conf.task_always_eager:
+            self.process_soon(messages)
+            return
+        create, send = self.app.amqp.create_task_message, self.app.amqp.send_task_message
+        options = {"serializer": "json", "retry": False, "confirm_timeout": self.core.connect_timeout}
+        with self.app.producer_or_acquire() as producer, getattr(producer, "batch", nullcontext)():
+            for message in messages:
+                task = create(uuid(), TASK, (message.to_dict(),), argsrepr="", ignore_result=True)
+                send(producer, TASK, task, queue=message.queue or self.settings.queue, **options)
+
+    def register(self) -> None:
+        """Makes this engine the one that works on the messages which workers of its app get."""
+        # AMQP gives a lost worker's messages back at once; elsewhere a late acknowledgement helps little.
+        app, ack = self.app, self.describe().startswith("amqp")
+        if not hasattr(app, "drawbar"):
+
+            @app.task(name=TASK, shared=False, ignore_result=True, acks_late=ack, reject_on_worker_lost=ack)  # type: ignore[untyped-decorator]
+            def process(payload: Any) -> None:
+                app.drawbar.process(payload)
+
+            app.steps["worker"].add(Background)
+            signals.worker_process_init.connect(lambda **_: app.drawbar.start_background(), weak=False)
+            signals.worker_shutting_down.connect(lambda **_: app.drawbar.end_soon(), weak=False)
+        app.drawbar = self
+
+    def run_worker(self) -> None:
+        """Runs a Celery worker on the queues we serve."""
+        self.register()
+        pool = {"pool": self.settings.pool, "concurrency": self.settings.concurrency, "queues": self.queues}
+        self.app.Worker(loglevel="INFO", without_gossip=True, without_mingle=True, **pool).start()
+
+    def describe(self) -> str:
+        """The broker's address."""
+        return str(self.app.connection_for_write().as_uri())
+
+    def check(self) -> Sequence[str]:
+        """What of the app's configuration would hurt."""
+        limit, options = self.app.conf.task_time_limit, self.app.conf.broker_transport_options
+        confirms = not self.describe().startswith("amqp") or bool(options.get("confirm_publish"))
+        return self.warnings(options.get("visibility_timeout"), limit, confirms=confirms)
+
+
+class Background(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Has a worker serve our queues, and starts and stops what it needs beside its tasks."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def create(self, worker: Any) -> Any:
+        """What Celery starts once the pool is there, and stops or terminates before it."""
+        for queue in worker.app.drawbar.queues:
+            worker.app.amqp.queues.select_add(worker.app.amqp.queues[queue])
+        return worker.app.drawbar.background(forks="prefork" in worker.pool_cls.__module__)
+
+
+def install(app: Celery, **settings: Any) -> None:
+    """Has the workers of a Celery project serve Drawbar's queue too; its own tasks are not touched.
+
+    Args:
+        app: The project's app, configured.
+        settings: As `open_engine` takes them; the others come from the environment and from `drawbar.toml`.
+    """
+    CeleryEngine.configured(app=app, **settings).register()
+
+
+plugin = engine_plugin(CeleryEngine)
