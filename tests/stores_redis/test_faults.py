@@ -85,7 +85,7 @@ async def test_a_killed_server_and_its_return(stores: Stores) -> None:
 
 async def test_a_read_goes_on_over_a_broken_connection(store: RedisStore) -> None:
     await store.create(new_run())
-    link, _ = store._connections.here()
+    link = store._connections.here().link
     (wire,) = link._wires.values()
     assert wire._transport is not None
     wire._transport.abort()

@@ -136,7 +136,7 @@ async def test_calls_of_the_same_moment_go_together(
 
     for number in range(50):
         await alone.create(new_run(f"r{number}"))
-    link, _ = alone._connections.here()
+    link = alone._connections.here().link
     (wire,) = link._wires.values()
     assert wire._transport is not None
     writes = 0

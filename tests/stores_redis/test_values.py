@@ -67,7 +67,7 @@ async def test_nan_and_infinity(store: RedisStore) -> None:
 
 
 async def test_names_may_be_anything(store: RedisStore) -> None:
-    names = ["ä", "a/b", 'q"', "back\\slash", "new\nline", "tab\t", "{x}", "7:seven", "$end"]
+    names = ["ä", "a/b", 'q"', "back\\slash", "new\nline", "tab\t", "{x}", "7:seven", "$end", "\udc00"]
     task = await start(store, "run\n{1}", *(NewTask(name, Kind.STEP, name, queue=name) for name in names))
     assert task.address == "ä"
     assert [(t.address, t.input, t.queue) for t in await store.tasks("run\n{1}")] == [
@@ -81,6 +81,7 @@ async def test_names_may_be_anything(store: RedisStore) -> None:
     assert [(t.address, t.input, t.queue, t.fan) for t in waiting] == [
         (new.address, new.input, new.queue, "ö") for new in held[1:]
     ]
+    assert store.outputs_now("run\n{1}", names) == {"ä": None}
     assert [event.address for event in await store.events("run\n{1}")][1 : len(names) + 1] == names
 
 

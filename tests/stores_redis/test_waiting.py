@@ -102,7 +102,7 @@ async def test_subscriptions_end(store: RedisStore, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ears_module, "LINGER", 0.05)
     await start(store)
     await store.wait("r", 3, 0.05)
-    _, ears = store._connections.here()
+    ears = store._connections.here().ears
     assert len(ears._watches) == 1
     await anyio.sleep(0.3)
     assert not ears._watches

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 import redis
 from redis.exceptions import BusyLoadingError, MovedError
@@ -17,13 +18,44 @@ from drawbar_redis.ears import Ears
 from drawbar_redis.link import REDIRECTS, Link
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from drawbar_redis.options import Options
     from drawbar_redis.scripts import Script
     from drawbar_redis.wire import Address, Arg
 
-Loop = asyncio.AbstractEventLoop
+
+class Place:
+    """The connections of one event loop."""
+
+    def __init__(self, options: Options) -> None:
+        self.link = Link(options)
+        self.ears = Ears(options)
+        self._open = True
+        # A loop that shuts down closes the async generators that were begun in it. This one is begun, without
+        # waiting, for that alone: whoever leaves a loop without closing the store leaves no open socket behind.
+        self._last = self._until_the_loop_ends()
+        with suppress(StopIteration):
+            self._last.__anext__().send(None)
+
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            if self._open:
+                self._let_go()
+                await asyncio.sleep(0)  # transports close in the next round of the loop
+
+    def _let_go(self) -> None:
+        self._open = False
+        self.link.close()
+        self.ears.close()
+
+    def close(self) -> None:
+        """Lets go of them. In the loop that they belong to."""
+        self._let_go()
+        with suppress(StopIteration, StopAsyncIteration):
+            self._last.aclose().send(None)
 
 
 class Connections:
@@ -41,17 +73,18 @@ class Connections:
     def _start(self) -> None:
         """Has none yet."""
         self._lock = threading.Lock()
-        self._loops: WeakKeyDictionary[Loop, tuple[Link, Ears]] = WeakKeyDictionary()
+        self._loops: dict[asyncio.AbstractEventLoop, Place] = {}
         self._bridge = Bridge()
         self._clients: dict[Address | None, redis.Redis] = {}
 
-    def here(self) -> tuple[Link, Ears]:
+    def here(self) -> Place:
         """Those of the running event loop."""
         loop = asyncio.get_running_loop()
         found = self._loops.get(loop)
         if found is None:
             with self._lock:
-                found = self._loops[loop] = (Link(self.options), Ears(self.options))
+                self._loops = {known: place for known, place in self._loops.items() if not known.is_closed()}
+                found = self._loops[loop] = Place(self.options)
         return found
 
     async def script(
@@ -59,19 +92,19 @@ class Connections:
     ) -> Any:
         """See `Link.script`."""
         if on_asyncio():
-            return await self.here()[0].script(script, keys, args, again=again)
+            return await self.here().link.script(script, keys, args, again=again)
         return await self._bridge.run(lambda: self.script(script, keys, args, again=again))
 
     async def command(self, route: str, *args: Arg) -> Any:
         """See `Link.command`."""
         if on_asyncio():
-            return await self.here()[0].command(route, *args)
+            return await self.here().link.command(route, *args)
         return await self._bridge.run(lambda: self.command(route, *args))
 
     async def wait(self, channel: str, timeout: float, look: Callable[[], Awaitable[bool]]) -> None:
         """See `Ears.wait`."""
         if on_asyncio():
-            await self.here()[1].wait(channel, timeout, look)
+            await self.here().ears.wait(channel, timeout, look)
         else:
             await self._bridge.run(lambda: self.wait(channel, timeout, look))
 
@@ -82,10 +115,11 @@ class Connections:
             StoreUnavailable, StoreError: As `Link.command`.
         """
         where, moved = self.options.where, None
+        raw = [arg.encode("utf-8", "surrogatepass") if isinstance(arg, str) else arg for arg in args]
         try:
             for _ in range(REDIRECTS):
                 try:
-                    return self._client(moved).execute_command(name, *args)  # type: ignore[no-untyped-call]
+                    return self._client(moved).execute_command(name, *raw)  # type: ignore[no-untyped-call]
                 except MovedError as error:
                     moved = (str(error.host), int(error.port))
         except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError) as error:
@@ -108,17 +142,18 @@ class Connections:
     async def close(self) -> None:
         """Lets go of all of them: each in the loop that it belongs to."""
         with self._lock:
-            loops, bridge, clients = list(self._loops.items()), self._bridge, self._clients
-            self._loops.clear()
+            loops, bridge, clients = self._loops, self._bridge, self._clients
+            self._loops = {}
             self._bridge = Bridge()
             self._clients = {}
         here = asyncio.get_running_loop() if on_asyncio() else None
-        for loop, (link, ears) in loops:
-            for close in (link.close, ears.close):
-                if loop is here:
-                    close()
-                elif not loop.is_closed():
-                    loop.call_soon_threadsafe(close)
+        for loop, place in loops.items():
+            if loop is here:
+                place.close()
+                await asyncio.sleep(0)  # transports close in the next round of the loop
+            else:
+                with suppress(RuntimeError):  # that loop is closed
+                    loop.call_soon_threadsafe(place.close)
         bridge.close()
         for client in clients.values():
             client.close()
@@ -129,7 +164,7 @@ class Connections:
         The sockets are shared with the parent, so they must neither be used nor be closed here: closing goes
         through the parent's event loop, whose selector is shared too.
         """
-        _inherited.append((dict(self._loops), self._bridge, self._clients))
+        _inherited.append((self._loops, self._bridge, self._clients))
         self._start()
 
 
