@@ -1,8 +1,9 @@
 """A whole queue in one thread: the real worker and store, and a scheduler that decides what happens next.
 
-Every operation on the store is a gate: the call waits in front of it and behind it until the scheduler opens the gate, or lets the
-worker die there. Messages wait in a pool; the scheduler delivers them in any order, delivers one twice, or loses it. Time is a number
-that it moves on. So one seed is one interleaving, and any can be played again.
+Every operation on the store is a gate: the call waits in front of it and behind it until the scheduler opens
+the gate, or lets the worker die there. Messages wait in a pool; the scheduler delivers them in any order,
+delivers one twice, or loses it. Time is a number that it moves on. So one seed is one interleaving, and any
+can be played again.
 """
 
 from __future__ import annotations
@@ -162,7 +163,9 @@ class Simulation:
         elif record.status is RunStatus.SUSPENDED:
             for task in await self.store.tasks("run", statuses=[TaskStatus.SUSPENDED]):
                 ready = await self.store.resume("run", task.address, self.answers(task.address))
-                self.pool.extend(Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready)
+                self.pool.extend(
+                    Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready
+                )
         else:
             raise AssertionError(f"run is {record.status}, and nothing will ever happen: {self.trace[-50:]}")
 

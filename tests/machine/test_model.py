@@ -2,7 +2,8 @@
 
 Properties (also in docs/design.md):
 
-- *same answer*: whatever the order of deliveries, and whatever is lost, doubled or killed, a run ends as the interpreter says;
+- *same answer*: whatever the order of deliveries, and whatever is lost, doubled or killed, a run ends as the
+  interpreter says;
 - *exactly once*: the outcome of each task is committed once;
 - *never stuck*: as long as a run has not ended, something is due, delivered or waited for from outside.
 """
@@ -22,11 +23,18 @@ from drawbar.conformance.parts import answer
 from drawbar.results import RunResult
 from tests.machine.simulation import Simulation
 
-slow = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+slow = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
-def play(workflow: Workflow[Any, Any], value: Any, seed: int, faults: int, budget: float, fan_out: int) -> None:
-    """Plays one interleaving, and holds it against the properties; being stuck is found by the simulation itself."""
+def play(
+    workflow: Workflow[Any, Any], value: Any, seed: int, faults: int, budget: float, fan_out: int
+) -> None:
+    """Plays one interleaving, and holds it against the properties.
+
+    Being stuck is found by the simulation itself.
+    """
     expected = interpret(workflow, value, answers=answer)
     simulation = Simulation(
         workflow, Random(seed), faults=faults, budget=budget, fan_out=fan_out, answers=answer
@@ -61,7 +69,9 @@ def test_any_order_of_deliveries_gives_the_interpreters_answer(
 
 
 @slow
-@given(workflows(), st.integers(0, 9), st.integers(0, 2**32), st.integers(1, 20), st.sampled_from([0.0, 30.0]))
+@given(
+    workflows(), st.integers(0, 9), st.integers(0, 2**32), st.integers(1, 20), st.sampled_from([0.0, 30.0])
+)
 def test_lost_and_doubled_messages_and_dead_workers_change_nothing(
     workflow: Workflow[Any, Any], value: int, seed: int, faults: int, budget: float
 ) -> None:

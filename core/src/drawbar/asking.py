@@ -6,17 +6,20 @@ They get the value back in the type that the step before declared, and answer wh
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from drawbar.context import Context
 from drawbar.errors import InvalidInput, InvalidOutput, RunError
-from drawbar.plan import Node, Op, takes_context
-from drawbar.records import Json
-from drawbar.refs import Ref, ValueAt, fill
 from drawbar.jsonform import Misfit, to_json
-from drawbar.values import Shape
+from drawbar.plan import Node, Op, takes_context
+from drawbar.refs import Ref, ValueAt, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from drawbar.context import Context
+    from drawbar.records import Json
+    from drawbar.values import Shape
 
 
 async def ask(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, Json]) -> Any:
@@ -43,7 +46,9 @@ async def ask(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, J
     if op is Op.AGAIN:
         return bool(await _call(source.condition, given, ctx))
     if op is Op.BRANCH:
-        return [index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx)]
+        return [
+            index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx)
+        ]
     if op is Op.CHOOSE:
         for index, (condition, _) in enumerate(source.arms):
             if await _call(condition, given, ctx):
@@ -81,7 +86,9 @@ def _seconds(answer: Any, node: Node) -> float:
         return answer.total_seconds()
     if isinstance(answer, int | float) and not isinstance(answer, bool) and answer >= 0:
         return float(answer)
-    raise InvalidOutput(f"{node.template} must answer seconds (0 or more) or a timedelta, and answered {answer!r}")
+    raise InvalidOutput(
+        f"{node.template} must answer seconds (0 or more) or a timedelta, and answered {answer!r}"
+    )
 
 
 def _epoch(answer: Any, node: Node) -> float:

@@ -1,27 +1,31 @@
 """One attempt of a step: bound, wrapped by hooks, run where it belongs, within its timeout.
 
-What it gives back is one of the outcomes below; deciding what an outcome means for the task is the worker's work.
+What it gives back is one of the outcomes below; deciding what an outcome means for the task is the worker's
+work.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_process
 import anyio.to_thread
 
-from drawbar.context import Context
 from drawbar.errors import FatalError, StepTimeout
-from drawbar.records import Json
 from drawbar.signals import BailStep, SuspendStep
 from drawbar.steps.step import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drawbar.context import Context
+    from drawbar.records import Json
 
 
 @dataclass(slots=True)
@@ -65,7 +69,8 @@ async def attempt(
         value: Its input.
         ctx: Its context; may be None when neither the step nor a hook looks at it.
         refs: What its references point at.
-        wrappers: `(step, ctx) -> context managers` of the hook `drawbar_wrap_attempt`, or None when no plugin has it.
+        wrappers: `(step, ctx) -> context managers` of the hook `drawbar_wrap_attempt`, or None when no
+            plugin has it.
     """
     try:
         args, kwargs = step.bind(value, ctx, refs)

@@ -1,15 +1,20 @@
-"""Runs a workflow's callbacks: `on_start` before the first step, the others after the end. Their errors are logged."""
+"""Runs a workflow's callbacks: `on_start` before the first step, the others after the end.
+
+Their errors are logged.
+"""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from drawbar.graph.workflow import Workflow
 from drawbar.records import RunStatus, Task
 from drawbar.results import load_result
-from drawbar.stores.base import Store
+
+if TYPE_CHECKING:
+    from drawbar.graph.workflow import Workflow
+    from drawbar.stores.base import Store
 
 START = "$start"
 END = "$end"
@@ -20,7 +25,8 @@ log = logging.getLogger("drawbar.callbacks")
 async def run_callbacks(store: Store, workflow: Workflow[Any, Any], task: Task) -> None:
     """Runs the callbacks that a CALLBACK task stands for; never raises.
 
-    A worker that dies in the middle of them leaves the task to another one, which starts over: "once" is at least once then.
+    A worker that dies in the middle of them leaves the task to another one, which starts over: "once" is at
+    least once then.
     """
     result = await load_result(store, task.run_id, workflow)
     callbacks = workflow.callbacks
@@ -40,4 +46,6 @@ async def run_callbacks(store: Store, workflow: Workflow[Any, Any], task: Task) 
             if inspect.isawaitable(answer):
                 await answer
         except Exception:
-            log.exception("%s of workflow %r failed; run %s is not touched by it", name, workflow.id, task.run_id)
+            log.exception(
+                "%s of workflow %r failed; run %s is not touched by it", name, workflow.id, task.run_id
+            )

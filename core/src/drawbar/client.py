@@ -7,10 +7,8 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
 from inspect import isawaitable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
@@ -18,8 +16,16 @@ import anyio.from_thread
 import anyio.lowlevel
 
 from drawbar.callbacks import START
-from drawbar.errors import ConfigurationError, DrawbarError, EngineError, InvalidInput, RunConflict, RunNotFound
+from drawbar.errors import (
+    ConfigurationError,
+    DrawbarError,
+    EngineError,
+    InvalidInput,
+    RunConflict,
+    RunNotFound,
+)
 from drawbar.forking import memos
+from drawbar.jsonform import size_of, to_json
 from drawbar.machine import Machine
 from drawbar.plugins import has_event_observers, load_engine, load_store, run_event
 from drawbar.records import FINISHED_RUN, Kind, Message, NewRun, NewTask, RunRecord, RunStatus
@@ -27,10 +33,12 @@ from drawbar.runs import Run, RunResult
 from drawbar.runtime import Outbox, in_event_loop
 from drawbar.settings import LoadedSettings, load_settings
 from drawbar.stores.base import Store
-from drawbar.jsonform import size_of, to_json
 from drawbar.workflows import Workflows
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from types import TracebackType
+
     from anyio.abc import BlockingPortal
 
     from drawbar.graph.workflow import Workflow
@@ -71,7 +79,8 @@ class Client:
         self._token: Any = None
         self._portal: BlockingPortal | None = None
 
-    # -- opening and closing -----------------------------------------------------------------------------------------
+    # -- opening and closing
+    # -----------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         self._token = anyio.lowlevel.current_token()
@@ -111,7 +120,7 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        assert self._sync_stack is not None  # noqa: S101
+        assert self._sync_stack is not None
         return self._sync_stack.__exit__(kind, error, trace)
 
     def call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -122,10 +131,13 @@ class Client:
         """
         if in_event_loop():
             name = getattr(function, "__name__", "the async method")
-            raise DrawbarError(f"this thread runs an event loop: await {name}() instead of calling its sync twin")
+            raise DrawbarError(
+                f"this thread runs an event loop: await {name}() instead of calling its sync twin"
+            )
         return anyio.from_thread.run(function, *args, token=self._token)
 
-    # -- starting and finding runs -----------------------------------------------------------------------------------
+    # -- starting and finding runs
+    # -----------------------------------------------------------------------------------
 
     async def start(
         self,
@@ -146,7 +158,8 @@ class Client:
         Raises:
             InvalidInput: The input (or metadata) does not fit.
             RunConflict: The id belongs to a run of another workflow, or with another input.
-            EngineError: The broker cannot be reached. The run is in the store all the same, and starts when a worker finds it.
+            EngineError: The broker cannot be reached. The run is in the store all the same, and starts when
+                a worker finds it.
             StoreUnavailable: The store cannot be reached: nothing was started.
         """
         self._check(workflow)
@@ -197,8 +210,8 @@ class Client:
 
         Args:
             run_id: Its id.
-            workflow: Its workflow, for typed results; found by itself when it is known here (started here, or in the modules
-                of the setting `workflows`).
+            workflow: Its workflow, for typed results; found by itself when it is known here (started here,
+                or in the modules of the setting `workflows`).
         """
         if workflow is not None:
             self.workflows.add(workflow)
@@ -232,8 +245,8 @@ class Client:
     async def resume_all(self) -> list[Run[Any]]:
         """Takes up every unfinished run of the store that this process's worker can go on with.
 
-        Leases of workers of this machine that have died are given back first, so that nothing waits for them to run out. Opening
-        an in-process engine on a durable store does this by itself.
+        Leases of workers of this machine that have died are given back first, so that nothing waits for them
+        to run out. Opening an in-process engine on a durable store does this by itself.
 
         Returns:
             The unfinished runs, suspended ones too (they wait for `resume`).
@@ -249,10 +262,14 @@ class Client:
         record = await run._record()
         workflow = run._known(record)
         if workflow is None:
-            raise RunNotFound(f"workflow {record.workflow_id!r} of run {run.id} is not known here; hand it to get_run()")
+            raise RunNotFound(
+                f"workflow {record.workflow_id!r} of run {run.id} is not known here; hand it to get_run()"
+            )
         tasks = await self.store.tasks(run.id)
         name = getattr(from_step, "id", from_step)
-        extra = memos(workflow.plan, tasks, name, None if input is None else to_json(input, "the input of the fork"))
+        extra = memos(
+            workflow.plan, tasks, name, None if input is None else to_json(input, "the input of the fork")
+        )
         forked, created = await self._create(
             workflow, record.input, run_id, dict(record.metadata), extra, forked_from=run.id
         )
@@ -260,7 +277,8 @@ class Client:
             raise RunConflict(f"run {forked.id!r} exists already; choose another run_id for the fork")
         return Run(self, forked.id, workflow)
 
-    # -- what Run needs ----------------------------------------------------------------------------------------------
+    # -- what Run needs
+    # ----------------------------------------------------------------------------------------------
 
     async def dispatch(self, run: RunRecord, ready: Sequence[tuple[str, str | None]]) -> None:
         """Sends tasks of a run to workers.
@@ -270,7 +288,9 @@ class Client:
         """
         if not ready:
             return
-        messages = [Message(run.id, address, run.workflow_id, run.fingerprint, queue) for address, queue in ready]
+        messages = [
+            Message(run.id, address, run.workflow_id, run.fingerprint, queue) for address, queue in ready
+        ]
         try:
             if self._outbox is not None:
                 with anyio.fail_after(self.settings.connect_timeout):
@@ -322,7 +342,8 @@ class Client:
                 f"{what} is {size:,} bytes, over the limit of {self.settings.max_value_size:,} (setting max_value_size)"
             )
 
-    # -- the sync twins ----------------------------------------------------------------------------------------------
+    # -- the sync twins
+    # ----------------------------------------------------------------------------------------------
 
     def start_sync(self, workflow: Workflow[Any, Out], input: Any = None, **options: Any) -> Run[Out]:
         """Sync twin of `start`."""

@@ -151,6 +151,11 @@ class Engine(ABC):
         queues: tuple[str, ...] | None = getattr(self.settings, "queues", None)
         return (getattr(self.settings, "queue", self.name),) if queues is None else tuple(queues)
 
+    @property
+    def log_level(self) -> int:
+        """The level that logging was set up with, for task queues that set it up again."""
+        return logging.getLogger().getEffectiveLevel()
+
     def process(self, payload: Mapping[str, str]) -> None:
         """Hand every message that arrives in a worker to this: returns when it may be acknowledged.
 

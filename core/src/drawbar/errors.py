@@ -38,9 +38,11 @@ Two more are raised by *steps*, to steer: `FatalError` (never retried) and `Retr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class DrawbarError(Exception):

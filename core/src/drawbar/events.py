@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from drawbar.records import EventRecord, Json
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drawbar.records import EventRecord, Json
 
 TYPES = (
     "run.started", "task.scheduled", "task.started", "task.retrying", "task.suspended", "task.resumed", "task.completed",
@@ -23,7 +26,8 @@ class Event:
         type: One of `TYPES`.
         run_id: The run.
         address: The task's address; None for events of the run as a whole.
-        data: What belongs to the type: `attempt`, `error`, `delay`, `payload`, `data` (what a step emitted), `reason`.
+        data: What belongs to the type: `attempt`, `error`, `delay`, `payload`, `data` (what a step emitted),
+            `reason`.
         at: When, by the store's clock.
     """
 

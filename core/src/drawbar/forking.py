@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from drawbar.errors import InvalidInput
 from drawbar.plan import Node, Op, Plan
 from drawbar.records import Json, Kind, NewTask, Task, TaskStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MEMO = "~"
 """Prefix of the addresses of memos."""
@@ -29,9 +32,21 @@ def memos(plan: Plan, tasks: Iterable[Task], from_step: str, input: Json | None)
     made = []
     for task in tasks:
         place = plan.locate(task.address)
-        if task.kind is Kind.STEP and task.status is TaskStatus.COMPLETED and place is not None and stands(place[0]):
+        if (
+            task.kind is Kind.STEP
+            and task.status is TaskStatus.COMPLETED
+            and place is not None
+            and stands(place[0])
+        ):
             made.append(
-                NewTask(MEMO + task.address, Kind.MEMO, task.input, TaskStatus.COMPLETED, output=task.output, error=task.error)
+                NewTask(
+                    MEMO + task.address,
+                    Kind.MEMO,
+                    task.input,
+                    TaskStatus.COMPLETED,
+                    output=task.output,
+                    error=task.error,
+                )
             )
     if input is not None:
         made.append(NewTask(input_address(node), Kind.MEMO, status=TaskStatus.COMPLETED, output=[input]))
@@ -52,7 +67,9 @@ def find_step(plan: Plan, name: str) -> Node:
     if node is None:
         named = [found for found in plan.steps() if found.id == name]
         if len(named) > 1:
-            raise InvalidInput(f"workflow {plan.id!r} has several steps {name!r}: {', '.join(n.template for n in named)}; name one")
+            raise InvalidInput(
+                f"workflow {plan.id!r} has several steps {name!r}: {', '.join(n.template for n in named)}; name one"
+            )
         node = named[0] if named else None
     if node is None or node.op is not Op.STEP:
         steps = ", ".join(found.template for found in plan.steps())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ from drawbar.ticker import Ticker
 from drawbar.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from drawbar.client import Client
 
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 async def serve(client: Client) -> AsyncIterator[Worker]:
     """Runs the engine of a client, with its worker and ticker, as long as the context is open."""
     engine = client.engine
-    assert isinstance(engine, InProcessEngine)  # noqa: S101 - in_process says so
-    worker = Worker(client.store, engine.dispatch, client.workflows, client.settings, engine.name, owner_name())
+    assert isinstance(engine, InProcessEngine)
+    worker = Worker(
+        client.store, engine.dispatch, client.workflows, client.settings, engine.name, owner_name()
+    )
     ticker = Ticker(worker, client.settings.poll_interval)
     ready = anyio.Event()
 
@@ -56,8 +59,8 @@ async def serve(client: Client) -> AsyncIterator[Worker]:
 async def take_up(worker: Worker) -> None:
     """Gives back the leases of processes of this machine that are gone, and dispatches all that is free at once.
 
-    The messages of an in-process engine die with their process, so what is scheduled is sent again without waiting for its time; what
-    another living process is about to do itself, its claims sort out.
+    The messages of an in-process engine die with their process, so what is scheduled is sent again without
+    waiting for its time; what another living process is about to do itself, its claims sort out.
     """
     store = worker.store
     for owner in await store.owners():
@@ -89,4 +92,3 @@ def is_dead(owner: str) -> bool:
     except PermissionError:
         return False
     return False
-

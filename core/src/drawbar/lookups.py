@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import InvalidInput
 from drawbar.plan import Node, Numbers, Op, Plan
-from drawbar.records import Json, RunRecord
 from drawbar.refs import OutputOf, RunInput, RunState
-from drawbar.stores.base import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from drawbar.records import Json, RunRecord
+    from drawbar.stores.base import Store
 
 
 class Lookups:
@@ -83,15 +86,23 @@ class Lookups:
             if target is not None and target.op is Op.LOOP and target.bodies[0].op is Op.STEP:
                 target = target.bodies[0]
             if target is None:
-                raise InvalidInput(f"{node.template} asks for the output of {step_id!r}, and no step of that id is in sight")
+                raise InvalidInput(
+                    f"{node.template} asks for the output of {step_id!r}, and no step of that id is in sight"
+                )
             address, count = self.plan.recorded_at(node, numbers, target)
             if count is not None:
                 last = self._outputs_now(count)
                 address = address.replace("%d", str(last.get(count, 1)))
             outputs = self._outputs_now(address)
             if address not in outputs:
-                hint = "" if target.op is Op.STEP else "; name it in an annotation, output_of(...), to have it recorded"
-                raise InvalidInput(f"{node.template} asks for the output of {address!r}, which has none yet{hint}")
+                hint = (
+                    ""
+                    if target.op is Op.STEP
+                    else "; name it in an annotation, output_of(...), to have it recorded"
+                )
+                raise InvalidInput(
+                    f"{node.template} asks for the output of {address!r}, which has none yet{hint}"
+                )
             return outputs[address]
 
         return read

@@ -1,8 +1,9 @@
 """The run machine: given the plan, a place and a value, what follows?
 
-Everything that decides what happens next in a run is in this file, and nothing else is: pure functions, no I/O, no clock,
-no randomness, no store, no user code (in the manner of h11). Where the answer depends on a callable of the user's (a condition,
-a mapper, a type to check against), the machine returns an `Ask`; the worker gets the answer and hands it back to `answer`.
+Everything that decides what happens next in a run is in this file, and nothing else is: pure functions, no
+I/O, no clock, no randomness, no store, no user code (in the manner of h11). Where the answer depends on a
+callable of the user's (a condition, a mapper, a type to check against), the machine returns an `Ask`; the
+worker gets the answer and hands it back to `answer`.
 
 ::
 
@@ -15,13 +16,15 @@ a mapper, a type to check against), the machine returns an `Ask`; the worker get
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drawbar.plan import Node, Numbers, Op, Plan, count_address
 from drawbar.records import Arrive, FanOut, Finish, Json, Kind, NewTask, RunStatus, TaskStatus
 from drawbar.values import AnyShape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ASKING = frozenset({Op.MAP, Op.CHECK, Op.BRANCH, Op.CHOOSE, Op.AGAIN})
 """Nodes that always ask; SLEEP and UNTIL ask when they hold a callable."""
@@ -31,8 +34,8 @@ ASKING = frozenset({Op.MAP, Op.CHECK, Op.BRANCH, Op.CHOOSE, Op.AGAIN})
 class Ask:
     """A callable has to be asked. What the answer must be depends on the node's op:
 
-    MAP, CHECK: the new value. BRANCH: the indexes of the arms whose conditions are true. CHOOSE: the index of the first such
-    arm, or None. AGAIN: the condition's truth. SLEEP: seconds. UNTIL: epoch seconds.
+    MAP, CHECK: the new value. BRANCH: the indexes of the arms whose conditions are true. CHOOSE: the index
+    of the first such arm, or None. AGAIN: the condition's truth. SLEEP: seconds. UNTIL: epoch seconds.
     """
 
     node: Node
@@ -70,7 +73,10 @@ class Machine:
         self.fan_out = fan_out
 
     def start(self, value: Json) -> NewTask:
-        """The first task of a run. Whoever starts a run asks nobody anything: that is the first worker's work."""
+        """The first task of a run.
+
+        Whoever starts a run asks nobody anything: that is the first worker's work.
+        """
         return self._task(self.plan.first, (), value)
 
     def enter(self, node: Node, numbers: Numbers, value: Json, records: Records) -> Move:
@@ -144,7 +150,7 @@ class Machine:
             return self.leave(node, numbers, answer, records)
         if op is Op.AGAIN:
             loop = node.up
-            assert loop is not None  # noqa: S101 - an AGAIN is always inside its loop
+            assert loop is not None
             if bool(answer) is not loop.source.until:
                 return self.enter(loop.bodies[0], (*numbers[:-1], numbers[-1] + 1), value, records)
             if loop.counted:
@@ -215,7 +221,12 @@ class Machine:
         return FanOut(join, len(tasks), tasks, node.source.concurrency or self.fan_out)
 
     def _timer(
-        self, node: Node, numbers: Numbers, value: Json, delay: float | None = None, until: float | None = None
+        self,
+        node: Node,
+        numbers: Numbers,
+        value: Json,
+        delay: float | None = None,
+        until: float | None = None,
     ) -> NewTask:
         return NewTask(
             node.address(numbers), Kind.TIMER, value, TaskStatus.SLEEPING, delay=delay, until=until

@@ -1,18 +1,19 @@
 """The plan: a committed graph, compiled to flat nodes that know what comes after them.
 
-An *address* names a place in a run: `fetch_user`, `resize[17]`, `poll#4`, `thumbs[3].resize`. A *template* is an address
-without its numbers (`thumbs[].resize`); every node of a plan has one, and a place is a node and its numbers. Addresses that
-contain a `$` are Drawbar's own: `$output` checks what leaves a workflow, `x.$input` what enters a nested one, `poll#4.$again`
-asks a loop's condition, and `x.$enter` is the task of entering a node that somebody else has to enter.
+An *address* names a place in a run: `fetch_user`, `resize[17]`, `poll#4`, `thumbs[3].resize`. A *template*
+is an address without its numbers (`thumbs[].resize`); every node of a plan has one, and a place is a node
+and its numbers. Addresses that contain a `$` are Drawbar's own: `$output` checks what leaves a workflow,
+`x.$input` what enters a nested one, `poll#4.$again` asks a loop's condition, and `x.$enter` is the task of
+entering a node that somebody else has to enter.
 """
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -25,6 +26,8 @@ from drawbar.steps.step import Step
 from drawbar.values import AnyShape, Shape, shape_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from drawbar.graph.check import Flow
     from drawbar.graph.workflow import Workflow
 
@@ -70,15 +73,24 @@ class Node:
     next: Node | None = None
     """The node after it in its sequence; None at the end."""
     bodies: tuple[Node, ...] = ()
-    """What it runs: the first node of a SCOPE, the arms of a fan-out (`otherwise` last), the body of a LOOP or FOREACH."""
+    """What it runs.
+
+    The first node of a SCOPE, the arms of a fan-out (`otherwise` last), the body of a LOOP or FOREACH.
+    """
     check_out: Node | None = None
     """For a SCOPE that is a nested workflow with an output type: its last node."""
     marks: str = ""
     """One character a number in its address: `[` for an item's index, `#` for a loop's iteration."""
     recorded: bool = False
-    """Whether something refers to its output by id: then it is recorded when the node is left (steps always are)."""
+    """Whether something refers to its output by id.
+
+    Then it is recorded when the node is left (steps always are).
+    """
     counted: bool = False
-    """For a LOOP: whether something outside refers to a step inside: then the number of its last iteration is recorded."""
+    """For a LOOP.
+
+    Whether something outside refers to a step inside: then the number of its last iteration is recorded.
+    """
     accepts: Shape = ANY
     """For a WAIT: shape of the event's payload."""
     retry: Any = None
@@ -101,7 +113,10 @@ class Node:
         return self.address(numbers) + ENTER
 
     def shown(self, numbers: Numbers) -> str:
-        """The address that people are told when something goes wrong here: a loop's condition is the loop's."""
+        """The address that people are told when something goes wrong here.
+
+        A loop's condition is the loop's.
+        """
         if self.op is Op.AGAIN and self.up is not None:
             return self.up.address(numbers[:-1])
         return self.address(numbers)
@@ -112,7 +127,10 @@ class Node:
         return numbers[at] if at >= 0 else None
 
     def index(self, numbers: Numbers) -> int | None:
-        """Which item of the innermost foreach round this node it works on, from 0; None outside of foreach."""
+        """Which item of the innermost foreach round this node it works on, from 0.
+
+        None outside of foreach.
+        """
         at = self.marks.rfind("[")
         return numbers[at] if at >= 0 else None
 
@@ -169,8 +187,9 @@ class Plan:
             ref: The reference.
 
         Returns:
-            An address; and, when the output is that of the last iteration of a loop that has ended, the address of the
-            record of that loop's number of iterations, which then goes in the place of `%d` in the first.
+            An address; and, when the output is that of the last iteration of a loop that has ended, the
+            address of the record of that loop's number of iterations, which then goes in the place of `%d`
+            in the first.
         """
         return self.recorded_at(holder, numbers, self.nodes[self.targets[holder.template, ref]])
 
@@ -278,9 +297,11 @@ class _Compiler:
     def shape(self, template: str) -> Shape:
         return self.flow.shapes.get(template) or AnyShape()
 
-    def sequence(self, nodes: Sequence[g.Node], prefix: str, marks: str, up: Node | None, retry: Any) -> list[Node]:
+    def sequence(
+        self, nodes: Sequence[g.Node], prefix: str, marks: str, up: Node | None, retry: Any
+    ) -> list[Node]:
         made = [self.node(node, prefix, marks, up, retry) for node in nodes]
-        for one, after in zip(made, made[1:], strict=False):
+        for one, after in itertools.pairwise(made):
             one.next = after
         return made
 
@@ -303,7 +324,9 @@ class _Compiler:
             )
         scope = self.add(Node(Op.SCOPE, body.id, template, body, self.shape(template), up, marks=marks))
         inner = body.workflow
-        made = self.sequence(body.nodes, prefix, marks, scope, (inner.retry if inner is not None else None) or retry)
+        made = self.sequence(
+            body.nodes, prefix, marks, scope, (inner.retry if inner is not None else None) or retry
+        )
         if inner is not None and inner.input is not None:
             check = self.check(prefix + "$input", inner.input_shape, marks, scope)
             check.next = made[0]
@@ -327,7 +350,9 @@ class _Compiler:
             made.bodies = self.arms(node.bodies, prefix, marks, made, retry)
         elif isinstance(node, g.Branch | g.Choose):
             otherwise = () if node.otherwise is None else (node.otherwise,)
-            made.bodies = self.arms([*(body for _, body in node.arms), *otherwise], prefix, marks, made, retry)
+            made.bodies = self.arms(
+                [*(body for _, body in node.arms), *otherwise], prefix, marks, made, retry
+            )
             made.wants_context = any(takes_context(condition) for condition, _ in node.arms)
         elif isinstance(node, g.Loop):
             inside = template + "#"
@@ -419,10 +444,18 @@ def compile_plan(workflow: Workflow[Any, Any], flow: Flow) -> Plan:
 
 
 def _fingerprint(workflow: Workflow[Any, Any], nodes: Mapping[str, Node]) -> str:
-    """Hash of everything that decides which addresses a run goes through; the code of the functions is not part of it."""
+    """Hash of everything that decides which addresses a run goes through.
+
+    The code of the functions is not part of it.
+    """
     parts: list[Any] = [workflow.id, workflow.version]
     for template, node in nodes.items():
-        part: list[Any] = [node.op.value, template, node.next and node.next.template, [b.template for b in node.bodies]]
+        part: list[Any] = [
+            node.op.value,
+            template,
+            node.next and node.next.template,
+            [b.template for b in node.bodies],
+        ]
         if node.op is Op.LOOP:
             part.append(node.source.until)
         elif node.op is Op.WAIT:

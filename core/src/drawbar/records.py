@@ -1,15 +1,18 @@
 """What machine, worker and store say to one another: plain records, no behaviour.
 
-A *store* keeps tasks and runs; the *machine* says what follows an outcome (a `Move`); the *worker* sends the store
-one `Transition` (outcome and what follows, applied atomically) and gets a `Reply`. Times are seconds of the store's clock.
+A *store* keeps tasks and runs; the *machine* says what follows an outcome (a `Move`); the *worker* sends the
+store one `Transition` (outcome and what follows, applied atomically) and gets a `Reply`. Times are seconds
+of the store's clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Json = Any
 """A value in JSON form: None, bool, int, float, str, list of Json, dict of str to Json."""
@@ -177,8 +180,8 @@ class NewEvent(NamedTuple):
 class Transition:
     """The outcome of one claimed task and all that follows from it, applied atomically or not at all.
 
-    The store refuses it (`Reply.applied` False, nothing changed) unless the task is RUNNING with this `attempt`:
-    that is the fence of a worker that has lost its lease.
+    The store refuses it (`Reply.applied` False, nothing changed) unless the task is RUNNING with this
+    `attempt`: that is the fence of a worker that has lost its lease.
     """
 
     run_id: str
@@ -193,7 +196,10 @@ class Transition:
     """For SUSPENDED: what was handed to `suspend`."""
     next: Next = None
     extra: Sequence[NewTask] = ()
-    """Records beside `next`: outputs kept under another address (COMPLETED), a failed control node (FAILED)."""
+    """Records beside `next`.
+
+    Outputs kept under another address (COMPLETED), a failed control node (FAILED).
+    """
     bail: str | None = None
     """Address prefix (`"child."`, or `""` for the whole run): every other unfinished task under it (JOINING ones too) is
     cancelled first, with `was` None. HELD ones stay as they are: nobody pulls them any more."""
@@ -239,12 +245,18 @@ class Task:
     payload: Json = None
     """What was handed to `suspend`; stays, for later attempts, as `suspend_data`."""
     data: tuple[Json] | None = None
-    """What came from outside, in a tuple of one (so that None can come): `resume` data, or an event's payload."""
+    """What came from outside, in a tuple of one (so that None can come).
+
+    `resume` data, or an event's payload.
+    """
     wake_at: float | None = None
     delay: float | None = None
     """For EVENT: its timeout in seconds, kept so that `retry` can wait anew."""
     was: TaskStatus | None = None
-    """Status before the end of the run cancelled it, for `retry`. None when a bail did: `retry` leaves it alone."""
+    """Status before the end of the run cancelled it, for `retry`.
+
+    None when a bail did: `retry` leaves it alone.
+    """
     owner: str | None = None
     dispatches: int = 0
     total: int = 0

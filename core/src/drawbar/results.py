@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,10 +11,12 @@ from typing_extensions import TypeVar
 
 from drawbar.errors import RunCancelled, RunFailed, RunNotFound, RunSuspended
 from drawbar.records import Json, Kind, RunRecord, RunStatus, Task, TaskStatus
-from drawbar.stores.base import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from drawbar.graph.workflow import Workflow
+    from drawbar.stores.base import Store
 
 Out = TypeVar("Out", default=Any)
 
@@ -43,7 +44,13 @@ class ErrorInfo:
         """The error that a store has kept, or None."""
         if info is None:
             return None
-        return cls(**{name: info[name] for name in ("type", "message", "address", "attempts", "traceback") if name in info})
+        return cls(
+            **{
+                name: info[name]
+                for name in ("type", "message", "address", "attempts", "traceback")
+                if name in info
+            }
+        )
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}"
@@ -102,35 +109,41 @@ class RunResult(Generic[Out]):
         self.finished_at = _time(run.finished_at)
 
     @cached_property
-    def input(self) -> Any:  # noqa: D102 - see the class
+    def input(self) -> Any:
         return self._workflow.input_shape.revive(self._run.input) if self._workflow else self._run.input
 
     @cached_property
-    def output(self) -> Out | Any:  # noqa: D102
+    def output(self) -> Out | Any:
         if self._workflow is None or self.status is not RunStatus.COMPLETED:
             return self._run.output
         return self._workflow.output_shape.revive(self._run.output)
 
     @cached_property
-    def state(self) -> Any:  # noqa: D102
+    def state(self) -> Any:
         model = self._workflow.state_model if self._workflow else None
         return model(**self._run.state) if model is not None else self._run.state
 
     @cached_property
-    def steps(self) -> Mapping[str, StepResult]:  # noqa: D102
-        return {task.address: self._step(task) for task in self._tasks if task.kind is Kind.STEP and _began(task)}
+    def steps(self) -> Mapping[str, StepResult]:
+        return {
+            task.address: self._step(task) for task in self._tasks if task.kind is Kind.STEP and _began(task)
+        }
 
     @cached_property
-    def suspended(self) -> Mapping[str, Any]:  # noqa: D102
+    def suspended(self) -> Mapping[str, Any]:
         return {task.address: task.payload for task in self._tasks if task.status is TaskStatus.SUSPENDED}
 
     def _step(self, task: Task) -> StepResult:
         output = task.output
-        place = self._workflow.plan.locate(task.address) if self._workflow and task.status is TaskStatus.COMPLETED else None
+        place = (
+            self._workflow.plan.locate(task.address)
+            if self._workflow and task.status is TaskStatus.COMPLETED
+            else None
+        )
         if place is not None:
             try:
                 output = place[0].source.output_shape.revive(output)
-            except Exception:  # noqa: S110 - a bail's output is the workflow's, not the step's
+            except Exception:
                 pass
         return StepResult(
             task.status, task.input, output, ErrorInfo.of(task.error), task.attempt, _time(task.started_at), _time(task.finished_at)
@@ -148,9 +161,14 @@ class RunResult(Generic[Out]):
             return self.output  # type: ignore[no-any-return]
         about = f"run {self.run_id} of {self.workflow_id!r}"
         if self.status is RunStatus.CANCELLED:
-            raise RunCancelled(f"{about} was cancelled{': ' + self.error.message if self.error and self.error.message else ''}", self)
+            raise RunCancelled(
+                f"{about} was cancelled{': ' + self.error.message if self.error and self.error.message else ''}",
+                self,
+            )
         if self.status is RunStatus.SUSPENDED:
-            raise RunSuspended(f"{about} is suspended at {', '.join(self.suspended)}; go on with resume()", self)
+            raise RunSuspended(
+                f"{about} is suspended at {', '.join(self.suspended)}; go on with resume()", self
+            )
         if self.error is None:
             raise RunFailed(f"{about} is {self.status}: it has no output yet", self)
         raise RunFailed(f"{about} failed at {self.error.address}: {self.error}", self)

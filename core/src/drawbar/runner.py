@@ -1,7 +1,7 @@
 """One claimed task, from its input to the transition that is to be committed.
 
-Runs the step (or asks the condition, gathers the join, …), asks the machine what follows, and says so in one `Transition`. Nothing
-is written here: the worker commits what comes back.
+Runs the step (or asks the condition, gathers the join, …), asks the machine what follows, and says so in one
+`Transition`. Nothing is written here: the worker commits what comes back.
 """
 
 from __future__ import annotations
@@ -9,32 +9,52 @@ from __future__ import annotations
 import logging
 import random
 import traceback
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-import anyio
 
 from drawbar.asking import ask, coerce
 from drawbar.attempt import Bailed, Completed, Failed, Outcome, Suspended, attempt
 from drawbar.callbacks import END, START, run_callbacks
 from drawbar.context import Context
-from drawbar.errors import EventTimeout, InvalidInput, RetryAfter, RunError, StepTimeout, ValueTooLarge, WorkerLost
+from drawbar.errors import (
+    EventTimeout,
+    InvalidInput,
+    RetryAfter,
+    RunError,
+    StepTimeout,
+    ValueTooLarge,
+    WorkerLost,
+)
 from drawbar.forking import MEMO, input_address
+from drawbar.jsonform import size_of, to_json
 from drawbar.lookups import Lookups
 from drawbar.machine import Ask, Machine, Move, Records, Refuse
 from drawbar.plan import Node, Numbers, Op, Plan
 from drawbar.plugins import hooks, wrap_attempt
-from drawbar.records import Finish, Json, Kind, NewEvent, NewTask, RunRecord, RunStatus, Task, TaskStatus, Transition
+from drawbar.records import (
+    Finish,
+    Json,
+    Kind,
+    NewEvent,
+    NewTask,
+    RunRecord,
+    RunStatus,
+    Task,
+    TaskStatus,
+    Transition,
+)
 from drawbar.signals import BailStep, SuspendStep
 from drawbar.steps.policy import ONCE
 from drawbar.steps.step import Step
-from drawbar.stores.base import Store
-from drawbar.jsonform import size_of, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import anyio
+
     from drawbar.settings import Settings
+    from drawbar.stores.base import Store
 
 log = logging.getLogger("drawbar.worker")
 
@@ -103,12 +123,19 @@ class Runner:
             except Exception as error:
                 return self._fail(hold, task, task.address, error)
             move = hold.machine.leave(node, numbers, payload, records)
-        return await self._settle(hold, task, move, records, Transition(
-            task.run_id, task.address, task.attempt, TaskStatus.COMPLETED
-        ))
+        return await self._settle(
+            hold,
+            task,
+            move,
+            records,
+            Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED),
+        )
 
     async def _taken_over(self, hold: Hold, task: Task, node: Node, numbers: Numbers) -> Transition | None:
-        """In a forked run: the transition of a task whose output was taken over, or None (its input may be replaced)."""
+        """In a forked run.
+
+        The transition of a task whose output was taken over, or None (its input may be replaced).
+        """
         memo, given = MEMO + task.address, input_address(node)
         found = await self.store.outputs(hold.run.id, [memo, given])
         if given in found:
@@ -141,10 +168,19 @@ class Runner:
         return await self._succeeded(hold, task, node, numbers, outcome, ctx)
 
     async def _succeeded(
-        self, hold: Hold, task: Task, node: Node, numbers: Numbers, outcome: Outcome, ctx: Context | None,
+        self,
+        hold: Hold,
+        task: Task,
+        node: Node,
+        numbers: Numbers,
+        outcome: Outcome,
+        ctx: Context | None,
         error: Mapping[str, Json] | None = None,
     ) -> Transition:
-        """The transition of a task that completed, suspended or bailed; `error` is what a fallback stood in for."""
+        """The transition of a task that completed, suspended or bailed.
+
+        `error` is what a fallback stood in for.
+        """
         machine, records = hold.machine, Records()
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
         if ctx is not None and ctx.updates:
@@ -159,7 +195,7 @@ class Runner:
                 transition.pull = machine.fan_of(node, numbers)
                 transition.events = (NewEvent("task.suspended", task.address, {"payload": payload}),)
                 return transition
-            assert isinstance(outcome, Completed | Bailed)  # noqa: S101
+            assert isinstance(outcome, Completed | Bailed)
             output = outcome.output
             if isinstance(outcome, Bailed):
                 output = to_json(output, f"what {task.address} bailed with")
@@ -176,7 +212,13 @@ class Runner:
         return await self._settle(hold, task, move, records, transition)
 
     async def _failed(
-        self, hold: Hold, task: Task, node: Node, numbers: Numbers, outcome: Failed, ctx: Context | None = None,
+        self,
+        hold: Hold,
+        task: Task,
+        node: Node,
+        numbers: Numbers,
+        outcome: Failed,
+        ctx: Context | None = None,
         final: bool = False,
     ) -> Transition:
         """The transition of an attempt that failed: tried again, or its fallback's, or the end of the run."""
@@ -189,23 +231,48 @@ class Runner:
         failures = task.failures + 1
         never = final or (isinstance(error, RunError) and not isinstance(error, StepTimeout))
         if not never and retry.allows(error) and failures < retry.max_attempts:
-            delay = error.seconds if isinstance(error, RetryAfter) else retry.wait(failures, random.uniform(-1, 1))
+            delay = (
+                error.seconds
+                if isinstance(error, RetryAfter)
+                else retry.wait(failures, random.uniform(-1, 1))
+            )
             return Transition(
-                task.run_id, task.address, task.attempt, TaskStatus.RETRYING, error=info, delay=delay,
-                events=(NewEvent("task.retrying", task.address, {"attempt": task.attempt, "delay": delay, "error": info}),),
+                task.run_id,
+                task.address,
+                task.attempt,
+                TaskStatus.RETRYING,
+                error=info,
+                delay=delay,
+                events=(
+                    NewEvent(
+                        "task.retrying",
+                        task.address,
+                        {"attempt": task.attempt, "delay": delay, "error": info},
+                    ),
+                ),
             )
         if step.policy.has_fallback and not final:
             return await self._fall_back(hold, task, node, numbers, info, error)
         return self._fail(hold, task, task.address, error)
 
     async def _fall_back(
-        self, hold: Hold, task: Task, node: Node, numbers: Numbers, info: Mapping[str, Json], error: BaseException
+        self,
+        hold: Hold,
+        task: Task,
+        node: Node,
+        numbers: Numbers,
+        info: Mapping[str, Json],
+        error: BaseException,
     ) -> Transition:
         fallback = node.source.policy.fallback
         ctx = None
         if isinstance(fallback, Step):
             ctx = hold.ctx = self._context(hold, task, node, numbers, fallback, error)
-            refs = await self.lookups(hold, node, numbers, tuple(fallback.refs.values())) if fallback.refs else {}
+            refs = (
+                await self.lookups(hold, node, numbers, tuple(fallback.refs.values()))
+                if fallback.refs
+                else {}
+            )
             outcome: Outcome = await attempt(fallback, task.input, ctx, refs)
             if isinstance(outcome, Failed):
                 return self._fail(hold, task, task.address, outcome.error)
@@ -222,14 +289,19 @@ class Runner:
         """Asks what the machine wants to be asked, until it says what follows."""
         while isinstance(move, Ask):
             if move.node.refs or move.node.wants_context:
-                hold.pending = {task.address: transition.output, **{record.address: record.output for record in records}}
+                hold.pending = {
+                    task.address: transition.output,
+                    **{record.address: record.output for record in records},
+                }
             try:
                 answer = await self._ask(hold, move)
                 if move.node.op in (Op.MAP, Op.CHECK):
                     self._check_size(answer, f"the value after {move.node.shown(move.numbers)}")
             except (Exception, SuspendStep, BailStep) as error:
                 shown = move.node.shown(move.numbers)
-                return self._fail(hold, task, move.node.entry(move.numbers), error, move.value, transition, shown)
+                return self._fail(
+                    hold, task, move.node.entry(move.numbers), error, move.value, transition, shown
+                )
             move = hold.machine.answer(move, answer, records)
         hold.pending = {}
         if records and any(record.address == task.address for record in records):
@@ -246,10 +318,19 @@ class Runner:
         return transition
 
     def _fail(
-        self, hold: Hold, task: Task, address: str, error: BaseException, value: Json = None,
-        transition: Transition | None = None, shown: str | None = None,
+        self,
+        hold: Hold,
+        task: Task,
+        address: str,
+        error: BaseException,
+        value: Json = None,
+        transition: Transition | None = None,
+        shown: str | None = None,
     ) -> Transition:
-        """The run fails at `address`: at the task itself, or at a node that was entered after the task had completed."""
+        """The run fails at `address`.
+
+        At the task itself, or at a node that was entered after the task had completed.
+        """
         log.info("run %s fails at %s: %s", task.run_id, shown or address, error)
         info = _info(error, shown or address, task.attempt if address == task.address else 1)
         records: Records = []
@@ -270,7 +351,8 @@ class Runner:
         transition.extra = records
         return transition
 
-    # -- beside the step ---------------------------------------------------------------------------------------------
+    # -- beside the step
+    # ---------------------------------------------------------------------------------------------
 
     async def _callback(self, hold: Hold, task: Task) -> Transition:
         await run_callbacks(self.store, hold.plan.workflow, task)
@@ -282,7 +364,12 @@ class Runner:
         return await self._settle(hold, task, move, records, transition)
 
     def _context(
-        self, hold: Hold, task: Task, node: Node, numbers: Numbers, step: Step[..., Any] | None = None,
+        self,
+        hold: Hold,
+        task: Task,
+        node: Node,
+        numbers: Numbers,
+        step: Step[..., Any] | None = None,
         error: BaseException | None = None,
     ) -> Context:
         """The context of a step, or of a condition or mapper (`step` None)."""
@@ -331,7 +418,9 @@ class Runner:
 
     def _emitter(self, hold: Hold, address: str) -> Callable[[Json], None]:
         def emit(data: Json) -> None:
-            hold.emitted.append(NewEvent("task.emitted", address, {"data": to_json(data, f"what {address} emits")}))
+            hold.emitted.append(
+                NewEvent("task.emitted", address, {"data": to_json(data, f"what {address} emits")})
+            )
 
         return emit
 
@@ -343,7 +432,9 @@ def _payload(task: Task, node: Node) -> Json:
         return coerce(node.accepts, task.data[0], f"the event {wait.event!r}", InvalidInput)
     if wait.has_default:
         return to_json(wait.default, f"the default of {node.id}")
-    raise EventTimeout(f"no event {wait.event!r} came within {wait.timeout:g} s, and {node.id} has no default")
+    raise EventTimeout(
+        f"no event {wait.event!r} came within {wait.timeout:g} s, and {node.id} has no default"
+    )
 
 
 def _info(error: BaseException, address: str, attempts: int) -> dict[str, Json]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
@@ -15,6 +14,8 @@ from drawbar.records import FINISHED_RUN, Json, RunRecord, RunStatus, Task, Task
 from drawbar.results import ErrorInfo, RunResult, StepResult, load_result
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
     from drawbar.client import Client
     from drawbar.graph.workflow import Workflow
 
@@ -96,7 +97,9 @@ class Run(Generic[Out]):
             try:
                 value = model.dump(model.revive(value))
             except Exception as error:
-                raise InvalidInput(f"the data does not fit what {task.address} resumes with: {error}") from error
+                raise InvalidInput(
+                    f"the data does not fit what {task.address} resumes with: {error}"
+                ) from error
         ready = await self._client.store.resume(self.id, task.address, value)
         await self._client.dispatch(record, ready)
 
@@ -224,7 +227,9 @@ def _pick(run_id: str, tasks: Sequence[Task], step: Any) -> Task:
         if not tasks:
             raise NotSuspended(f"run {run_id} has no suspended task")
         addresses = [task.address for task in tasks]
-        raise AmbiguousResume(f"run {run_id} is suspended at {', '.join(addresses)}: say which with step=", addresses)
+        raise AmbiguousResume(
+            f"run {run_id} is suspended at {', '.join(addresses)}: say which with step=", addresses
+        )
     name = getattr(step, "id", step)
     exact = [task for task in tasks if task.address == name]
     matching = exact or [task for task in tasks if _step_id(task.address) == name]
@@ -242,8 +247,13 @@ def _step_id(address: str) -> str:
 
 
 def _fitting(workflow: Workflow[Any, Any], name: str, value: Json) -> Json:
-    """The payload, brought to the type that the waits for this event have; refused when it fits none of them."""
-    waits = [node for node in workflow.plan.nodes.values() if node.op is Op.WAIT and node.source.event == name]
+    """The payload, brought to the type that the waits for this event have.
+
+    Refused when it fits none of them.
+    """
+    waits = [
+        node for node in workflow.plan.nodes.values() if node.op is Op.WAIT and node.source.event == name
+    ]
     problem: Exception | None = None
     for node in waits:
         try:
@@ -251,5 +261,7 @@ def _fitting(workflow: Workflow[Any, Any], name: str, value: Json) -> Json:
         except Exception as error:
             problem = error
     if problem is not None:
-        raise InvalidInput(f"the payload does not fit what workflow {workflow.id!r} expects of event {name!r}: {problem}") from problem
+        raise InvalidInput(
+            f"the payload does not fit what workflow {workflow.id!r} expects of event {name!r}: {problem}"
+        ) from problem
     return value

@@ -1,18 +1,23 @@
 """What every worker process does beside its tasks: renews leases, and dispatches again what is due.
 
-The one rule for time and loss: every task that is not finished has a `wake_at`, and a task not finished by then is dispatched
-again. A sleep, a retry, a lost message, a killed worker and a flushed broker are all this, and nothing else is needed.
+The one rule for time and loss: every task that is not finished has a `wake_at`, and a task not finished by
+then is dispatched again. A sleep, a retry, a lost message, a killed worker and a flushed broker are all
+this, and nothing else is needed.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import anyio
 
 from drawbar.errors import StoreError
-from drawbar.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from drawbar.worker import Worker
 
 log = logging.getLogger("drawbar.ticker")
 
@@ -24,7 +29,8 @@ class Ticker:
 
     Args:
         worker: The worker.
-        idle_poll: Seconds between two looks when nothing is known to be due: what other processes left may be.
+        idle_poll: Seconds between two looks when nothing is known to be due: what other processes left may
+            be.
     """
 
     def __init__(self, worker: Worker, idle_poll: float) -> None:

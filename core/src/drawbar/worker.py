@@ -1,14 +1,14 @@
 """The worker: takes a message, claims its task, runs it, commits what follows, and goes on in place.
 
-The order is what keeps every promise (design, part 2): *claim* before running (a lease, fenced by the attempt's number), *commit*
-outcome and successors in one atomic operation, *dispatch* the successors but one, and only then *go on* with that one. A crash
-anywhere in between loses nothing: every task that is not finished has a `wake_at`, and the ticker dispatches it again.
+The order is what keeps every promise (design, part 2): *claim* before running (a lease, fenced by the
+attempt's number), *commit* outcome and successors in one atomic operation, *dispatch* the successors but
+one, and only then *go on* with that one. A crash anywhere in between loses nothing: every task that is not
+finished has a `wake_at`, and the ticker dispatches it again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ import anyio.lowlevel
 
 from drawbar.errors import ConfigurationError, StoreUnavailable
 from drawbar.machine import Machine
-from drawbar.plan import Plan
 from drawbar.plugins import has_event_observers, run_event
 from drawbar.records import (
     Claim,
@@ -34,10 +33,13 @@ from drawbar.records import (
     Transition,
 )
 from drawbar.runner import Hold, Runner
-from drawbar.stores.base import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from drawbar.plan import Plan
     from drawbar.settings import Settings
+    from drawbar.stores.base import Store
     from drawbar.workflows import Workflows
 
 log = logging.getLogger("drawbar.worker")
@@ -81,7 +83,8 @@ class Worker:
         self._machines: dict[Plan, Machine] = {}
         self._observed = has_event_observers()
 
-    # -- one message -------------------------------------------------------------------------------------------------
+    # -- one message
+    # -------------------------------------------------------------------------------------------------
 
     async def process(self, message: Message) -> None:
         """Works on the task a message names, and on what follows it, until the time for one message is used up.
@@ -103,7 +106,7 @@ class Worker:
         if claim.status is not ClaimStatus.GRANTED:
             await self._not_granted(message, claim)
             return
-        assert claim.task is not None and claim.run is not None  # noqa: S101 - granted
+        assert claim.task is not None and claim.run is not None
         if self._observed and claim.task.kind is Kind.STEP:  # the claim's own event is the newest
             self._observe(claim.run, await self.store.events(message.run_id, claim.run.seq - 1, 1))
         with anyio.CancelScope() as scope:
@@ -122,7 +125,9 @@ class Worker:
 
     async def _not_granted(self, message: Message, claim: Claim) -> None:
         if claim.status is ClaimStatus.MISSING:
-            log.warning("message for unknown task %s of run %s: nothing to do", message.address, message.run_id)
+            log.warning(
+                "message for unknown task %s of run %s: nothing to do", message.address, message.run_id
+            )
         if claim.ready:  # the worker that committed it may have died before it dispatched them
             await self._dispatch(message, claim.ready)
 
@@ -152,7 +157,14 @@ class Worker:
                 return
             if says and task.kind is Kind.STEP:
                 again = f", attempt {task.attempt}" if task.attempt > 1 else ""
-                log.info("run %s: %s %s in %.3f s%s", task.run_id, task.address, transition.status, now - began, again)
+                log.info(
+                    "run %s: %s %s in %.3f s%s",
+                    task.run_id,
+                    task.address,
+                    transition.status,
+                    now - began,
+                    again,
+                )
             if reply.events:
                 self._observe(hold.run, reply.events)
             if reply.ready:
@@ -193,8 +205,8 @@ class Worker:
     async def _surely(self, transition: Transition) -> Reply:
         """Commits; a store that is down for a moment costs no work that is done, for as long as a lease lasts.
 
-        A commit that failed may have been applied all the same: then the second one is refused, and what follows is
-        dispatched when it is due.
+        A commit that failed may have been applied all the same: then the second one is refused, and what
+        follows is dispatched when it is due.
         """
         until, delay = monotonic() + self.settings.lease, 0.1
         while True:
@@ -207,7 +219,9 @@ class Worker:
             await anyio.sleep(delay)
             delay = min(delay * 2, 2.0)
 
-    async def _dispatch(self, of: Plan | Message, ready: Iterable[tuple[str, str | None]], run_id: str = "") -> None:
+    async def _dispatch(
+        self, of: Plan | Message, ready: Iterable[tuple[str, str | None]], run_id: str = ""
+    ) -> None:
         if isinstance(of, Message):
             messages = [Message(of.run_id, a, of.workflow_id, of.fingerprint, queue) for a, queue in ready]
         else:
@@ -224,7 +238,10 @@ class Worker:
                 self.abandon(hold)
 
     def abandon(self, hold: Hold) -> None:
-        """Stops working on what a hold holds: an async step at its next await; a sync one is told by its context."""
+        """Stops working on what a hold holds: an async step at its next await.
+
+        A sync one is told by its context.
+        """
         if hold.committing or hold.task.kind is Kind.CALLBACK:
             return
         if hold.ctx is not None:
@@ -238,12 +255,19 @@ class Worker:
                 events, hold.emitted = hold.emitted, []
                 newest = await self.store.emit(hold.run.id, events)
                 if self._observed:
-                    self._observe(hold.run, await self.store.events(hold.run.id, newest - len(events), len(events)))
+                    self._observe(
+                        hold.run, await self.store.events(hold.run.id, newest - len(events), len(events))
+                    )
 
     async def renew(self) -> None:
-        """Renews the leases of what runs here; what was lost is abandoned: its commit would be refused anyway."""
+        """Renews the leases of what runs here.
+
+        What was lost is abandoned: its commit would be refused anyway.
+        """
         by_key = {
-            (hold.task.run_id, hold.task.address, hold.task.attempt): hold for hold in self.held if not hold.committing
+            (hold.task.run_id, hold.task.address, hold.task.attempt): hold
+            for hold in self.held
+            if not hold.committing
         }
         if not by_key:
             return
@@ -258,4 +282,6 @@ class Worker:
         try:
             await self.dispatch(messages)
         except Exception as error:
-            log.error("cannot dispatch %d due tasks (%s); they are dispatched again later", len(messages), error)
+            log.error(
+                "cannot dispatch %d due tasks (%s); they are dispatched again later", len(messages), error
+            )

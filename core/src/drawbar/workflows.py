@@ -1,19 +1,25 @@
-"""The workflows a worker may run: those of the configured modules, and those handed to it. Nothing else is ever imported."""
+"""The workflows a worker may run: those of the configured modules, and those handed to it.
+
+Nothing else is ever imported.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import ConfigurationError
 from drawbar.graph.workflow import Workflow
-from drawbar.plan import Plan
-from drawbar.records import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import ModuleType
+
+    from drawbar.plan import Plan
+    from drawbar.records import Message
 
 
 class Workflows:
@@ -36,7 +42,8 @@ class Workflows:
         """Imports the configured modules.
 
         Raises:
-            ConfigurationError: A module cannot be imported, has no workflow, or two have different ones of the same id.
+            ConfigurationError: A module cannot be imported, has no workflow, or two have different ones of
+                the same id.
         """
         while self._modules:
             name = self._modules[0]
@@ -108,8 +115,12 @@ def import_module_or_file(name: str) -> ModuleType:
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded
     if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))  # as `python path/to/flows.py` does, so that it finds its neighbours
-    module_name = path.stem if loaded is None and path.stem.isidentifier() else f"drawbar_file_{abs(hash(str(path)))}"
+        sys.path.insert(
+            0, str(path.parent)
+        )  # as `python path/to/flows.py` does, so that it finds its neighbours
+    module_name = (
+        path.stem if loaded is None and path.stem.isidentifier() else f"drawbar_file_{abs(hash(str(path)))}"
+    )
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise ConfigurationError(f"{name!r} is no Python file")

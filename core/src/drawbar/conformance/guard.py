@@ -25,7 +25,7 @@ def tampered(items: Iterable[pytest.Item]) -> list[str]:
             test = suite.name_of(clause)
             if getattr(module, test, None) is not getattr(suite, test):
                 problems.append(
-                    f"{name}: the test of {clause.id} was taken out or replaced; if the engine cannot hold it, "
-                    "say so and why: EngineUnderTest(xfail={...})"
+                    f"{name}: the test of {clause.id} was taken out or replaced. Where an engine cannot hold "
+                    "a clause, say so and why: EngineUnderTest(xfail={...})"
                 )
     return problems

@@ -203,7 +203,7 @@ class Rig:
         """Waits until something is true."""
         wait_until = time.monotonic() + self.subject.patience
         while not true():
-            if time.monotonic() > wait_until:
+            if time.monotonic() > wait_until or (self.workers is not None and self.workers.failed()):
                 raise AssertionError(f"waited in vain for {what}")
             await anyio.sleep(0.01)
 

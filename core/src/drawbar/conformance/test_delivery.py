@@ -131,7 +131,7 @@ async def test_all_twice(rig: Rig) -> None:
 
 @clause("IDEM-08")
 async def test_sent_again_while_it_runs(rig: Rig) -> None:
-    """A task that runs for longer than its lease and the redispatch interval keeps its lease; it runs once."""
+    """A task that runs longer than its lease and the redispatch interval keeps its lease, and runs once."""
     run = await rig.start(recovery.waiting_here, 1)
     await rig.seen(run, "begun")
     await anyio.sleep(rig.engine.settings.lease + rig.engine.settings.redispatch)

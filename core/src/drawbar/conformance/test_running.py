@@ -249,3 +249,12 @@ async def test_unwrap(rig: Rig) -> None:
     with pytest.raises(RunFailed, match="cannot do that") as caught:
         result.unwrap()
     assert caught.value.result is result
+
+
+@clause("RUN-19")
+async def test_queues(rig: Rig) -> None:
+    """A step with a `queue=` of its own runs, and what follows it too."""
+    result = await rig.run(flows.of_two_queues, 1)
+
+    assert result.output == 1
+    assert [note.what for note in rig.notes(result)] == ["mark", "elsewhere", "back"]

@@ -111,8 +111,8 @@ class Workers:
         self.processes.clear()
 
     def failed(self) -> bool:
-        """Whether a worker has ended by itself."""
-        return any(process.poll() is not None for process in self.processes)
+        """Whether a worker has ended by itself, and not because it was killed."""
+        return any((process.poll() or 0) > 0 for process in self.processes)
 
     def logs(self, lines: int = 30) -> str:
         """The ends of their logs."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskGroup
 from pydantic import Field
 
 from drawbar import hookimpl
 from drawbar.engine import EngineSettings, InProcessEngine, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from anyio.abc import TaskGroup
 
 __all__ = ["LocalEngine", "LocalSettings", "plugin"]
 
@@ -36,15 +40,18 @@ class LocalEngine(InProcessEngine):
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
         """Puts the messages in line; up to `concurrency` of them are worked on at the same time."""
-        if self._group is not None:  # closed: what is not finished is taken up from the store when it is opened again
+        if (
+            self._group is not None
+        ):  # closed: what is not finished is taken up from the store when it is opened again
             self._waiting.extend(messages)
             self._hire(self._group)
 
     def _hire(self, group: TaskGroup) -> None:
         """Keeps one idle task in reserve while messages wait.
 
-        A task of the event loop for each message would cost more than a short step does. So one takes message after message, and the
-        one in reserve gets its turn as soon as, and only if, that one has to wait for something.
+        A task of the event loop for each message would cost more than a short step does. So one takes
+        message after message, and the one in reserve gets its turn as soon as, and only if, that one has to
+        wait for something.
         """
         if self._waiting and not self._hired and self._running < self.settings.concurrency:
             self._hired = True
@@ -61,7 +68,9 @@ class LocalEngine(InProcessEngine):
         finally:
             self._running -= 1
 
-    async def serve(self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]) -> None:
+    async def serve(
+        self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]
+    ) -> None:
         """Works until cancelled."""
         self._process = process
         self._waiting = deque()

@@ -60,16 +60,15 @@ many_items = workflow("many-items").foreach(some_time).then(mark).commit()
 
 
 @step(retry=3)
-async def first_attempt_hangs(value: Any, ctx: Context) -> str:
-    """The first attempt comes back after everybody has given it up."""
+async def slow_twice(value: Any, ctx: Context) -> str:
+    """The first attempt comes back when everybody has given it up, and the second is at work."""
     note(ctx, "begun")
-    if ctx.attempt == 1:
-        await gate(ctx, "old-attempt")
+    await gate(ctx, f"attempt-{ctx.attempt}")
     note(ctx, "done")
     return f"attempt {ctx.attempt}"
 
 
-overtaken = workflow("overtaken").then(first_attempt_hangs).then(mark).commit()
+overtaken = workflow("overtaken").then(slow_twice).then(mark).commit()
 
 slow_in_thread = workflow("slow-in-thread").then(wait_in_thread).then(mark).commit()
 waiting_here = workflow("waiting-here").then(wait).then(mark).commit()
