@@ -33,7 +33,7 @@ class Place:
         self.ears = Ears(options)
         self._open = True
         # A loop that shuts down closes the async generators that were begun in it. This one is begun, without
-        # waiting, for that alone: whoever leaves a loop without closing the store leaves no open socket behind.
+        # waiting, for that alone: whoever leaves a loop without closing the store leaves no socket open.
         self._last = self._until_the_loop_ends()
         with suppress(StopIteration):
             self._last.__anext__().send(None)
