@@ -1,6 +1,11 @@
-"""`open_engine`: the way in. A `Client` starts runs and finds them again; it holds the engine, the store and (for an in-process
-engine) the worker, and nothing about what a run does.
+"""`open_engine`: the way in.
+
+A `Client` starts runs and finds them again; it holds the engine, the store and (for an in-process engine) the
+worker, and nothing about what a run does.
 """
+
+# `input` is a word of the interface.
+# ruff: noqa: A002
 
 from __future__ import annotations
 
@@ -36,10 +41,10 @@ from drawbar.stores.base import Store
 from drawbar.workflows import Workflows
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from types import TracebackType
 
-    from anyio.abc import BlockingPortal
+    from anyio.from_thread import BlockingPortal
 
     from drawbar.graph.workflow import Workflow
     from drawbar.worker import Worker
@@ -64,11 +69,18 @@ class Client:
         self.settings = loaded.core
         engine_class = load_engine(loaded.engine_name)
         self.engine = engine_class(loaded)
-        self.store = store if store is not None else load_store(loaded.store_url(engine_class))
-        if not self.engine.in_process and not self.store.shared:
+        url = "" if store is not None else loaded.store_url(engine_class)
+        self.store = store if store is not None else load_store(url)
+        if self.engine.embedded and url == "memory://":
+            raise ConfigurationError(
+                f"the workers of engine {self.engine.name!r} open the store a second time: "
+                "give it a name, memory://NAME"
+            )
+        if not (self.engine.in_process or self.engine.embedded or self.store.shared):
             raise ConfigurationError(
                 f"engine {self.engine.name!r} has its workers in other processes, and the store "
-                f"{loaded.store_url(engine_class)!r} is this process's own; set store to redis://…, postgresql://… or sqlite:///…"
+                f"{loaded.store_url(engine_class)!r} is this process's own; "
+                "set store to redis://…, postgresql://… or sqlite:///…"
             )
         self.store.redispatch = self.settings.redispatch
         self.workflows = Workflows(self.settings.workflows)
@@ -100,6 +112,7 @@ class Client:
         else:
             self._outbox = Outbox(self.engine)
             self._stack.callback(self.engine.close)
+            self.engine.open()
         return self
 
     async def __aexit__(
@@ -123,7 +136,7 @@ class Client:
         assert self._sync_stack is not None
         return self._sync_stack.__exit__(kind, error, trace)
 
-    def call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+    def call(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Calls an async function of this client's from code without an event loop: what the sync twins do.
 
         Raises:
@@ -206,7 +219,7 @@ class Client:
         return run, created
 
     def get_run(self, run_id: str, workflow: Workflow[Any, Out] | None = None) -> Run[Out]:
-        """A handle on a run that exists (nothing is asked yet; its methods raise RunNotFound when it does not).
+        """A handle on a run. Nothing is asked yet: its methods raise RunNotFound when there is none.
 
         Args:
             run_id: Its id.
@@ -302,7 +315,8 @@ class Client:
         except Exception as error:
             reason = str(error) or f"no answer within {self.settings.connect_timeout:g} s"
             raise EngineError(
-                f"engine {self.engine.name!r} ({self.engine.describe()}) cannot send to workers: {reason}. Run {run.id} is in the "
+                f"engine {self.engine.name!r} ({self.engine.describe()}) cannot send to workers: {reason}. "
+                f"Run {run.id} is in the "
                 "store, and goes on when a worker finds it there"
             ) from error
 
@@ -331,15 +345,17 @@ class Client:
         if self.engine.in_process or workflow.module != "__main__":
             return
         raise ConfigurationError(
-            f"workflow {workflow.id!r} is defined in __main__, which no worker of engine {self.engine.name!r} can import. "
-            "Move it into a module of its own, import it from there, and name that module in the setting workflows"
+            f"workflow {workflow.id!r} is defined in __main__, which no worker of engine "
+            f"{self.engine.name!r} can import. Move it into a module of its own, import it from there, and name "
+            "that module in the setting workflows"
         )
 
     def _check_size(self, value: Any, what: str) -> None:
         size = size_of(value)
         if size > self.settings.max_value_size:
             raise InvalidInput(
-                f"{what} is {size:,} bytes, over the limit of {self.settings.max_value_size:,} (setting max_value_size)"
+                f"{what} is {size:,} bytes, over the limit of {self.settings.max_value_size:,} "
+                "(setting max_value_size)"
             )
 
     # -- the sync twins

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from drawbar.settings import LoadedSettings
 
 __all__ = [
+    "AppSettings",
     "Engine",
     "EngineSettings",
     "InProcessEngine",
@@ -47,32 +48,45 @@ log = logging.getLogger("drawbar.worker")
 
 
 class QueueSettings(EngineSettings):
-    """Base of the settings of engines on task queues: what can be set on all of them."""
+    """Base of the settings of engines on task queues: what can be set on all of them.
+
+    Attributes:
+        project: Name of the setting with the project's own object, as the task queue calls it: `app`, `broker`.
+            The subclass has it as a field, and `load_object` gives the object.
+    """
+
+    project: ClassVar[str] = "app"
 
     broker_url: SecretStr | None = Field(None, description="URL of the broker.")
-    app: Any = Field(
-        None,
-        description="Your project's own app or broker object (`package.module:name`); then no `broker_url`.",
-    )
     queue: str = Field("drawbar", min_length=1, description="Queue of steps that name none with `queue=`.")
     queues: tuple[str, ...] | None = Field(
         None,
         description="Queues that this worker serves (`drawbar,gpu`). Default: that of `queue`. Empty: none.",
     )
-    concurrency: int | None = Field(
-        None, ge=1, description="Messages that a worker works on at once. Default: the task queue's own."
-    )
 
     @model_validator(mode="after")
     def _one_broker(self) -> Self:
-        if (self.app is None) == (self.broker_url is None):
-            raise ValueError("set either broker_url or app: each of them says where the broker is")
+        if (getattr(self, self.project, None) is None) == (self.broker_url is None):
+            raise ValueError(
+                f"set either broker_url or {self.project}: each of them says where the broker is"
+            )
         return self
 
     @property
     def url(self) -> str | None:
         """`broker_url` as text."""
         return None if self.broker_url is None else self.broker_url.get_secret_value()
+
+
+class AppSettings(QueueSettings):
+    """Base of those of task queues whose projects have an app object."""
+
+    app: Any = Field(
+        None, description="Your project's own app object (`package.module:name`); then no `broker_url`."
+    )
+    concurrency: int | None = Field(
+        None, ge=1, description="Messages that a worker works on at once. Default: the task queue's own."
+    )
 
 
 class Engine(ABC):
@@ -83,6 +97,8 @@ class Engine(ABC):
         Settings: What can be set on it, a pydantic model; every field has a description.
         in_process: Whether it runs tasks in the process that starts the runs (then `__main__` workflows are
             fine, and the default store is in memory).
+        embedded: Whether its workers are threads of the process that starts the runs, with an event loop of
+            their own: for unit tests without a broker. Then the store may be `memory://NAME`.
         standalone: Whether `drawbar worker` runs this process, and not somebody's own worker command.
 
     Args:
@@ -96,6 +112,7 @@ class Engine(ABC):
     name: ClassVar[str]
     Settings: ClassVar[type[EngineSettings]] = EngineSettings
     in_process: ClassVar[bool] = False
+    embedded: bool = False
 
     def __init__(self, loaded: LoadedSettings) -> None:
         self.loaded = loaded
@@ -211,6 +228,8 @@ class Engine(ABC):
         from drawbar.runtime import Background, runtime
         from drawbar.worker_main import introduce
 
+        if self._ending is not None:
+            self._ending[0] = 0  # in tests, a process has one worker after the other
         if not self.standalone:
             try:
                 introduce(self)
@@ -268,6 +287,9 @@ class Engine(ABC):
             )
         return found
 
+    def open(self) -> None:  # noqa: B027 - most have nothing to start
+        """Called when a client is opened: starts workers that are `embedded`."""
+
     def close(self) -> None:
         """Called when a client is closed: stops what `process_soon` has started."""
         from drawbar.runtime import stop_runtime
@@ -279,6 +301,10 @@ class InProcessEngine(Engine):
     """Base of engines that work on tasks in the event loop they are opened in."""
 
     in_process = True
+
+    @abstractmethod
+    async def dispatch(self, messages: Sequence[Message]) -> None:
+        """Puts messages in line for `serve`; see `Engine.dispatch`."""
 
     @abstractmethod
     async def serve(

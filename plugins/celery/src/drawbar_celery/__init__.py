@@ -16,16 +16,16 @@ from typing import Any, Literal
 from celery import Celery, bootsteps, signals, uuid
 from pydantic import Field
 
-from drawbar.engine import Engine, Message, QueueSettings, engine_plugin, load_object
-
-__all__ = ["CeleryEngine", "CelerySettings", "install", "plugin"]
+from drawbar.engine import AppSettings, Engine, Message, engine_plugin, load_object
 
 TASK = "drawbar.process"
 
 
-class CelerySettings(QueueSettings):
+class CelerySettings(AppSettings):
     """Settings of the engine `celery`."""
 
+    app: Any = Field(None, description="Your project's own Celery app (`myapp.celery:app`); then no `broker_url`.")
+    concurrency: int | None = Field(None, ge=1, description="Messages worked on at once. Default: CPU count.")
     pool: Literal["prefork", "threads", "solo"] = Field("prefork", description="Pool of `drawbar worker`.")
 
 
@@ -37,14 +37,13 @@ class CeleryEngine(Engine):
 
     def __init__(self, loaded: Any) -> None:
         super().__init__(loaded)
-        given, url, wait = self.settings.app, self.settings.url, self.core.connect_timeout
+        app, url, wait = self.settings.app, self.settings.url, self.core.connect_timeout
         # Of these, a transport takes what it knows.
         options = {"connect_timeout": wait, "socket_timeout": wait, "confirm_publish": True}
         # An app of our own uses this URL whatever CELERY_BROKER_URL says, and waits for its broker for ever.
-        conf = {"broker_read_url": url, "broker_write_url": url, "broker_connection_retry_on_startup": True}
-        conf |= {"broker_transport_options": options, "worker_prefetch_multiplier": 1}
-        own = Celery("drawbar", set_as_current=False, changes={**conf, "broker_connection_max_retries": None})
-        self.app = own if given is None else load_object(given, Celery)
+        conf = {"broker_read_url": url, "broker_write_url": url, "broker_connection_max_retries": None}
+        conf |= {"broker_transport_options": options, "broker_connection_retry_on_startup": True}
+        self.app = load_object(app, Celery) if app else Celery("drawbar", set_as_current=False, changes=conf)
 
     def dispatch(self, messages: Sequence[Message]) -> None:
         """Publishes, as a batch where the transport can; past `task_routes`: messages know their queue."""
@@ -77,7 +76,7 @@ class CeleryEngine(Engine):
         """Runs a Celery worker on the queues we serve."""
         self.register()
         pool = {"pool": self.settings.pool, "concurrency": self.settings.concurrency, "queues": self.queues}
-        self.app.Worker(loglevel="INFO", without_gossip=True, without_mingle=True, **pool).start()
+        self.app.Worker(loglevel=self.log_level, prefetch_multiplier=1, without_mingle=True, **pool).start()
 
     def describe(self) -> str:
         """The broker's address."""
