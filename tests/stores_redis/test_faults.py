@@ -27,9 +27,7 @@ async def test_a_server_that_is_not_there(stores: Stores) -> None:
     port = free_port()
     store = stores(f"redis://:hidden@127.0.0.1:{port}")
     for operation in (store.open, lambda: store.load("r"), lambda: store.create(new_run())):
-        with pytest.raises(
-            StoreUnavailable, match=rf"redis://127.0.0.1:{port}/0 cannot be reached"
-        ) as caught:
+        with pytest.raises(StoreUnavailable, match=rf"redis://127.0.0.1:{port}/0 cannot be reached") as caught:
             await operation()
         assert "hidden" not in str(caught.value)
     with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{port}") as caught:
@@ -55,9 +53,7 @@ async def test_a_server_that_hangs(stores: Stores, alone: RedisStore, server: Pr
     await store.create(new_run())
     server.pause()
     try:
-        with pytest.raises(
-            StoreUnavailable, match=r"no answer within 0\.3 s\. Whether the operation was carried"
-        ):
+        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.3 s\. Whether the operation was carried"):
             await store.claim("r", "a", owner="w", lease=30)
         with pytest.raises(StoreUnavailable):
             await store.load("r")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import pytest
 import redis
 from redis.crc import key_slot
@@ -74,7 +75,17 @@ async def test_all_of_it_on_a_cluster(stores: Stores, cluster: str) -> None:
     assert [run.id for run in await store.runs(limit=3)] == ids[:-4:-1]
     assert store.outputs_now(ids[3], ["items[2]"]) == {"items[2]": {"item": 2}}
     assert await store.wait(ids[0], 0, 5, settled=True) > 0
-    await start(store, "late")
+    late = await start(store, "late")
+    seen: list[int] = []
+
+    async def watch() -> None:
+        seen.append(await store.wait("late", 3, 20))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.sleep(0.2)
+        assert (await store.commit(done(late, NewTask("b", Kind.STEP)))).applied
+    assert seen == [6]
     assert await store.owners() == ["w"]
     assert await store.release("w") == 1
     assert [message.run_id for message in (await store.due()).messages] == ["late"]

@@ -76,9 +76,7 @@ class History:
             what = pick.choice([Kind.STEP, Kind.STEP, Kind.CONTROL])
             return NewTask(address, what, self.value(), queue=pick.choice([None, None, "q"]), fan=fan)
         if kind < 0.75:
-            return NewTask(
-                address, Kind.TIMER, self.value(), TaskStatus.SLEEPING, delay=pick.choice([0.0, LONG])
-            )
+            return NewTask(address, Kind.TIMER, self.value(), TaskStatus.SLEEPING, delay=pick.choice([0.0, LONG]))
         if kind < 0.8:
             until = time.time() + pick.choice([-5, LONG])
             return NewTask(address, Kind.TIMER, self.value(), TaskStatus.SLEEPING, until=until)

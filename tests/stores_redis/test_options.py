@@ -8,9 +8,7 @@ from drawbar_redis.options import Options, read_url
 
 
 def test_all_of_it() -> None:
-    options = read_url(
-        "rediss://me:p%40ss@example.org:7000/3?prefix=app&shards=4&retention=86400&timeout=2.5"
-    )
+    options = read_url("rediss://me:p%40ss@example.org:7000/3?prefix=app&shards=4&retention=86400&timeout=2.5")
     expected = Options(
         "example.org", 7000, 3, "me", "p@ss", tls=True, prefix="app", shards=4, retention=86400, timeout=2.5
     )

@@ -129,9 +129,7 @@ async def test_the_end_of_a_chain_looks_at_no_other_task(alone: RedisStore) -> N
     assert "hgetall" not in cost
 
 
-async def test_calls_of_the_same_moment_go_together(
-    alone: RedisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_calls_of_the_same_moment_go_together(alone: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     import anyio
 
     for number in range(50):

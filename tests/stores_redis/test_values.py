@@ -19,9 +19,7 @@ VALUES: list[Any] = [
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
 async def test_a_value_comes_back_the_same(store: RedisStore, value: Any) -> None:
-    await store.create(
-        NewRun("r", "flow", "f", value, [NewTask("a", Kind.STEP, value)], {"k": value}, {"m": value})
-    )
+    await store.create(NewRun("r", "flow", "f", value, [NewTask("a", Kind.STEP, value)], {"k": value}, {"m": value}))
     claim = await store.claim("r", "a", owner="w", lease=30)
     assert claim.task is not None
     assert claim.run is not None
@@ -70,9 +68,7 @@ async def test_names_may_be_anything(store: RedisStore) -> None:
     names = ["ä", "a/b", 'q"', "back\\slash", "new\nline", "tab\t", "{x}", "7:seven", "$end", "\udc00"]
     task = await start(store, "run\n{1}", *(NewTask(name, Kind.STEP, name, queue=name) for name in names))
     assert task.address == "ä"
-    assert [(t.address, t.input, t.queue) for t in await store.tasks("run\n{1}")] == [
-        (n, n, n) for n in names
-    ]
+    assert [(t.address, t.input, t.queue) for t in await store.tasks("run\n{1}")] == [(n, n, n) for n in names]
     task = (await store.commit(done(task, NewTask("ä.2", Kind.STEP), queue=None))).next or task
     held = [NewTask(f"{name}\n[{i}]", Kind.STEP, [name], queue=name, fan="ö") for i, name in enumerate(names)]
     reply = await store.commit(done(task, FanOut("ö", len(held), held, 1)))
@@ -96,9 +92,7 @@ async def test_a_time_given_is_kept_exactly(store: RedisStore) -> None:
 
 async def test_the_input_that_is_not_sent_back_is_the_right_one(store: RedisStore) -> None:
     task = await start(store)
-    fan = FanOut(
-        "f", 3, [NewTask(f"i{n}", Kind.STEP, {"n": n}, queue="q" if n < 2 else None) for n in range(3)], 3
-    )
+    fan = FanOut("f", 3, [NewTask(f"i{n}", Kind.STEP, {"n": n}, queue="q" if n < 2 else None) for n in range(3)], 3)
     reply = await store.commit(done(task, fan))
     assert reply.next is not None
     assert reply.next.address == "i2"

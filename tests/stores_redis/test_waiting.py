@@ -46,9 +46,7 @@ async def test_a_wait_in_vain(store: RedisStore) -> None:
     assert 0.15 < time.monotonic() - begun < 5
 
 
-async def test_waiting_for_rest_is_not_woken_by_every_event(
-    store: RedisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_waiting_for_rest_is_not_woken_by_every_event(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     task = await start(store)
     looks = 0
     real = store._script
@@ -125,9 +123,7 @@ async def test_a_lost_subscription_is_renewed(alone: RedisStore) -> None:
     assert seen == [5]
 
 
-async def test_without_the_right_to_subscribe(
-    stores: Stores, alone: RedisStore, server: PrivateRedis
-) -> None:
+async def test_without_the_right_to_subscribe(stores: Stores, alone: RedisStore, server: PrivateRedis) -> None:
     send = alone._connections.command
     await send("", "ACL", "SETUSER", "deaf", "on", ">pw", "~*", "resetchannels", "+@all", "-subscribe")
     task = await start(alone)
