@@ -1,0 +1,34 @@
+"""What the pages say works: every block of code and every command is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import blocks, compare, name_of, pages, reader
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_what_a_page_shows_works(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reader(tmp_path, monkeypatch) as somebody:
+        for block in blocks(page):
+            somebody.read(block)
+
+
+def test_few_blocks_are_not_run() -> None:
+    """Of those that could be: other languages, and lists of commands to install something, never are."""
+    runnable = [block for page in pages() for block in blocks(page) if block.language in ("python", "console")]
+    left_out = [block.where for block in runnable if block.not_run is not None]
+    assert len(left_out) <= len(runnable) / 5, left_out
+
+
+def test_every_block_says_its_language() -> None:
+    for page in pages():
+        assert [block.where for block in blocks(page) if not block.language] == []
+
+
+def test_a_line_that_did_not_come_out_is_found() -> None:
+    compare(["task.completed  mail", "completed in 3.2 s"], "x\n12:00:01  task.completed mail\n".replace("12:00:01  ", "") + "completed in 0.01 s\n")
+    with pytest.raises(AssertionError, match="not in what came out"):
+        compare(["failed"], "completed\n")
