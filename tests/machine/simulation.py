@@ -129,7 +129,7 @@ class Simulation:
                 raise AssertionError(f"stuck: {self.trace[-50:]}")
         return await load_result(self.store, "run", self.workflow)
 
-    async def _act(self, start: Callable[..., None], record: RunRecord) -> None:
+    async def _act(self, start: Callable[..., Any], record: RunRecord) -> None:
         random, gates = self.random, self.store.gates
         fault = self.faults > 0 and random.random() < 0.2
         if fault:

@@ -1,4 +1,4 @@
-"""Asks the callables that a graph holds: conditions, mappers, the durations of sleeps, the types of workflows.
+"""Asks what a graph holds: conditions, mappers, the durations of sleeps, the types of workflows.
 
 They get the value back in the type that the step before declared, and answer what `machine.Ask` says.
 """

@@ -7,6 +7,7 @@ work.
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -59,6 +60,21 @@ class Failed:
 Outcome = Completed | Suspended | Bailed | Failed
 
 
+class _ChildNoise(logging.Filter):
+    """Drops a false alarm of asyncio's.
+
+    When a process pool closes, CPython's child watcher may find that a child has been waited for already
+    (BaseSubprocessTransport.close polls it), and warns of a return code that nobody asks for.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be logged."""
+        return not str(record.msg).startswith("Unknown child process pid")
+
+
+_child_noise = _ChildNoise()
+
+
 async def attempt(
     step: Step[..., Any], value: Json, ctx: Context | None, refs: Mapping[Any, Json], wrappers: Any = None
 ) -> Outcome:
@@ -91,11 +107,11 @@ async def attempt(
         return Suspended(signal.payload)
     except BailStep as signal:
         return Bailed(signal.output)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a step raises is an outcome
         return Failed(error)
     except (KeyboardInterrupt, GeneratorExit, anyio.get_cancelled_exc_class()):
         raise
-    except BaseException as error:  # SystemExit and the like: the step's own doing, not the end of the worker
+    except BaseException as error:  # noqa: BLE001 - SystemExit and the like: the step's own doing, not the end of the worker
         return Failed(error)
 
 
@@ -119,6 +135,7 @@ async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
         return step.fn(*args, **kwargs)
     if run_in == "process":
         module, name = _importable(step)
+        logging.getLogger("asyncio").addFilter(_child_noise)
         return await anyio.to_process.run_sync(_call_by_name, module, name, args, kwargs, cancellable=True)
     # A thread cannot be stopped: it is left behind, told by ctx.cancelled, and what it returns is nobody's.
     return await anyio.to_thread.run_sync(partial(step.fn, *args, **kwargs), abandon_on_cancel=True)
@@ -130,8 +147,8 @@ def _importable(step: Step[..., Any]) -> tuple[str, str]:
     if module and name and _find(module, name) is step.fn:
         return module, name
     raise FatalError(
-        f"step {step.id!r} cannot run in a process: {step.fn!r} cannot be imported there by its name; define it at the top level of "
-        "a module, or let it run in a thread"
+        f"step {step.id!r} cannot run in a process: {step.fn!r} cannot be imported there by its name; "
+        "define it at the top level of a module, or let it run in a thread"
     )
 
 

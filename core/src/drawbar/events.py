@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from drawbar.records import EventRecord, Json
 
 TYPES = (
-    "run.started", "task.scheduled", "task.started", "task.retrying", "task.suspended", "task.resumed", "task.completed",
-    "task.failed", "task.cancelled", "task.emitted", "run.suspended", "run.completed", "run.failed", "run.cancelled",
+    "run.started", "task.scheduled", "task.started", "task.retrying", "task.suspended", "task.resumed",
+    "task.completed", "task.failed", "task.cancelled", "task.emitted",
+    "run.suspended", "run.completed", "run.failed", "run.cancelled",
 )  # fmt: skip
 
 

@@ -15,14 +15,14 @@ MEMO = "~"
 """Prefix of the addresses of memos."""
 
 
-def memos(plan: Plan, tasks: Iterable[Task], from_step: str, input: Json | None) -> list[NewTask]:
-    """The memos of a fork: one for each recorded output that stands, and one for the new input, if there is one.
+def memos(plan: Plan, tasks: Iterable[Task], from_step: str, given: Json | None) -> list[NewTask]:
+    """The memos of a fork: one for each recorded output that stands, and one for the new input, if any.
 
     Args:
         plan: The plan of the run.
         tasks: The tasks of the run that is forked.
         from_step: Id, address or template of the step to start from.
-        input: What that step gets instead of what comes to it; None: what comes to it.
+        given: What that step gets instead of what comes to it; None: what comes to it.
 
     Raises:
         InvalidInput: The workflow has no such step, or more than one of that id.
@@ -48,8 +48,8 @@ def memos(plan: Plan, tasks: Iterable[Task], from_step: str, input: Json | None)
                     error=task.error,
                 )
             )
-    if input is not None:
-        made.append(NewTask(input_address(node), Kind.MEMO, status=TaskStatus.COMPLETED, output=[input]))
+    if given is not None:
+        made.append(NewTask(input_address(node), Kind.MEMO, status=TaskStatus.COMPLETED, output=[given]))
     return made
 
 
@@ -68,7 +68,8 @@ def find_step(plan: Plan, name: str) -> Node:
         named = [found for found in plan.steps() if found.id == name]
         if len(named) > 1:
             raise InvalidInput(
-                f"workflow {plan.id!r} has several steps {name!r}: {', '.join(n.template for n in named)}; name one"
+                f"workflow {plan.id!r} has several steps {name!r}: "
+                f"{', '.join(n.template for n in named)}; name one"
             )
         node = named[0] if named else None
     if node is None or node.op is not Op.STEP:

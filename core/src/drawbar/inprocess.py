@@ -44,7 +44,7 @@ async def serve(client: Client) -> AsyncIterator[Worker]:
                 await take_up(worker)
             try:
                 yield worker
-            except Exception as error:  # kept out of the group, which would wrap it
+            except Exception as error:  # noqa: BLE001 - kept out of the group, which would wrap it
                 failure = error
             worker.stopping = True
             group.cancel_scope.cancel()
@@ -57,7 +57,7 @@ async def serve(client: Client) -> AsyncIterator[Worker]:
 
 
 async def take_up(worker: Worker) -> None:
-    """Gives back the leases of processes of this machine that are gone, and dispatches all that is free at once.
+    """Gives back the leases of dead processes of this machine, and dispatches all that is free at once.
 
     The messages of an in-process engine die with their process, so what is scheduled is sent again without
     waiting for its time; what another living process is about to do itself, its claims sort out.

@@ -32,7 +32,9 @@ ASKING = frozenset({Op.MAP, Op.CHECK, Op.BRANCH, Op.CHOOSE, Op.AGAIN})
 
 @dataclass(slots=True)
 class Ask:
-    """A callable has to be asked. What the answer must be depends on the node's op:
+    """A callable has to be asked.
+
+    What the answer must be depends on the node's op:
 
     MAP, CHECK: the new value. BRANCH: the indexes of the arms whose conditions are true. CHOOSE: the index
     of the first such arm, or None. AGAIN: the condition's truth. SLEEP: seconds. UNTIL: epoch seconds.

@@ -109,7 +109,7 @@ class Node:
         return self.pattern % numbers if numbers else self.template
 
     def entry(self, numbers: Numbers) -> str:
-        """The address of the task of entering this node (what the node itself schedules has the node's own address)."""
+        """The address of the task of entering this node; what the node schedules has the node's own."""
         return self.address(numbers) + ENTER
 
     def shown(self, numbers: Numbers) -> str:
@@ -423,9 +423,9 @@ def compile_plan(workflow: Workflow[Any, Any], flow: Flow) -> Plan:
     made = compiler.sequence(workflow.nodes, "", "", None, workflow.retry)
     before = compiler.shape("$output")
     declared = workflow.output_shape if workflow.output is not None else ANY
-    exit = compiler.check("$output", ANY if declared == before else declared, "", None)
-    exit.shape = before
-    made[-1].next = exit
+    end = compiler.check("$output", ANY if declared == before else declared, "", None)
+    end.shape = before
+    made[-1].next = end
     nodes = compiler.nodes
     for (holder, _), target in flow.targets.items():
         node = nodes[target]
@@ -440,7 +440,7 @@ def compile_plan(workflow: Workflow[Any, Any], flow: Flow) -> Plan:
     if needs_state:  # `ctx.output_of` may ask for a step of any loop that has ended
         for node in nodes.values():
             node.counted = node.op is Op.LOOP
-    return Plan(workflow, nodes, made[0], exit, _fingerprint(workflow, nodes), flow.targets, needs_state)
+    return Plan(workflow, nodes, made[0], end, _fingerprint(workflow, nodes), flow.targets, needs_state)
 
 
 def _fingerprint(workflow: Workflow[Any, Any], nodes: Mapping[str, Node]) -> str:

@@ -123,7 +123,7 @@ class NewTask:
     kind: Kind
     input: Json = None
     status: TaskStatus = TaskStatus.SCHEDULED
-    """SCHEDULED, HELD (in a fan-out), SLEEPING or WAITING (`delay`/`until` set), or a finished status (fork's memos)."""
+    """SCHEDULED, HELD (in a fan-out), SLEEPING or WAITING (`delay`/`until` set), or finished (memos)."""
     queue: str | None = None
     fan: str | None = None
     """Address of the join whose slot this task fills (only the first task of a slot), else None."""
@@ -201,7 +201,7 @@ class Transition:
     Outputs kept under another address (COMPLETED), a failed control node (FAILED).
     """
     bail: str | None = None
-    """Address prefix (`"child."`, or `""` for the whole run): every other unfinished task under it (JOINING ones too) is
+    """Address prefix (`"child."`, `""` for the whole run): every other unfinished task under it (JOINING too) is
     cancelled first, with `was` None. HELD ones stay as they are: nobody pulls them any more."""
     pull: str | None = None
     """For SUSPENDED: the join whose next HELD task may start instead of this one."""

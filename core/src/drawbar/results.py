@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
-from drawbar.errors import RunCancelled, RunFailed, RunNotFound, RunSuspended
+from drawbar.errors import InvalidInput, RunCancelled, RunFailed, RunNotFound, RunSuspended
 from drawbar.records import Json, Kind, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.values import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,27 +112,32 @@ class RunResult(Generic[Out]):
 
     @cached_property
     def input(self) -> Any:
+        """See the class."""
         return self._workflow.input_shape.revive(self._run.input) if self._workflow else self._run.input
 
     @cached_property
     def output(self) -> Out | Any:
+        """See the class."""
         if self._workflow is None or self.status is not RunStatus.COMPLETED:
             return self._run.output
         return self._workflow.output_shape.revive(self._run.output)
 
     @cached_property
     def state(self) -> Any:
+        """See the class."""
         model = self._workflow.state_model if self._workflow else None
-        return model(**self._run.state) if model is not None else self._run.state
+        return shape_of(model).revive(self._run.state) if model is not None else self._run.state
 
     @cached_property
     def steps(self) -> Mapping[str, StepResult]:
+        """See the class."""
         return {
             task.address: self._step(task) for task in self._tasks if task.kind is Kind.STEP and _began(task)
         }
 
     @cached_property
     def suspended(self) -> Mapping[str, Any]:
+        """See the class."""
         return {task.address: task.payload for task in self._tasks if task.status is TaskStatus.SUSPENDED}
 
     def _step(self, task: Task) -> StepResult:
@@ -141,13 +148,17 @@ class RunResult(Generic[Out]):
             else None
         )
         if place is not None:
-            try:
+            with suppress(InvalidInput):  # a bail's output is the workflow's, not the step's
                 output = place[0].source.output_shape.revive(output)
-            except Exception:
-                pass
         return StepResult(
-            task.status, task.input, output, ErrorInfo.of(task.error), task.attempt, _time(task.started_at), _time(task.finished_at)
-        )  # fmt: skip
+            task.status,
+            task.input,
+            output,
+            ErrorInfo.of(task.error),
+            task.attempt,
+            _time(task.started_at),
+            _time(task.finished_at),
+        )
 
     def unwrap(self) -> Out:
         """The output.
@@ -158,7 +169,7 @@ class RunResult(Generic[Out]):
             RunSuspended: It is suspended; the text lists where.
         """
         if self.status is RunStatus.COMPLETED:
-            return self.output  # type: ignore[no-any-return]
+            return self.output
         about = f"run {self.run_id} of {self.workflow_id!r}"
         if self.status is RunStatus.CANCELLED:
             raise RunCancelled(

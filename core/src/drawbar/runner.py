@@ -104,7 +104,7 @@ class Runner:
         node, numbers = place
         if task.lost and task.lost >= self._most_lost(node):
             lost = WorkerLost(
-                f"the workers of {task.address!r} died or lost their lease {task.lost} times before they could commit"
+                f"the workers of {task.address!r} died or lost their lease {task.lost} times, and never committed"
             )
             return await self._failed(hold, task, node, numbers, Failed(lost))
         if task.kind is Kind.STEP:
@@ -120,7 +120,7 @@ class Runner:
         else:
             try:
                 payload = _payload(task, node)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the type's own validators may raise anything
                 return self._fail(hold, task, task.address, error)
             move = hold.machine.leave(node, numbers, payload, records)
         return await self._settle(
@@ -297,7 +297,7 @@ class Runner:
                 answer = await self._ask(hold, move)
                 if move.node.op in (Op.MAP, Op.CHECK):
                     self._check_size(answer, f"the value after {move.node.shown(move.numbers)}")
-            except (Exception, SuspendStep, BailStep) as error:
+            except (Exception, SuspendStep, BailStep) as error:  # noqa: BLE001 - the user's code
                 shown = move.node.shown(move.numbers)
                 return self._fail(
                     hold, task, move.node.entry(move.numbers), error, move.value, transition, shown
@@ -309,8 +309,8 @@ class Runner:
             transition.output = next(record.output for record in records if record.address == task.address)
             records[:] = [record for record in records if record.address != task.address]
         if isinstance(move, Refuse):
-            error, shown = InvalidInput(move.message), move.node.shown(move.numbers)
-            return self._fail(hold, task, move.node.entry(move.numbers), error, move.value, transition, shown)
+            refusal, shown = InvalidInput(move.message), move.node.shown(move.numbers)
+            return self._fail(hold, task, move.node.entry(move.numbers), refusal, move.value, transition, shown)
         if isinstance(move, Finish):
             return self._finish(hold, transition, move, records)
         transition.next = move
@@ -401,8 +401,8 @@ class Runner:
         size = size_of(value)
         if size > self.settings.max_value_size:
             raise ValueTooLarge(
-                f"{what} is {size:,} bytes, over the limit of {self.settings.max_value_size:,}; keep large data elsewhere "
-                "and hand on where it is, or raise the setting max_value_size"
+                f"{what} is {size:,} bytes, over the limit of {self.settings.max_value_size:,}; "
+                "keep large data elsewhere and hand on where it is, or raise the setting max_value_size"
             )
 
     async def _ask(self, hold: Hold, wanted: Ask) -> Any:

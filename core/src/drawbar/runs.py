@@ -1,5 +1,8 @@
 """A run as its users hold it."""
 
+# `input` is a word of the interface.
+# ruff: noqa: A002
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic
@@ -212,11 +215,12 @@ class Run(Generic[Out]):
     def events_sync(self, after: int = 0) -> Iterator[Event]:
         """Sync twin of `events`."""
         iterator = self.events(after)
-        while True:
-            try:
-                yield self._client.call(iterator.__anext__)
-            except StopAsyncIteration:
-                return
+
+        async def following() -> Event | None:
+            return await anext(iterator, None)
+
+        while (event := self._client.call(following)) is not None:
+            yield event
 
 
 def _pick(run_id: str, tasks: Sequence[Task], step: Any) -> Task:
@@ -258,7 +262,7 @@ def _fitting(workflow: Workflow[Any, Any], name: str, value: Json) -> Json:
     for node in waits:
         try:
             return node.accepts.dump(node.accepts.revive(value))
-        except Exception as error:
+        except InvalidInput as error:
             problem = error
     if problem is not None:
         raise InvalidInput(

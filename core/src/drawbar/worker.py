@@ -87,7 +87,7 @@ class Worker:
     # -------------------------------------------------------------------------------------------------
 
     async def process(self, message: Message) -> None:
-        """Works on the task a message names, and on what follows it, until the time for one message is used up.
+        """Works on the task a message names, and on what follows, until the time for one message is up.
 
         Never raises for what goes wrong in a run. Duplicates, late and unknown messages do nothing.
         """
@@ -106,7 +106,8 @@ class Worker:
         if claim.status is not ClaimStatus.GRANTED:
             await self._not_granted(message, claim)
             return
-        assert claim.task is not None and claim.run is not None
+        assert claim.task is not None
+        assert claim.run is not None
         if self._observed and claim.task.kind is Kind.STEP:  # the claim's own event is the newest
             self._observe(claim.run, await self.store.events(message.run_id, claim.run.seq - 1, 1))
         with anyio.CancelScope() as scope:
@@ -203,7 +204,7 @@ class Worker:
         return reply
 
     async def _surely(self, transition: Transition) -> Reply:
-        """Commits; a store that is down for a moment costs no work that is done, for as long as a lease lasts.
+        """Commits; a store that is down for a moment costs no work that is done, as long as a lease lasts.
 
         A commit that failed may have been applied all the same: then the second one is refused, and what
         follows is dispatched when it is due.
@@ -228,7 +229,7 @@ class Worker:
             messages = [Message(run_id, a, of.id, of.fingerprint, queue) for a, queue in ready]
         try:
             await self.dispatch(messages)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything
             log.error("cannot dispatch %d tasks (%s); they are dispatched again later", len(messages), error)
 
     def stop_others(self, run_id: str, prefix: str = "", but: Hold | None = None) -> None:
@@ -281,7 +282,7 @@ class Worker:
         """Dispatches what the ticker found due; a broker that is down is only logged."""
         try:
             await self.dispatch(messages)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything
             log.error(
                 "cannot dispatch %d due tasks (%s); they are dispatched again later", len(messages), error
             )

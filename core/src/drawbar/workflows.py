@@ -65,15 +65,15 @@ class Workflows:
 
     def explain(self, message: Message) -> str:
         """Why `find` gave None, and what to do."""
-        known = [fingerprint for id, fingerprint in self._plans if id == message.workflow_id]
+        known = [fingerprint for known_id, fingerprint in self._plans if known_id == message.workflow_id]
         if not known:
             return (
-                f"run {message.run_id}: this worker has no workflow {message.workflow_id!r}; put its module into the setting "
-                "workflows. The task is put back, for a worker that has it"
+                f"run {message.run_id}: this worker has no workflow {message.workflow_id!r}; put its "
+                "module into the setting workflows. The task is put back, for a worker that has it"
             )
         return (
-            f"run {message.run_id}: workflow {message.workflow_id!r} is here as {', '.join(known)}, and the run was started with "
-            f"{message.fingerprint}: another version. The task is put back, for a worker that has that version"
+            f"run {message.run_id}: workflow {message.workflow_id!r} is here as {', '.join(known)}, and the run was "
+            f"started with {message.fingerprint}: another version. The task is put back, for a worker that has it"
         )
 
     def __iter__(self) -> Iterator[Plan]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 from pydantic import Field
 
-from drawbar import hookimpl
-from drawbar.engine import EngineSettings, InProcessEngine, Message
+from drawbar.engine import EngineSettings, InProcessEngine, Message, engine_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -97,11 +96,4 @@ class LocalEngine(InProcessEngine):
                     return
 
 
-class plugin:
-    """The entry point: registers the engine."""
-
-    @staticmethod
-    @hookimpl
-    def drawbar_register_engine() -> type[LocalEngine]:
-        """The engine's class."""
-        return LocalEngine
+plugin = engine_plugin(LocalEngine)
