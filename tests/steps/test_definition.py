@@ -143,7 +143,6 @@ async def stream() -> AsyncIterator[int]:
         (Repeater.repeat, "is a method of no object; give a bound one: step(obj.repeat)"),
         (numbers, "numbers is a generator; a step returns one value: return a list"),
         (stream, "stream is a generator"),
-        (double, "is a step already; give it another id with .with_id(…)"),
         (3, "3 cannot be called; a step is made of a function"),
         ("fetch", "'fetch' cannot be called"),
     ],
@@ -154,6 +153,16 @@ def test_what_cannot_be_a_step_is_refused(thing: Any, says: str) -> None:
         step(thing)
 
     assert says in str(caught.value)
+
+
+def test_a_step_takes_other_options_and_keeps_the_rest() -> None:
+    patient = step(double, id="patient", retry=3, timeout=2)
+    again = step(patient, retry=5, queue="slow")
+
+    assert (again.id, again.fn) == ("patient", double.fn)
+    assert again.policy.retry == Retry(max_attempts=5)
+    assert (again.policy.timeout, again.policy.queue) == (2, "slow")
+    assert patient.policy.queue is None
 
 
 def test_a_function_that_was_called_by_mistake_is_told() -> None:

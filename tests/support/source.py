@@ -91,6 +91,6 @@ def _imports(body: list[ast.stmt], *, at_run_time: bool = True, at_import: bool 
             later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             for child in ast.iter_child_nodes(node):
                 inner = [child] if isinstance(child, ast.stmt) else []
-                if isinstance(child, ast.excepthandler | ast.match_case):
+                if isinstance(child, ast.ExceptHandler | ast.match_case):
                     inner = child.body
                 yield from _imports(inner, at_run_time=at_run_time, at_import=at_import and not later)

@@ -32,7 +32,7 @@ def step(
     retry: Retry | int | None = None,
     timeout: float | timedelta | None = None,
     fallback: Any = ...,
-    run_in: RunIn = "thread",
+    run_in: RunIn | None = None,
     queue: str | None = None,
     input: Any = None,
     output: Any = None,
@@ -49,7 +49,7 @@ def step(
     retry: Retry | int | None = None,
     timeout: float | timedelta | None = None,
     fallback: Any = ...,
-    run_in: RunIn = "thread",
+    run_in: RunIn | None = None,
     queue: str | None = None,
     input: Any = None,
     output: Any = None,
@@ -65,7 +65,7 @@ def step(
     retry: Retry | int | None = None,
     timeout: float | timedelta | None = None,
     fallback: Any = _UNSET,
-    run_in: RunIn = "thread",
+    run_in: RunIn | None = None,
     queue: str | None = None,
     input: Any = None,
     output: Any = None,
@@ -84,12 +84,13 @@ def step(
         resize = step(imaging.resize, id="resize")
 
     Args:
-        fn: The function; sync or async, from any module.
+        fn: The function; sync or async, from any module. Or a step (of `load_steps`, say): then what is given here
+            takes the place of what it has.
         id: Its id in a workflow; left out, the function's name.
         retry: How often it is tried: a `Retry`, or a number of attempts.
         timeout: How long an attempt may take, in seconds or as a timedelta.
         fallback: The output when the attempts are used up: a value, or a step that gets the same input.
-        run_in: Where a sync function runs: in a `"thread"`, `"inline"` in the event loop, in a `"process"`.
+        run_in: Where a sync function runs: in a `"thread"` (default), `"inline"` in the event loop, in a `"process"`.
         queue: A queue of its own, on engines that have queues.
         input: The type of the value, in place of the annotations of the parameters.
         output: The type of the output, in place of the return annotation.
@@ -102,10 +103,12 @@ def step(
 
     def make(fn: Callable[..., Any]) -> Step[..., Any]:
         if isinstance(fn, Step):
-            raise StepError(f"{fn!r} is a step already; give it another id with .with_id(…)")
-        _check_callable(fn)
-        made = Step(fn, id=_id_of(fn, id), policy=policy, input=input, output=output, resume=resume)
-        if made.is_async and run_in == "process":
+            named = fn if id is None else fn.with_id(id)
+            made = named.but(_over(policy, fn.policy, run_in), input=input, output=output, resume=resume)
+        else:
+            _check_callable(fn)
+            made = Step(fn, id=_id_of(fn, id), policy=policy, input=input, output=output, resume=resume)
+        if made.is_async and made.policy.run_in == "process":
             raise StepError(
                 f"step {made.id!r} is async and runs in the event loop: run_in='process' is for sync ones"
             )
@@ -128,6 +131,7 @@ def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) ->
         raise StepError(f"step(timeout={timeout!r}): give seconds, more than 0, or a timedelta")
     if retry is not None and (isinstance(retry, bool) or not isinstance(retry, int | Retry)):
         raise StepError(f"step(retry={retry!r}): give a Retry(…), or a number of attempts")
+    run_in = "thread" if run_in is None else run_in
     if run_in not in ("thread", "inline", "process"):
         raise StepError(f"step(run_in={run_in!r}): 'thread', 'inline' or 'process'")
     if queue is not None and (not isinstance(queue, str) or not queue):
@@ -142,6 +146,18 @@ def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) ->
         queue=queue,
         has_fallback=given,
         fallback=fallback if given else None,
+    )
+
+
+def _over(given: Policy, had: Policy, run_in: RunIn | None) -> Policy:
+    """The policy a step had, but for what is given."""
+    return Policy(
+        retry=given.retry or had.retry,
+        timeout=had.timeout if given.timeout is None else given.timeout,
+        run_in=had.run_in if run_in is None else run_in,
+        queue=given.queue or had.queue,
+        has_fallback=given.has_fallback or had.has_fallback,
+        fallback=given.fallback if given.has_fallback else had.fallback,
     )
 
 

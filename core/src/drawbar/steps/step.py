@@ -83,14 +83,15 @@ class Step(Generic[P, R]):
 
     def with_id(self, id: str) -> Step[P, R]:
         """The same step under another id, to use it twice in a workflow."""
-        other = Step(
-            self.fn,
-            id=checked_id(id, "step", StepError),
-            policy=self.policy,
-            input=self._input,
-            output=self._output,
-            resume=self._resume,
-        )
+        return self._copy(checked_id(id, "step", StepError), self.policy, self._input, self._output, self._resume)
+
+    def but(self, policy: Policy, *, input: Any = None, output: Any = None, resume: Any = None) -> Step[P, R]:
+        """The same step under another policy; types that are given take the place of those it has."""
+        types = ((input, self._input), (output, self._output), (resume, self._resume))
+        return self._copy(self.id, policy, *(had if given is None else given for given, had in types))
+
+    def _copy(self, id: str, policy: Policy, input: Any, output: Any, resume: Any) -> Step[P, R]:
+        other = Step(self.fn, id=id, policy=policy, input=input, output=output, resume=resume)
         other._names = {**self._names, **other._names}
         return other
 
