@@ -170,7 +170,7 @@ class Plan:
         """The place that an address names, or None."""
         address = address.removesuffix(ENTER)
         node = self.nodes.get(address)
-        if node is not None:
+        if node is not None and not node.marks:
             return node, ()
         node = self.nodes.get(NUMBERS.sub("", address))
         if node is None:
@@ -219,24 +219,24 @@ class Plan:
         They stand unless the node is `node`, or can only run after it.
         """
         later: set[int] = set()
+        marked: set[int] = set()
 
         def mark(start: Node | None) -> None:
-            while start is not None:
-                if id(start) not in later:
-                    later.add(id(start))
-                    for body in start.bodies:
-                        mark(body)
+            """Marks a node, what is in it, and all after it in its sequence."""
+            while start is not None and id(start) not in marked:
+                marked.add(id(start))
+                for body in start.bodies:
+                    mark(body)
                 start = start.next
 
         at: Node | None = node
-        for body in node.bodies:
-            mark(body)
         while at is not None:
             later.add(id(at))
             mark(at.next)
-            if at.up is not None and at.up.op is Op.LOOP:
+            if at.up is not None and at.up.op is Op.LOOP:  # its next round is after this one
                 mark(at.up.bodies[0])
             at = at.up
+        later |= marked
         return lambda other: id(other) not in later
 
 

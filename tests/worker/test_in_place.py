@@ -1,0 +1,129 @@
+"""Going on in place: what is dispatched, what is not, and what a lost lease does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from drawbar import Workflow, step, workflow
+from drawbar.machine import Machine
+from drawbar.records import Message, NewRun, RunStatus
+from drawbar.settings import Settings
+from drawbar.stores.memory import MemoryStore
+from drawbar.worker import Worker
+from drawbar.workflows import Workflows
+
+pytestmark = pytest.mark.anyio
+
+
+@step
+async def inc(x: int) -> int:
+    return x + 1
+
+
+class Bench:
+    """A worker whose messages are kept, to be processed by hand."""
+
+    def __init__(self, flow: Workflow[Any, Any], **settings: Any) -> None:
+        self.flow = flow
+        self.store = MemoryStore()
+        self.sent: list[Message] = []
+        workflows = Workflows()
+        workflows.add(flow)
+        self.worker = Worker(self.store, self._keep, workflows, Settings(**settings), "none", "me")
+
+    async def _keep(self, messages: Sequence[Message]) -> None:
+        self.sent.extend(messages)
+
+    async def start(self, value: Any) -> Message:
+        plan = self.flow.plan
+        first = Machine(plan, 100).start(value)
+        await self.store.create(NewRun("run", plan.id, plan.fingerprint, value, [first]))
+        return Message("run", first.address, plan.id, plan.fingerprint)
+
+    async def status(self) -> RunStatus:
+        run = await self.store.load("run")
+        assert run is not None
+        return run.status
+
+
+async def test_a_chain_of_a_hundred_is_one_message() -> None:
+    flow = workflow("chain")
+    for number in range(100):
+        flow = flow.then(inc.with_id(f"s{number}"))
+    bench = Bench(flow.commit())
+    await bench.worker.process(await bench.start(0))
+    assert await bench.status() is RunStatus.COMPLETED
+    assert bench.sent == []
+
+
+async def test_when_the_time_of_a_message_is_up_the_next_task_is_dispatched() -> None:
+    bench = Bench(workflow("chain").then(inc).then(inc.with_id("two")).commit(), message_budget=0)
+    await bench.worker.process(await bench.start(0))
+    assert [message.address for message in bench.sent] == ["two"]
+    await bench.worker.process(bench.sent.pop())
+    assert await bench.status() is RunStatus.COMPLETED
+
+
+async def test_a_step_with_a_queue_of_its_own_is_dispatched_there() -> None:
+    slow = step(inc, id="slow", queue="slow")
+    bench = Bench(workflow("queues").then(inc).then(slow).then(inc.with_id("after")).commit())
+    await bench.worker.process(await bench.start(0))
+    assert [(message.address, message.queue) for message in bench.sent] == [("slow", "slow")]
+    await bench.worker.process(bench.sent.pop())
+    assert [(message.address, message.queue) for message in bench.sent] == [("after", None)]
+
+
+async def test_a_wide_fan_out_puts_a_window_on_the_broker() -> None:
+    bench = Bench(workflow("wide").foreach(inc).commit(), fan_out=10)
+    await bench.worker.process(await bench.start(list(range(1000))))
+    assert len(bench.sent) == 9  # the window but one, which this worker went on with, and took all others
+    for message in list(bench.sent):
+        await bench.worker.process(message)
+    assert len(bench.sent) == 9
+    assert await bench.status() is RunStatus.COMPLETED
+
+
+async def test_a_second_delivery_of_a_finished_task_dispatches_what_it_scheduled_again() -> None:
+    bench = Bench(workflow("chain").then(inc).then(inc.with_id("two")).commit(), message_budget=0)
+    first = await bench.start(0)
+    await bench.worker.process(first)
+    bench.sent.clear()  # the worker died before it dispatched
+    await bench.worker.process(first)
+    assert [message.address for message in bench.sent] == ["two"]
+
+
+async def test_a_message_for_an_unknown_fingerprint_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(workflow("chain").then(inc).commit())
+    message = await bench.start(0)
+    await bench.worker.process(Message("run", message.address, "chain", "another"))
+    assert await bench.status() is RunStatus.PENDING
+    assert "another version" in caplog.text
+
+
+async def test_a_lost_lease_stops_the_step_and_its_outcome_is_dropped() -> None:
+    stopped = anyio.Event()
+
+    async def wait(x: int) -> int:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stopped.set()
+        return x
+
+    bench = Bench(workflow("slow").then(step(wait)).commit())
+    now = 1000.0
+    bench.store.clock = lambda: now
+    message = await bench.start(0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(bench.worker.process, message)
+        while not bench.worker.held:
+            await anyio.lowlevel.checkpoint()
+        now += 31  # the lease is over, and somebody else claims the task
+        await bench.store.claim("run", "wait", owner="other", lease=30)
+        await bench.worker.renew()
+        await stopped.wait()
+    (task,) = await bench.store.tasks("run")
+    assert (task.owner, task.attempt, task.lost) == ("other", 2, 1)

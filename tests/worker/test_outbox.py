@@ -1,0 +1,77 @@
+"""The outbox: a plain `dispatch` is called in one thread, with all that has come in, and its errors come back."""
+
+import threading
+from collections.abc import Sequence
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from drawbar.engine import Engine, Message
+from drawbar.runtime import Outbox
+from drawbar.settings import load_settings
+
+pytestmark = pytest.mark.anyio
+
+
+def message(number: int) -> Message:
+    return Message("run", f"step[{number}]", "flow", "fingerprint")
+
+
+class Slow(Engine):
+    """Waits with its first call until it is let go."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        super().__init__(load_settings("local"))
+        self.calls: list[list[str]] = []
+        self.threads: set[int] = set()
+        self.entered, self.let_go = threading.Event(), threading.Event()
+        self.refuses = False
+
+    def dispatch(self, messages: Sequence[Message]) -> None:
+        """See Engine."""
+        self.threads.add(threading.get_ident())
+        self.calls.append([message.address for message in messages])
+        if len(self.calls) == 1:
+            self.entered.set()
+            assert self.let_go.wait(10)
+        if self.refuses:
+            raise ConnectionError("the broker is down")
+
+    def run_worker(self) -> None:
+        """See Engine."""
+
+
+async def test_what_comes_in_meanwhile_goes_out_in_one_call() -> None:
+    engine = Slow()
+    outbox = Outbox(engine)
+    async with anyio.create_task_group() as group:
+        group.start_soon(outbox.send, [message(0)])
+        await anyio.to_thread.run_sync(engine.entered.wait, 10)
+        for number in range(1, 6):
+            group.start_soon(outbox.send, [message(number)])
+        await anyio.wait_all_tasks_blocked()
+        engine.let_go.set()
+    assert engine.calls[0] == ["step[0]"]
+    assert sorted(engine.calls[1]) == [f"step[{number}]" for number in range(1, 6)]
+    assert len(engine.calls) == 2
+
+
+async def test_all_calls_are_made_in_one_thread_that_is_not_the_loops() -> None:
+    engine = Slow()
+    engine.let_go.set()
+    outbox = Outbox(engine)
+    for number in range(5):
+        await outbox.send([message(number)])
+    assert len(engine.threads) == 1
+    assert threading.get_ident() not in engine.threads
+
+
+async def test_an_error_of_the_engine_reaches_who_sent() -> None:
+    engine = Slow()
+    engine.let_go.set()
+    engine.refuses = True
+    with pytest.raises(ConnectionError, match="the broker is down"):
+        await Outbox(engine).send([message(1)])
