@@ -38,9 +38,7 @@ def found(rows: AnyRows, run_id: str) -> RunRecord:
     return run
 
 
-def renew(
-    rows: AnyRows, owner: str, held: Iterable[tuple[str, str, int]], lease: float
-) -> list[tuple[str, str, int]]:
+def renew(rows: AnyRows, owner: str, held: Iterable[tuple[str, str, int]], lease: float) -> list[tuple[str, str, int]]:
     """See `Store.renew`."""
     lost = []
     for run_id, address, attempt in held:

@@ -149,9 +149,7 @@ class MemoryStore(Store):
             run = self._rows.run(run_id)
             tasks = [] if run is None else [run.tasks.get(address) for address in addresses]
             return {
-                task.address: task.output
-                for task in tasks
-                if task is not None and task.status is TaskStatus.COMPLETED
+                task.address: task.output for task in tasks if task is not None and task.status is TaskStatus.COMPLETED
             }
 
     async def load(self, run_id: str) -> RunRecord | None:
@@ -217,9 +215,7 @@ class MemoryStore(Store):
         before = self.clock() - older_than
         with self._lock:
             old = [
-                run.id
-                for run in self._rows.runs.values()
-                if run.finished_at is not None and run.finished_at < before
+                run.id for run in self._rows.runs.values() if run.finished_at is not None and run.finished_at < before
             ]
             for run_id in old:
                 self._rows.drop(run_id)

@@ -146,15 +146,11 @@ class MemoryRows(Rows[MemoryRun]):
         ]
 
     def among(self, run: MemoryRun, statuses: Collection[TaskStatus], prefix: str = "") -> Sequence[Task]:
-        return [
-            task for task in run.tasks.values() if task.status in statuses and task.address.startswith(prefix)
-        ]
+        return [task for task in run.tasks.values() if task.status in statuses and task.address.startswith(prefix)]
 
     def running(self, owner: str) -> Sequence[tuple[str, str]]:
         return [
-            (task.run_id, task.address)
-            for task in self.open_tasks()
-            if task.status is RUNNING and task.owner == owner
+            (task.run_id, task.address) for task in self.open_tasks() if task.status is RUNNING and task.owner == owner
         ]
 
     def open_tasks(self) -> Iterator[Task]:

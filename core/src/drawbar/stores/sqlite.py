@@ -98,9 +98,7 @@ class SqliteStore(Store):
                 file = self._file = File(self._options, lambda: self.clock())
             return file
 
-    async def _write(
-        self, operation: Callable[Concatenate[SqliteRows, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def _write(self, operation: Callable[Concatenate[SqliteRows, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         file = self._here()
         if not file.pending and file.lock.acquire(blocking=False):
             try:

@@ -145,9 +145,7 @@ def decode(execute: Execute, text: str | None) -> Json:
 
 def whole_run(execute: Execute, head: SqliteRun) -> RunRecord:
     """A run with all its values, in an object of its own."""
-    values = execute(
-        "SELECT input, output, error, metadata FROM run_values WHERE run = ?", (head.n,)
-    ).fetchone()
+    values = execute("SELECT input, output, error, metadata FROM run_values WHERE run = ?", (head.n,)).fetchone()
     given, output, error, metadata = [None if text is None else from_json(text) for text in values]
     run = RunRecord(head.id, head.workflow_id, head.fingerprint, head.status, given, output, error)
     run.state = state_of(execute, head.n)
@@ -271,8 +269,7 @@ def owners(execute: Execute) -> list[str]:
     return [
         owner
         for (owner,) in execute(
-            "SELECT DISTINCT owner FROM task INDEXED BY task_due "
-            "WHERE wake_at IS NOT NULL AND status = 'running'"
+            "SELECT DISTINCT owner FROM task INDEXED BY task_due WHERE wake_at IS NOT NULL AND status = 'running'"
         )
     ]
 

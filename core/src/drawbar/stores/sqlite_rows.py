@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 
 from drawbar.records import Json, Kind, NewTask, RunRecord, Task, TaskStatus, Transition
 from drawbar.stores import sqlite_reads as reads
-from drawbar.stores.rows import CANCEL, RUN_END, Columns, Event, Rows
+from drawbar.stores.rows import AGAIN, AGAIN_WAIT, CANCEL, RUN_END, Columns, Event, Rows
 from drawbar.stores.sqlite_reads import (
     KIND,
     RUN_STATUS,
@@ -39,8 +39,7 @@ VALUES = frozenset({"input", "output", "error", "payload"})
 HEADS = f"SELECT {TASK_HEAD} FROM task WHERE run = ?"
 ADD_EVENTS = "INSERT INTO events (run, first, count, at, body) VALUES (?, ?, ?, ?, ?)"
 SAVE_RUN = (
-    "UPDATE run SET status = ?, active = ?, timed = ?, suspended = ?, started_at = ?, finished_at = ? "
-    "WHERE n = ?"
+    "UPDATE run SET status = ?, active = ?, timed = ?, suspended = ?, started_at = ?, finished_at = ? WHERE n = ?"
 )
 ADD = (
     "INSERT INTO task "
@@ -150,19 +149,14 @@ class SqliteRows(Rows[SqliteRun]):
         return None if row is None else reads.task_head(run.id, row)
 
     def whole_task(self, run: SqliteRun, address: str) -> Task | None:
-        row = self.execute(
-            f"SELECT {TASK_WHOLE} FROM task WHERE run = ? AND address = ?", (run.n, address)
-        ).fetchone()
+        row = self.execute(f"SELECT {TASK_WHOLE} FROM task WHERE run = ? AND address = ?", (run.n, address)).fetchone()
         return None if row is None else reads.task_whole(self.execute, run.id, row)
 
     def exists(self, run: SqliteRun, address: str) -> bool:
         if address == self._free:
             self._free = None
             return False
-        return (
-            self.execute("SELECT 1 FROM task WHERE run = ? AND address = ?", (run.n, address)).fetchone()
-            is not None
-        )
+        return self.execute("SELECT 1 FROM task WHERE run = ? AND address = ?", (run.n, address)).fetchone() is not None
 
     def fill_in(self, run: SqliteRun, task: Task) -> Task:
         row = self.execute(
@@ -206,9 +200,7 @@ class SqliteRows(Rows[SqliteRun]):
         return [reads.task_head(run.id, row) for row in rows.fetchall()]
 
     def running(self, owner: str) -> Sequence[tuple[str, str]]:
-        return self._places(
-            "INDEXED BY task_due WHERE wake_at IS NOT NULL AND status = 'running' AND owner = ?", owner
-        )
+        return self._places("INDEXED BY task_due WHERE wake_at IS NOT NULL AND status = 'running' AND owner = ?", owner)
 
     def overdue(self, limit: int) -> Sequence[tuple[str, str]]:
         return self._places("WHERE wake_at <= ? ORDER BY wake_at LIMIT ?", self.now, limit)
@@ -247,8 +239,7 @@ class SqliteRows(Rows[SqliteRun]):
 
     def _merge(self, n: int | None, state: Mapping[str, Json]) -> None:
         self.executemany(
-            "INSERT INTO state (run, key, value) VALUES (?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET value = excluded.value",
+            "INSERT INTO state (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
             [(n, key, dumps(value)) for key, value in state.items()],
         )
 
@@ -300,6 +291,8 @@ class SqliteRows(Rows[SqliteRun]):
             names = ", ".join(f"{column} = ?" for column in columns)
             if columns is CANCEL:
                 names += ", kept_wake_at = wake_at, wake_at = NULL"
+            elif columns in (AGAIN, AGAIN_WAIT):
+                names += ", kept_wake_at = NULL"
             statement = UPDATES[columns] = f"UPDATE task SET {names} WHERE n = ?"
         values = [self._column(run, task, column) for column in columns]
         values.append(task.n)
@@ -341,9 +334,7 @@ class SqliteRows(Rows[SqliteRun]):
         return cursor.rowcount > 0
 
     def post(self, run: SqliteRun, event: str, payload: Json) -> None:
-        self.execute(
-            "INSERT INTO mail (run, event, payload) VALUES (?, ?, ?)", (run.n, event, dumps(payload))
-        )
+        self.execute("INSERT INTO mail (run, event, payload) VALUES (?, ?, ?)", (run.n, event, dumps(payload)))
 
     def collect(self, run: SqliteRun, event: str) -> tuple[Json] | None:
         row = self.execute(

@@ -20,9 +20,7 @@ PAGE = 2048
 """Bytes. A step writes some five pages, each copied and summed whole: measured best for rows of this size."""
 LOG = 8000
 """Pages in the log at which a commit itself moves it to the file, see `sqlite_file`."""
-SEQ = (
-    "coalesce((SELECT first + count - 1 FROM events WHERE events.run = run.n ORDER BY first DESC LIMIT 1), 0)"
-)
+SEQ = "coalesce((SELECT first + count - 1 FROM events WHERE events.run = run.n ORDER BY first DESC LIMIT 1), 0)"
 """Number of a run's newest event. It is not in the run's row, so that most steps need not write that."""
 
 # Partial indexes have the simplest of conditions, which every step that ends has to check (an IN costs as

@@ -334,9 +334,7 @@ def commit(rows: AnyRows, transition: Transition) -> Reply:
     task = rows.task(run, transition.address) if run is not None else None
     if run is None or task is None or task.status is not RUNNING or task.attempt != transition.attempt:
         return Reply(False)
-    change = Change(
-        rows, run, transition.address, transition if transition.claim else None, transition.events
-    )
+    change = Change(rows, run, transition.address, transition if transition.claim else None, transition.events)
     _outcome(rows, run, task, transition)
     if transition.state:
         rows.merge(run, transition.state)
