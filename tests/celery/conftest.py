@@ -1,0 +1,83 @@
+"""Real brokers, a shared store, and real worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from drawbar import Client, open_engine
+from tests.celery.processes import FAST, Process, Processes, drawbar_worker
+from tests.support import services
+
+BROKERS = ["redis", "rabbitmq"]
+OpenClient = Callable[..., Client]
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts processes of the test's own."""
+    running = Processes(tmp_path)
+    yield running
+    running.kill()
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A broker of the test's own: one test for each kind."""
+    with services.redis_database() if request.param == "redis" else services.rabbitmq_vhost() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_broker() -> Iterator[str]:
+    """A Redis database of the test's own, as the broker."""
+    with services.redis_database() as url:
+        yield url
+
+
+@pytest.fixture
+def store(redis_url: str) -> str:
+    """A store of the test's own that worker processes share."""
+    return redis_url
+
+
+@pytest.fixture
+def client(store: str) -> Iterator[OpenClient]:
+    """Opens clients, and closes them at the end of the test."""
+    with ExitStack() as stack:
+
+        def open_client(broker: str, **settings: object) -> Client:
+            given = {"broker_url": broker, "store": store, **FAST, **settings}
+            return stack.enter_context(open_engine("celery", **given))
+
+        yield open_client
+
+
+class Served:
+    """A broker and a store with a worker that serves many tests."""
+
+    def __init__(self, broker: str, store: str, worker: Process, client: Client) -> None:
+        self.broker = broker
+        self.store = store
+        self.worker = worker
+        self.client = client
+
+
+@pytest.fixture(
+    scope="session",
+    params=["redis-prefork", "redis-threads", "redis-solo", "rabbitmq-prefork", "rabbitmq-threads"],
+)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A worker of each pool on each broker."""
+    kind, pool = request.param.split("-")
+    folder = tmp_path_factory.mktemp(request.param)
+    with ExitStack() as stack:
+        broker = stack.enter_context(services.redis_database() if kind == "redis" else services.rabbitmq_vhost())
+        store = stack.enter_context(services.redis_database())
+        worker = Process(drawbar_worker(broker, store, pool=pool), folder / "worker.log")
+        stack.callback(worker.kill)
+        client = stack.enter_context(open_engine("celery", broker_url=broker, store=store, **FAST))
+        yield Served(broker, store, worker.ready(), client)
