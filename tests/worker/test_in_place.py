@@ -127,3 +127,26 @@ async def test_a_lost_lease_stops_the_step_and_its_outcome_is_dropped() -> None:
         await stopped.wait()
     (task,) = await bench.store.tasks("run")
     assert (task.owner, task.attempt, task.lost) == ("other", 2, 1)
+
+
+async def test_a_renewal_while_messages_are_sent_loses_nothing() -> None:
+    """What is held then has ended, and the store has no lease for it: no reason to stop at the next task."""
+
+    @step
+    async def waits(x: int) -> int:
+        await anyio.lowlevel.checkpoint()
+        return x
+
+    flow = workflow("fan").then(inc).parallel(a=waits, b=waits).commit()
+    bench = Bench(flow)
+
+    async def renew_meanwhile(messages: Sequence[Message]) -> None:
+        await bench.worker.renew()
+        bench.sent.extend(messages)
+
+    bench.worker.dispatch = renew_meanwhile
+    await bench.worker.process(await bench.start(1))
+    assert [message.address for message in bench.sent] == ["b"]
+    for message in bench.sent:
+        await bench.worker.process(message)
+    assert await bench.status() is RunStatus.COMPLETED

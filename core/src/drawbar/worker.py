@@ -169,7 +169,10 @@ class Worker:
             if reply.events:
                 self._observe(hold.run, reply.events)
             if reply.ready:
+                # `task` has ended, and is what is held until the next one is: a renewal would take it for lost.
+                hold.committing = True
                 await self._dispatch(hold.plan, reply.ready, hold.run.id)
+                hold.committing = False
             if transition.bail is not None or reply.finished:
                 self.stop_others(hold.run.id, transition.bail or "", hold)
             task, slots = reply.next, reply.slots
