@@ -37,12 +37,11 @@ class CeleryEngine(Engine):
 
     def __init__(self, loaded: Any) -> None:
         super().__init__(loaded)
-        app, url, wait = self.settings.app, self.settings.url, self.core.connect_timeout
-        # Of these, a transport takes what it knows.
-        options = {"connect_timeout": wait, "socket_timeout": wait, "confirm_publish": True}
+        app, url, t = self.settings.app, self.settings.url, self.core.connect_timeout
         # An app of our own uses this URL whatever CELERY_BROKER_URL says, and waits for its broker for ever.
         conf = {"broker_read_url": url, "broker_write_url": url, "broker_connection_max_retries": None}
-        conf |= {"broker_transport_options": options, "broker_connection_retry_on_startup": True}
+        conf |= {"broker_connection_retry_on_startup": True, "worker_prefetch_multiplier": 1}
+        conf |= {"broker_transport_options": {"socket_timeout": t, "confirm_publish": True}}  # each takes its own
         self.app = load_object(app, Celery) if app else Celery("drawbar", set_as_current=False, changes=conf)
 
     def dispatch(self, messages: Sequence[Message]) -> None:
@@ -75,8 +74,9 @@ class CeleryEngine(Engine):
     def run_worker(self) -> None:
         """Runs a Celery worker on the queues we serve."""
         self.register()
-        pool = {"pool": self.settings.pool, "concurrency": self.settings.concurrency, "queues": self.queues}
-        self.app.Worker(loglevel=self.log_level, prefetch_multiplier=1, without_mingle=True, **pool).start()
+        # The name is its own: on RabbitMQ, a second worker of the same name on a machine does not start.
+        options = self.settings.model_dump(include={"pool", "concurrency"}) | {"hostname": f"{uuid()}@"}
+        self.app.Worker(queues=self.queues, loglevel=self.log_level, without_mingle=True, **options).start()
 
     def describe(self) -> str:
         """The broker's address."""
