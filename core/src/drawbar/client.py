@@ -112,7 +112,8 @@ class Client:
         else:
             self._outbox = Outbox(self.engine)
             self._stack.callback(self.engine.close)
-            self.engine.open()
+            if self.engine.embedded:
+                self._stack.callback(self.engine.start_worker())
         return self
 
     async def __aexit__(

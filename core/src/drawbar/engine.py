@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import logging
 import mmap
+import signal
+import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -53,9 +55,11 @@ class QueueSettings(EngineSettings):
     Attributes:
         project: Name of the setting with the project's own object, as the task queue calls it: `app`, `broker`.
             The subclass has it as a field, and `load_object` gives the object.
+        schemes: What `broker_url` may begin with; empty: anything.
     """
 
     project: ClassVar[str] = "app"
+    schemes: ClassVar[tuple[str, ...]] = ()
 
     broker_url: SecretStr | None = Field(None, description="URL of the broker.")
     queue: str = Field("drawbar", min_length=1, description="Queue of steps that name none with `queue=`.")
@@ -70,6 +74,9 @@ class QueueSettings(EngineSettings):
             raise ValueError(
                 f"set either broker_url or {self.project}: each of them says where the broker is"
             )
+        scheme = (self.url or "").partition(":")[0]
+        if self.url is not None and self.schemes and scheme not in self.schemes:
+            raise ValueError(f"broker_url begins with {scheme}:, and not with one of {', '.join(self.schemes)}")
         return self
 
     @property
@@ -119,6 +126,7 @@ class Engine(ABC):
         self.core = loaded.core
         self.settings: Any = loaded.engine_settings(type(self))
         self.standalone = False
+        self._introduced = False
         # Shared memory, so that processes forked from this one see it without a lock, a pipe or a signal.
         self._ending = None if self.in_process else mmap.mmap(-1, 1)
 
@@ -153,7 +161,10 @@ class Engine(ABC):
 
     def describe(self) -> str:
         """Where messages go, for people: a URL without secrets."""
-        return self.name
+        from drawbar.worker_main import shown_url
+
+        url: str | None = getattr(self.settings, "url", None)
+        return shown_url(url) if url else self.name
 
     def check(self) -> Sequence[str]:
         """Warnings about the user's own configuration that would hurt; logged when a worker starts."""
@@ -230,12 +241,34 @@ class Engine(ABC):
 
         if self._ending is not None:
             self._ending[0] = 0  # in tests, a process has one worker after the other
-        if not self.standalone:
+        if not (self.standalone or self._introduced):
+            self._introduced = True
             try:
                 introduce(self)
             except DrawbarError as error:  # not the end of a worker that has tasks of its own
                 log.error("this worker cannot work on workflows: %s", error)
         return Background(self) if forks else runtime(self)
+
+    def wait_for_stop(self, stop: Callable[[], object]) -> None:
+        """For workers that are threads of this process: start them, call this, and return from `run_worker`.
+
+        Starts what this process needs beside them (`start_background`), and waits for SIGTERM or SIGINT. Then
+        it waits for the steps that run, and gives back what is not finished within `shutdown_timeout`; a
+        second signal ends the process at once.
+
+        Args:
+            stop: Called first of all then: keeps the task queue from taking more messages. It must not wait
+                for those that are worked on.
+        """
+        told = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: told.set())
+        background = self.background(forks=False)
+        background.start()
+        told.wait()
+        self.end_soon()
+        stop()
+        background.stop()
 
     def end_soon(self) -> None:
         """Tells this process and those forked from it to end; may be called in a signal handler.
@@ -248,6 +281,19 @@ class Engine(ABC):
             self._ending[0] = 1
         if self.standalone:
             exit_on_next_signal()
+
+    def end(self) -> None:
+        """Comes to an end in a worker process that gets no more messages: gives back what it still holds.
+
+        In a process of `drawbar worker` it does not return when steps are left that do not look at
+        `ctx.cancelled`: they would keep the process alive for nothing.
+        """
+        from drawbar.runtime import stop_runtime
+        from drawbar.worker_main import leave
+
+        stop_runtime(self)
+        if self.standalone:
+            leave()
 
     @property
     def ending(self) -> bool:
@@ -287,8 +333,13 @@ class Engine(ABC):
             )
         return found
 
-    def open(self) -> None:  # noqa: B027 - most have nothing to start
-        """Called when a client is opened: starts workers that are `embedded`."""
+    def start_worker(self) -> Callable[[], object]:
+        """Starts a worker in threads of this process, for a client of an engine that is `embedded`.
+
+        Returns:
+            What stops it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} says that it is embedded, and has no start_worker")
 
     def close(self) -> None:
         """Called when a client is closed: stops what `process_soon` has started."""

@@ -309,9 +309,16 @@ async def working(runtime: Runtime) -> AsyncIterator[Worker]:
 
 
 async def _watch(runtime: Runtime, worker: Worker) -> None:
-    """Comes to an end when the engine says so: a pool tells its processes to exit only when they are idle."""
+    """Comes to an end when the engine says so: a pool tells its processes to exit only when they are idle.
+
+    Messages that the task queue hands over all the same are worked on meanwhile, for a step each: once they are
+    acknowledged, only time would bring them back.
+    """
     while not runtime.engine.ending:  # noqa: ASYNC110 - said by another process
         await anyio.sleep(0.2)
+    worker.stopping = True
+    await anyio.sleep(runtime.engine.core.shutdown_timeout)
+    runtime.at_once = True
     await _end(runtime, worker)
 
 

@@ -1,1 +1,110 @@
-"""The Dramatiq engine of Drawbar."""
+"""The Dramatiq engine of Drawbar: carries messages to Dramatiq workers, and knows nothing of what they stand for.
+
+It is used in three ways. `drawbar worker --engine dramatiq` starts Dramatiq's worker processes with a broker of
+Drawbar's own. `install(broker)` has the workers of an existing Dramatiq project serve Drawbar's queue too. And on a
+StubBroker (`broker_url = "stub://"`) the worker is threads of the process that starts the runs: for unit tests.
+
+What follows from a message is dispatched before its actor returns. Not in an after-hook: what those raise Dramatiq
+swallows, and acknowledges the message all the same.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any
+
+import dramatiq.cli
+from dramatiq.brokers.stub import StubBroker
+from pydantic import Field
+
+from drawbar.engine import Engine, Message, QueueSettings, engine_plugin, load_object
+
+__all__ = ["DramatiqEngine", "DramatiqSettings", "install", "plugin"]
+
+ACTOR = "drawbar.process"
+# None of Dramatiq's: core has its own, and what gets lost is sent again from the store.
+LIMITS = {"max_retries": 0, "time_limit": float("inf"), "max_age": None, "notify_shutdown": False}
+
+
+class DramatiqSettings(QueueSettings):
+    """Settings of the engine `dramatiq`."""
+
+    project, schemes = "broker", ("redis", "rediss", "unix", "amqp", "amqps", "stub")
+    broker: Any = Field(None, description="Your project's broker (`package.module:name`); then no `broker_url`.")
+    processes: int = Field(2, ge=1, description="Processes of `drawbar worker`.")
+    threads: int = Field(8, ge=1, description="Messages that each of its processes works on at once.")
+
+
+class DramatiqEngine(Engine, dramatiq.Middleware):
+    """Sends messages to one actor, and works on them in Dramatiq workers, as a middleware of their broker."""
+
+    name = "dramatiq"
+    Settings = DramatiqSettings
+
+    def __init__(self, loaded: Any) -> None:
+        super().__init__(loaded)
+        url = self.settings.url or ""
+        kind = "stub:Stub" if url == "stub://" else "rabbitmq:Rabbitmq" if url.startswith("amqp") else "redis:Redis"
+        options: dict[str, Any] = {} if url == "stub://" else {"url": url, "middleware": []}
+        given = self.settings.broker or load_object(f"dramatiq.brokers.{kind}Broker", type)(**options)
+        self.broker = load_object(given, dramatiq.Broker)
+        # What we send is none of the project's middleware's business; and Dramatiq's own would make a worker serve
+        # every queue that it sees a message sent to. RabbitMQ confirms each message: 1 ms that saves `redispatch`.
+        self.embedded, self.sender = isinstance(self.broker, StubBroker), copy(self.broker)
+        vars(self.sender).update(middleware=[], confirm_delivery=True)
+
+    def dispatch(self, messages: Sequence[Message]) -> None:
+        """Enqueues one after the other: Dramatiq's brokers take no more at once."""
+        for message in messages:
+            queue = message.queue or self.settings.queue
+            self.sender.enqueue(dramatiq.Message(queue, ACTOR, (message.to_dict(),), {}, {}))
+
+    def register(self) -> None:
+        """Makes this engine the one that works on the messages which workers of its broker get."""
+        self.broker.middleware = [*(m for m in self.broker.middleware if not isinstance(m, Engine)), self]
+        for queue in self.queues:  # of actors of one name the last one stays, and the queues of all
+            names: Any = {"actor_name": ACTOR, "queue_name": queue, "priority": 0}
+            dramatiq.Actor(self.process, broker=self.broker, options=LIMITS, **names)
+
+    def run_worker(self) -> None:
+        """Runs Dramatiq's main process, which forks the workers."""
+        self.register()
+        dramatiq.set_broker(self.broker)
+        multiprocessing.set_start_method("fork", force=True)  # for the broker, which is made of our settings
+        words = [__name__, f"-p{self.settings.processes}", f"-t{self.settings.threads}", "-Q", *self.queues]
+        raise SystemExit(dramatiq.cli.main(dramatiq.cli.make_argument_parser().parse_args(words)))  # type: ignore[no-untyped-call]
+
+    def start_worker(self) -> Callable[[], None]:
+        """Starts a Dramatiq worker in this process."""
+        self.register()
+        options: Any = {"worker_timeout": 50, "worker_threads": self.settings.threads}
+        worker = dramatiq.Worker(self.broker, queues={*self.queues}, **options)
+        worker.start()
+        return worker.stop
+
+    def after_consumer_thread_boot(self, broker: Any, thread: Any) -> None:
+        """Begins in a worker process that serves one of our queues; `-Q` may keep them out."""
+        if thread.queue_name in self.queues:
+            thread.worker_timeout = 20  # ms, between two looks of an idle worker on Redis; it would be a second
+            self.background(forks=False).start()
+
+    def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        """Has the worker's threads finish the steps they are at."""
+        self.end_soon()
+
+    def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        """Comes to an end, even if steps do not."""
+        self.end()
+
+
+def install(broker: dramatiq.Broker, **settings: Any) -> None:
+    """Has the workers of a Dramatiq project serve Drawbar's queue too; its own actors are not touched.
+
+    Args:
+        broker: The project's broker.
+        settings: As `open_engine` takes them; the others come from the environment and from `drawbar.toml`.
+    """
+    DramatiqEngine.configured(broker=broker, **settings).register()
+
+
+plugin = engine_plugin(DramatiqEngine)
