@@ -1,4 +1,4 @@
-"""Writes the parts of the documentation that the code knows better: tables of settings, hooks, errors, commands, pictures.
+"""Writes the parts of the documentation that the code knows better: settings, hooks, errors, commands, a picture.
 
 ::
 

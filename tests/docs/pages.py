@@ -5,12 +5,12 @@ A page is run from top to bottom, in a folder of its own, as its reader would:
 - the ```python blocks of a page share one namespace; `await` may stand at the top level, as in `python -m asyncio`;
 - a block that begins with a comment such as `# flows.py` is written to that file, and imported from there;
 - `print(...)  # text` must print that text, where `…` stands for anything; longer output stands below, as comments;
-- a command of a ```console block (`$ drawbar …`) is run, and what is shown below it must be what it prints: line by line,
-  times and ids aside, with `…` for anything, and lines may be left out; in a ```sh block only what has a `$` is run;
+- a command of a ```console block (`$ drawbar …`) is run, and what is shown below it must be what it prints: line by
+  line, times and ids aside, with `…` for anything, and lines may be left out; in a ```sh block only what has a `$` is;
 - a ```toml block that begins with `# drawbar.toml` must be valid settings.
 
-What cannot be run says why, in a comment before the block: `<!-- not run: needs Redis -->`; a comment before the first heading is
-about the whole page. `<!-- own process -->` before a block of commands runs them in a process of their own.
+What cannot be run says why, in a comment before the block: `<!-- not run: needs Redis -->`; a comment before the first
+heading is about the whole page. `<!-- own process -->` before a block of commands runs each in a process of its own.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class Reader:
             "\n" * block.line + block.text, block.page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         )
         sys.modules["page"] = self.module
-        result: Any = eval(code, vars(self.module))  # noqa: S307
+        result: Any = eval(code, vars(self.module))
         if inspect.iscoroutine(result):
 
             async def finish() -> None:
@@ -184,10 +184,7 @@ class Reader:
             words = shlex.split(command, comments=True)
             if not words or words[0] in INSTALLERS:
                 continue
-            if command == "echo $?":
-                output = f"{self.code}\n"
-            else:
-                output = self._run(words, block.own_process)
+            output = f"{self.code}\n" if command == "echo $?" else self._run(words, block.own_process)
             compare(shown, output, command)
 
     def _run(self, words: list[str], own_process: bool) -> str:

@@ -29,6 +29,6 @@ def test_every_block_says_its_language() -> None:
 
 
 def test_a_line_that_did_not_come_out_is_found() -> None:
-    compare(["task.completed  mail", "completed in 3.2 s"], "x\n12:00:01  task.completed mail\n".replace("12:00:01  ", "") + "completed in 0.01 s\n")
+    compare(["12:00:01.2 done  mail", "in 3.2 s", "all …"], "x\n23:01:00  done mail\nin 0.01 s\nall is well\n")
     with pytest.raises(AssertionError, match="not in what came out"):
         compare(["failed"], "completed\n")
