@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import blocks, compare, name_of, pages, reader
+from tests.docs.pages import ROOT, blocks, compare, name_of, pages, reader
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
@@ -21,6 +21,11 @@ def test_few_blocks_are_not_run() -> None:
     runnable = [block for page in pages() for block in blocks(page) if block.language in ("python", "console")]
     left_out = [block.where for block in runnable if block.not_run is not None]
     assert len(left_out) <= len(runnable) / 5, left_out
+
+
+def test_the_readme_has_the_command_that_has_to_pass() -> None:
+    command = (ROOT / ".ci" / "run").read_text("utf-8").rstrip().split("\n")[-1]
+    assert f"\n{command}\n" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_every_block_says_its_language() -> None:
