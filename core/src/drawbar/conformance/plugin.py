@@ -105,7 +105,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     reason = _declared(pyfuncitem, marker.args[0]) if marker else None
     try:
         result = yield
-    except Exception:
+    except (Exception, pytest.fail.Exception):
         if reason is None:
             raise
         pytest.xfail(reason)

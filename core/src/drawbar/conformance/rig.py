@@ -55,11 +55,19 @@ class Rigs:
             rig = Rig(self.subject, self.workers, folder, apart)
             try:
                 anyio.run(_play, rig, body, backend=backend)
-            except Exception as error:
-                error.add_note(f"on {backend}")
+            except BaseException as error:
+                cause = _single(error)
+                cause.add_note(f"on {backend}")
                 if rig.workers is not None:
-                    error.add_note(rig.workers.logs())
-                raise
+                    cause.add_note(rig.workers.logs())
+                raise cause from cause.__cause__
+
+
+def _single(error: BaseException) -> BaseException:
+    """What went wrong, out of the groups that task groups on its way have put it into."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 async def _play(rig: Rig, body: Callable[[Rig], Awaitable[None]]) -> None:

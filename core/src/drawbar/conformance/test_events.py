@@ -123,7 +123,7 @@ async def test_wait_for(rig: Rig) -> None:
     result = await rig.result(run)
 
     assert result.output == "5 EUR"
-    assert rig.notes(run, "book")[0].facts == {"type": "Payment"}
+    assert rig.notes(run, "came")[0].facts == {"type": "Payment"}
 
 
 @clause("EVT-07")

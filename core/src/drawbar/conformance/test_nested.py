@@ -48,7 +48,7 @@ async def test_input_type(rig: Rig) -> None:
 
     kind, address = fault(result)
     assert kind == "InvalidInput"
-    assert (address or "").startswith("child-of-box")
+    assert (address or "").startswith("lenient")
     assert rig.notes(result) == []
 
 

@@ -16,11 +16,18 @@ class Payment(BaseModel):
 
 @step
 async def book(payment: Payment, ctx: Context) -> str:
-    note(ctx, type=type(payment).__name__)
+    note(ctx)
     return f"{payment.amount} {payment.currency}"
 
 
-paid = workflow("paid").then(mark).wait_for("payment", type=Payment).then(book).commit()
+def _looks(payment: Any, ctx: Context) -> Any:
+    note(ctx, "came", type=type(payment).__name__)
+    return payment
+
+
+paid = (
+    workflow("paid").then(mark).wait_for("payment", type=Payment).map(_looks).then(book).commit()
+)
 plain_event = workflow("plain-event").wait_for("go").then(mark).commit()
 with_default = (
     workflow("with-default").wait_for("go", timeout=0.3, default={"by": "default"}).then(mark).commit()

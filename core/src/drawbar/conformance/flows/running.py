@@ -138,3 +138,12 @@ called_back = workflow("called-back", **_callbacks).then(mark).commit()
 called_back_failing = workflow("called-back-failing", **_callbacks).then(die).commit()
 
 typed_input = workflow("typed-input", input=Order, output=int).map(lambda order: order.number).commit()
+
+
+@step(queue="elsewhere")
+async def elsewhere(value: Any, ctx: Context) -> Any:
+    note(ctx)
+    return value
+
+
+of_two_queues = workflow("of-two-queues").then(mark).then(elsewhere).then(mark.with_id("back")).commit()

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from drawbar import Context, step, workflow
-from drawbar.conformance.flows.common import add_one, die, echo, mark, wait
+from drawbar.conformance.flows.common import add_one, die, mark, wait
+from drawbar.conformance.flows.failure import interrupted
 from drawbar.conformance.witness import note
 
 
@@ -111,10 +112,10 @@ bail_beside = (
     workflow("bail-beside")
     .then(
         workflow("team")
-        .parallel(busy=wait, leaver=bail_when_begun, asleep=workflow("nap").sleep(3600).then(mark).commit())
+        .parallel(busy=interrupted, leaver=bail_when_begun, asleep=workflow("nap").sleep(3600).then(mark).commit())
         .commit()
     )
-    .then(echo)
+    .then(wait.with_id("hold"))
     .commit()
 )
 

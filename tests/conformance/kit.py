@@ -1,0 +1,46 @@
+"""Running the kit in a process of its own, on engines that are made up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.support.packages import install
+from tests.support.source import ROOT
+
+ENGINES = {
+    "broken": "tests.conformance.breaking:plugin",
+    "nuisance": "tests.conformance.nuisances:plugin",
+}
+
+
+def run_kit(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs pytest in `folder`, in an environment in which the made-up engines are installed."""
+    packages = folder / "packages"
+    if not packages.exists():
+        packages.mkdir()
+        install(packages, "drawbar-made-up", entry_points={"drawbar.engines": ENGINES})
+    inherited = {key: value for key, value in os.environ.items() if key not in ("CI", "PYTEST_ADDOPTS")}
+    path = os.pathsep.join([str(packages), str(ROOT)])
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def outcomes(folder: Path, tests: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What came of tests: engine to clause to outcome and reason."""
+    report = folder / "report.json"
+    done = run_kit(folder, f"--conformance-report={report}", f"--rootdir={ROOT}", *tests)
+    assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+    found: dict[str, dict[str, Any]] = json.loads(report.read_text())["engines"]
+    return found

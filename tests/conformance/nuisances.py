@@ -1,0 +1,49 @@
+"""Engines that do all that an engine may: they lose messages, bring them twice, late, in another order. The contract holds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Literal
+
+import anyio
+from drawbar_local import LocalEngine, LocalSettings
+from pydantic import Field
+
+from drawbar.engine import Message, engine_plugin
+
+
+class NuisanceSettings(LocalSettings):
+    """Settings of the engine `nuisance`."""
+
+    habit: Literal["twice", "shuffled", "late", "lossy"] = Field(description="What it does to messages.")
+
+
+class NuisanceEngine(LocalEngine):
+    """The local engine, with a habit."""
+
+    name = "nuisance"
+    Settings = NuisanceSettings
+
+    async def dispatch(self, messages: Sequence[Message]) -> None:
+        """Brings messages, in its way."""
+        habit, dice = self.settings.habit, random.Random(len(messages))
+        if habit == "twice":
+            messages = [message for message in messages for _ in range(2)]
+        elif habit == "shuffled":
+            messages = [*messages, *messages[::2]]
+            dice.shuffle(messages)
+        elif habit == "lossy":
+            messages = [message for message in messages if random.random() > 0.3]  # noqa: S311
+        elif self._group is not None:
+            for message in messages:
+                self._group.start_soon(self._late, message, dice.random() / 10)
+            return
+        await super().dispatch(messages)
+
+    async def _late(self, message: Message, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        await super().dispatch([message])
+
+
+plugin = engine_plugin(NuisanceEngine)
