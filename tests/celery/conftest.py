@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,9 +50,9 @@ def client(store: str) -> Iterator[OpenClient]:
     """Opens clients, and closes them at the end of the test."""
     with ExitStack() as stack:
 
-        def open_client(broker: str, **settings: object) -> Client:
-            given = {"broker_url": broker, "store": store, **FAST, **settings}
-            return stack.enter_context(open_engine("celery", **given))
+        def open_client(broker: str, **settings: Any) -> Client:
+            given: dict[str, Any] = {**FAST, **settings}
+            return stack.enter_context(open_engine("celery", broker_url=broker, store=store, **given))
 
         yield open_client
 
@@ -79,5 +80,6 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         store = stack.enter_context(services.redis_database())
         worker = Process(drawbar_worker(broker, store, pool=pool), folder / "worker.log")
         stack.callback(worker.kill)
-        client = stack.enter_context(open_engine("celery", broker_url=broker, store=store, **FAST))
+        times: dict[str, Any] = {**FAST}
+        client = stack.enter_context(open_engine("celery", broker_url=broker, store=store, **times))
         yield Served(broker, store, worker.ready(), client)

@@ -1,0 +1,74 @@
+"""A Celery project that adds Drawbar (examples/celery_project): its own tasks go on as before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.celery.processes import FAST, ROOT, Processes
+from tests.support import services
+
+PROJECT = ROOT / "examples" / "celery_project"
+
+
+@pytest.fixture
+def environment(redis_broker: str, store: str) -> Iterator[dict[str, str]]:
+    """The services of the project."""
+    with services.redis_database() as results:
+        settings = {f"DRAWBAR_{key.upper()}": value for key, value in FAST.items()}
+        yield {"SHOP_BROKER": redis_broker, "SHOP_RESULTS": results, "DRAWBAR_STORE": store, **settings}
+
+
+def celery_worker(*more: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "shop.celery", "worker", "-l", "info", "-c", "2", *more]
+
+
+def python(environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("options", [(), ("-Q", "celery,mail"), ("-P", "threads")], ids=["plain", "-Q", "threads"])
+def test_its_workers_serve_tasks_and_workflows(
+    options: tuple[str, ...], environment: dict[str, str], processes: Processes
+) -> None:
+    worker = processes(celery_worker(*options), environment, PROJECT).ready()
+
+    said = python(environment, "-m", "shop.place_order")
+
+    assert "in the cart: 50.0" in said
+    assert '{"customer":"Ada","paid":50.0,"parcels":["1 x teapot","4 x cup"]}' in said
+    worker.says("workflow order ")
+    worker.says("Task shop.tasks.total")
+    with redis.Redis.from_url(environment["SHOP_RESULTS"]) as results:
+        assert len(results.keys("celery-task-meta-*")) == 1  # that of `total`; workflows leave none
+    if "-Q" in options:  # the app's own route
+        program = "from shop.tasks import newsletter; print(newsletter.delay('ada@example.org').get(timeout=20))"
+        assert "sent to ada@example.org" in python(environment, "-c", program)
+    assert worker.stop() == 0
+
+
+def test_a_worker_may_leave_workflows_to_others(environment: dict[str, str], processes: Processes) -> None:
+    alone = {**environment, "DRAWBAR_ENGINES__CELERY__QUEUES": "[]"}
+    worker = processes(celery_worker(), alone, PROJECT).ready()
+    beside = processes([sys.executable, "-m", "drawbar", "worker"], environment, PROJECT).ready()
+
+    said = python(environment, "-m", "shop.place_order")
+
+    assert '"parcels":["1 x teapot","4 x cup"]' in said
+    assert "Task drawbar.process" not in worker.says("Task shop.tasks.total").log
+    assert "Task shop.tasks.total" not in beside.says("Task drawbar.process").log
