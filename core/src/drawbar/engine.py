@@ -65,7 +65,7 @@ class QueueSettings(EngineSettings):
     queue: str = Field("drawbar", min_length=1, description="Queue of steps that name none with `queue=`.")
     queues: tuple[str, ...] | None = Field(
         None,
-        description="Queues that this worker serves (`drawbar,gpu`). Default: that of `queue`. Empty: none.",
+        description="Queues that this worker serves (`drawbar,gpu`). Default: that of `queue`. `[]`: none.",
     )
 
     @model_validator(mode="after")
