@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -13,7 +13,6 @@ from drawbar.conformance.flows import running, suspend, timers
 from drawbar.conformance.test_failure import fault
 
 if TYPE_CHECKING:
-    from drawbar import Run
     from drawbar.conformance.rig import Rig
     from drawbar.conformance.workers import Workers
 
