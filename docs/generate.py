@@ -240,14 +240,13 @@ def picture() -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "readme_flows.py"
         file.write_text(block[1].replace("# flows.py\n", ""), "utf-8")
+        path = list(sys.path)
         try:
-            module = import_module_or_file(str(file))
+            drawn = svg(import_module_or_file(str(file)).onboarding)
         finally:
-            sys.path[:] = [entry for entry in sys.path if entry != folder]
-    try:
-        return svg(module.onboarding).replace("readme_flows.", "flows.")
-    finally:
-        del sys.modules["readme_flows"]
+            sys.path[:] = path
+            sys.modules.pop("readme_flows", None)
+    return drawn.replace("readme_flows.", "flows.")
 
 
 def stale(*, write: bool = False) -> list[str]:

@@ -109,7 +109,7 @@ class Context:
 
     @property
     def run_input(self) -> Any:
-        """The input of the workflow, in its declared type."""
+        """The input of the run (that of the outermost workflow), in its declared type."""
         value = self._run_input
         if callable(value):
             value = self._run_input = value()

@@ -56,7 +56,7 @@ class OutputOf(Ref):
 
 @dataclass(frozen=True, slots=True)
 class RunInput(Ref):
-    """The input of the workflow."""
+    """The input of the run."""
 
     def __str__(self) -> str:
         return f"run_input({_only(self.path)})"
@@ -89,7 +89,7 @@ def output_of(step: Any, path: str | None = None) -> OutputOf:
 
 
 def run_input(path: str | None = None) -> RunInput:
-    """The input of the workflow, or what is in it at a path."""
+    """The input of the run (that of the outermost workflow), or what is in it at a path."""
     return RunInput(_checked(path, "run_input"))
 
 
