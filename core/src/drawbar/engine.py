@@ -18,6 +18,7 @@ import mmap
 import signal
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Mapping  # noqa: TC003 - task queues look at the annotations of `process`
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import Field, SecretStr, model_validator
@@ -28,7 +29,7 @@ from drawbar.records import Message
 from drawbar.settings import EngineSettings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from drawbar.runtime import Background
     from drawbar.settings import LoadedSettings
@@ -269,6 +270,20 @@ class Engine(ABC):
         self.end_soon()
         stop()
         background.stop()
+
+    async def await_stop(self, stop: Callable[[], object]) -> None:
+        """As `wait_for_stop`, for workers that are coroutines: await it beside them, in one task group."""
+        import anyio
+        import anyio.to_thread
+
+        background = self.background(forks=False)
+        background.start()
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                break
+        self.end_soon()
+        stop()
+        await anyio.to_thread.run_sync(background.stop)
 
     def end_soon(self) -> None:
         """Tells this process and those forked from it to end; may be called in a signal handler.

@@ -1,0 +1,84 @@
+"""Drawbar workflows on taskiq with Redis: an engine of coroutines.
+
+A list of Redis gives a message away before it is worked on, so that a worker that is killed takes its
+messages with it. Drawbar does not mind: what is not finished is dispatched again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any
+
+import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from pydantic import Field
+from taskiq.kicker import AsyncKicker
+from taskiq.receiver import Receiver
+from taskiq_redis import ListQueueBroker
+
+from drawbar.engine import Engine, Message, QueueSettings, engine_plugin
+
+__all__ = ["TaskiqEngine", "TaskiqSettings", "plugin"]
+
+TASK = "drawbar.process"
+
+
+class TaskiqSettings(QueueSettings):
+    """Settings of the engine `taskiq`; `broker_url` is that of Redis."""
+
+    concurrency: int = Field(10, ge=1, description="Messages of a queue that a worker works on at once.")
+
+
+class TaskiqEngine(Engine):
+    """Sends messages as tasks of one name, and works on them in taskiq's receivers."""
+
+    name = "taskiq"
+    Settings = TaskiqSettings
+
+    def __init__(self, loaded: Any) -> None:
+        super().__init__(loaded)
+        self.stack = ExitStack()
+        self.broker = self._broker(self.settings.queue, socket_connect_timeout=self.core.connect_timeout)
+
+    def _broker(self, queue: str, **options: Any) -> ListQueueBroker:
+        return ListQueueBroker(self.settings.url, queue_name=queue, **options)
+
+    @cached_property
+    def sending(self) -> BlockingPortal:
+        """The event loop that messages are sent from: connections are of the loop that has made them."""
+        return self.stack.enter_context(start_blocking_portal())
+
+    def dispatch(self, messages: Sequence[Message]) -> None:
+        """Puts messages in line, all at once."""
+        self.sending.call(self._send, messages)
+
+    async def _send(self, messages: Sequence[Message]) -> None:
+        async with anyio.create_task_group() as group:
+            for message in messages:
+                labels = {"queue_name": message.queue} if message.queue else {}
+                kicker: AsyncKicker[..., None] = AsyncKicker(TASK, self.broker, labels)
+                group.start_soon(kicker.kiq, message.to_dict())
+
+    def close(self) -> None:
+        """Closes the connections of those that send."""
+        self.sending.call(self.broker.shutdown)
+        self.stack.close()
+        super().close()
+
+    def run_worker(self) -> None:
+        """Runs a receiver for each queue we serve."""
+        anyio.run(self._receive)
+
+    async def _receive(self) -> None:
+        finished = asyncio.Event()
+        async with anyio.create_task_group() as group:
+            for queue in self.queues:
+                broker = self._broker(queue)
+                broker.register_task(self.aprocess, task_name=TASK)
+                receiver = Receiver(broker, max_async_tasks=self.settings.concurrency, validate_params=False)
+                group.start_soon(receiver.listen, finished)
+            await self.await_stop(finished.set)
+
+
+plugin = engine_plugin(TaskiqEngine)
