@@ -20,10 +20,14 @@ def engine(engine_name: str, broker_name: str | None, store_name: str) -> Iterat
     """What the kit tests: `DRAWBAR_TEST_ENGINE`, `DRAWBAR_TEST_BROKER`, `DRAWBAR_TEST_STORE`."""
     with ExitStack() as stack:
         settings: dict[str, Any] = {}
+        if engine_name != "local":
+            settings["queues"] = ["drawbar", "elsewhere"]  # the kit has a step with a queue of its own
         if broker_name == "redis":
             settings["broker_url"] = stack.enter_context(services.redis_database())
         elif broker_name == "rabbitmq":
             settings["broker_url"] = stack.enter_context(services.rabbitmq_vhost())
+        elif broker_name == "stub":
+            settings["broker_url"] = "stub://"
         store = None  # memory for an engine in this process, a file for others: the kit knows
         if store_name == "redis":
             store = stack.enter_context(services.redis_database())

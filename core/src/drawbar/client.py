@@ -69,13 +69,10 @@ class Client:
         self.settings = loaded.core
         engine_class = load_engine(loaded.engine_name)
         self.engine = engine_class(loaded)
-        url = "" if store is not None else loaded.store_url(engine_class)
-        self.store = store if store is not None else load_store(url)
-        if self.engine.embedded and url == "memory://":
-            raise ConfigurationError(
-                f"the workers of engine {self.engine.name!r} open the store a second time: "
-                "give it a name, memory://NAME"
-            )
+        if self.engine.embedded and store is None and loaded.core.store in (None, "memory://"):
+            # Its workers open the store a second time, which takes a name.
+            loaded.core = loaded.core.model_copy(update={"store": f"memory://{uuid.uuid4().hex}"})
+        self.store = store if store is not None else load_store(loaded.store_url(engine_class))
         if not (self.engine.in_process or self.engine.embedded or self.store.shared):
             raise ConfigurationError(
                 f"engine {self.engine.name!r} has its workers in other processes, and the store "
@@ -83,7 +80,7 @@ class Client:
                 "set store to redis://…, postgresql://… or sqlite:///…"
             )
         self.store.redispatch = self.settings.redispatch
-        self.workflows = Workflows(self.settings.workflows)
+        self.workflows = self.engine.workflows = Workflows(self.settings.workflows)
         self.worker: Worker | None = None
         self._outbox: Outbox | None = None
         self._stack = AsyncExitStack()
@@ -343,7 +340,7 @@ class Client:
             seen = record.seq
 
     def _check(self, workflow: Workflow[Any, Any]) -> None:
-        if self.engine.in_process or workflow.module != "__main__":
+        if self.engine.in_process or self.engine.embedded or workflow.module != "__main__":
             return
         raise ConfigurationError(
             f"workflow {workflow.id!r} is defined in __main__, which no worker of engine "

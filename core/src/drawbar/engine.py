@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from drawbar.runtime import Background
     from drawbar.settings import LoadedSettings
+    from drawbar.workflows import Workflows
 
 __all__ = [
     "AppSettings",
@@ -106,7 +107,8 @@ class Engine(ABC):
         in_process: Whether it runs tasks in the process that starts the runs (then `__main__` workflows are
             fine, and the default store is in memory).
         embedded: Whether its workers are threads of the process that starts the runs, with an event loop of
-            their own: for unit tests without a broker. Then the store may be `memory://NAME`.
+            their own: for unit tests without a broker. Then the store may be one in memory.
+        workflows: Those of the client; embedded workers know them without their being configured.
         standalone: Whether `drawbar worker` runs this process, and not somebody's own worker command.
 
     Args:
@@ -121,6 +123,7 @@ class Engine(ABC):
     Settings: ClassVar[type[EngineSettings]] = EngineSettings
     in_process: ClassVar[bool] = False
     embedded: bool = False
+    workflows: Workflows | None = None
 
     def __init__(self, loaded: LoadedSettings) -> None:
         self.loaded = loaded
@@ -242,7 +245,7 @@ class Engine(ABC):
 
         if self._ending is not None:
             self._ending[0] = 0  # in tests, a process has one worker after the other
-        if not (self.standalone or self._introduced):
+        if not (self.standalone or self.embedded or self._introduced):
             self._introduced = True
             try:
                 introduce(self)

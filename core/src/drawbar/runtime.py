@@ -294,7 +294,8 @@ async def working(runtime: Runtime) -> AsyncIterator[Worker]:
         except TimeoutError:
             message = f"the store did not answer within {core.connect_timeout:g} s"
             raise StoreUnavailable(message) from None
-        workflows = Workflows(core.workflows)
+        shared = engine.workflows if engine.embedded else None
+        workflows = Workflows(core.workflows) if shared is None else shared
         worker = Worker(store, Outbox(engine).send, workflows, core, engine.name, owner_name())
         async with anyio.create_task_group() as group:
             group.start_soon(Ticker(worker, core.poll_interval).run)

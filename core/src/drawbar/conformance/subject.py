@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from drawbar.engine import Engine
     from drawbar.settings import LoadedSettings
@@ -70,8 +71,12 @@ class EngineUnderTest:
 
     @property
     def in_process(self) -> bool:
-        """Whether it runs tasks in the process that starts the runs."""
-        return self.engine.in_process
+        """Whether it runs tasks in the process that starts the runs: in its event loop, or in threads."""
+        return self.engine.in_process or self._embedded
+
+    @cached_property
+    def _embedded(self) -> bool:
+        return self.engine(self.load("memory://", Path.cwd())).embedded
 
     def store_in(self, folder: Path) -> str:
         """The store's URL; where none was given, one of this folder's own."""
