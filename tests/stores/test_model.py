@@ -211,6 +211,8 @@ class Player:
         claim = await self.store.claim(run_id, free[which % len(free)].address, owner="me", lease=3600.0)
         assert claim.task is not None
         self.hold(claim.task)
+        if columns["next"] is None and claim.task.fan:
+            columns["next"] = Arrive(claim.task.fan, claim.task.address[-2], 7)
         return self.plain(claim), self.plain(await self.commit(0, **columns))
 
     async def commit(self, which: int, callback: bool, extra: list[NewTask], delay: float, **columns: Any) -> Any:

@@ -13,9 +13,7 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import threading
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -41,9 +39,9 @@ from drawbar.records import (
 from drawbar.stores import control, transitions
 from drawbar.stores import sqlite_reads as reads
 from drawbar.stores.base import Ready, Store, StorePlugin
-from drawbar.stores.sqlite_file import BUSY, File, Job
+from drawbar.stores.sqlite_file import BUSY, File, Job, alone, passing
 from drawbar.stores.sqlite_rows import SqliteRows
-from drawbar.stores.sqlite_schema import VERSION, Options, connect, is_busy, too_busy, unavailable
+from drawbar.stores.sqlite_schema import VERSION, Options, is_busy, too_busy, unavailable
 from drawbar.stores.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -72,7 +70,6 @@ class SqliteStore(Store):
         self.clock: Callable[[], float] = time.time
         self._options = options
         self._file: File | None = None
-        self._opening = threading.Lock()
 
     async def open(self) -> None:
         await anyio.to_thread.run_sync(self._here)
@@ -92,7 +89,7 @@ class SqliteStore(Store):
         file = self._file
         if file is not None and file.pid == os.getpid():
             return file
-        with self._opening:
+        with alone():
             file = self._file
             if file is None or file.pid != os.getpid():
                 file = self._file = File(self._options, lambda: self.clock())
@@ -212,7 +209,7 @@ class SqliteStore(Store):
         return await anyio.to_thread.run_sync(self._many_tasks, run_id, wanted) if found is None else found
 
     def _many_tasks(self, run_id: str, statuses: Sequence[TaskStatus] | None) -> Sequence[Task]:
-        with closing(connect(self._options)) as connection:
+        with passing(self._options) as connection:
             connection.execute("BEGIN")
             return reads.tasks(connection.execute, run_id, statuses) or []
 

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -16,7 +16,7 @@ from drawbar.stores.sqlite_schema import Options, connect, is_busy, unavailable
 from drawbar.stores.waiting import Waiter, wake_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 CHECKPOINT = 500
 """After how many commits the log is moved to the file. (If that cannot keep up: SQLite does at LOG pages.)"""
@@ -45,11 +45,12 @@ class Job:
 
 
 class File:
-    """The connections of one process: one that writes, one that reads.
+    """The connections of one process: one that writes, one that reads. Made `alone()`.
 
     Attributes:
         pid: The process.
         lock: Held while writing, never across an await.
+        read_lock: Held while reading.
         waiters: Run id to those who wait for its events.
         pending: Operations that wait for their turn.
 
@@ -65,9 +66,13 @@ class File:
         self.pending: deque[Job] = deque()
         self._options = options
         self._clock = clock
-        self._read_lock = threading.Lock()
+        self.read_lock = threading.Lock()
         self._writer = connect(options)
-        self._reader = connect(options)
+        try:
+            self._reader = connect(options)
+        except BaseException:
+            self._writer.close()
+            raise
         self._commits = 0
         self._rows = SqliteRows(self._writer, self.waiters)
         _files.add(self)
@@ -94,12 +99,13 @@ class File:
             wake_all(rows.woken)
         self._commits += 1
         if self._commits % CHECKPOINT == 0:
-            threading.Thread(target=self._checkpoint, name="drawbar-checkpoint", daemon=True).start()
+            with suppress(RuntimeError):  # the interpreter is about to end
+                threading.Thread(target=self._checkpoint, name="drawbar-checkpoint", daemon=True).start()
         return result
 
     def _checkpoint(self) -> None:
         """Moves what is committed from the log to the file, so that no commit in an event loop has to."""
-        with suppress(StoreError, sqlite3.Error), closing(connect(self._options)) as connection:
+        with suppress(StoreError, sqlite3.Error), passing(self._options) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def take_turn(self, redispatch: float) -> None:
@@ -121,30 +127,21 @@ class File:
 
     def read(self, query: Callable[..., Any], *args: Any) -> Any:
         """Asks something, of one state of the file. Any thread."""
-        with self._read_lock:
+        with self.read_lock:
             execute = self._reader.execute
-            execute("BEGIN")
             try:
+                execute("BEGIN")
                 return query(execute, *args)
             finally:
-                execute("COMMIT")
+                if self._reader.in_transaction:
+                    execute("COMMIT")
 
     def close(self) -> None:
         """Closes the connections."""
         _files.discard(self)
-        with self.lock, self._read_lock:
+        with self.lock, self.read_lock:
             self._reader.close()
             self._writer.close()
-
-    def pause(self) -> bool:
-        """Waits until nothing goes on here, and keeps it so."""
-        return self.lock.acquire(timeout=1) and self._read_lock.acquire(timeout=1)
-
-    def go_on(self) -> None:
-        """Ends a pause."""
-        for lock in (self._read_lock, self.lock):
-            if lock.locked():
-                lock.release()
 
 
 def _together(rows: SqliteRows, jobs: list[Job]) -> None:
@@ -157,25 +154,45 @@ def _together(rows: SqliteRows, jobs: list[Job]) -> None:
             job.error = error
 
 
+def alone() -> threading.Lock:
+    """Under which connections are made and passing ones used: no thread may be at that when the process is doubled."""
+    return _alone
+
+
+@contextmanager
+def passing(options: Options) -> Iterator[sqlite3.Connection]:
+    """A connection for a while, in any thread."""
+    with _alone, closing(connect(options)) as connection:
+        yield connection
+
+
 _files: WeakSet[File] = WeakSet()
-_paused: list[File] = []
+_alone = threading.Lock()
+_held: list[threading.Lock] = []
 _inherited: list[File] = []
 
 
 def _before_fork() -> None:
-    """No transaction may be open when the process is doubled: the child could end its parent's."""
-    _paused.extend(file for file in list(_files) if file.pause())
+    """Waits until this process does nothing in SQLite, and keeps it so.
+
+    A child could end a transaction of its parent's; and a lock inside SQLite that another thread holds at this moment
+    would in the child be held for ever.
+    """
+    locks = [_alone, *[lock for file in list(_files) for lock in (file.lock, file.read_lock)]]
+    _held.extend(lock for lock in locks if lock.acquire(timeout=5))
 
 
 def _after_fork_in_parent() -> None:
-    while _paused:
-        _paused.pop().go_on()
+    while _held:
+        _held.pop().release()
 
 
 def _after_fork_in_child() -> None:
     """The child opens its own. What it inherits is left as it is: closing could take the parent's locks."""
+    global _alone
+    _alone = threading.Lock()
+    _held.clear()
     _inherited.extend(_files)
-    _paused.clear()
     _files.clear()
 
 

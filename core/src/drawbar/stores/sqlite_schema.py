@@ -227,8 +227,11 @@ def _is_ours(connection: sqlite3.Connection, options: Options) -> bool:
     Raises:
         StoreVersionError: It has something else.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    # In one statement, which sees one state of the file: another process may be creating it.
+    application, version, tables = connection.execute(
+        "SELECT a.application_id, v.user_version, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_application_id a, pragma_user_version v"
+    ).fetchone()
     if application == APPLICATION and version == VERSION:
         return True
     if application == APPLICATION:
@@ -236,7 +239,6 @@ def _is_ours(connection: sqlite3.Connection, options: Options) -> bool:
             f"store {options.path} has schema version {version}, this one works with {VERSION}: use "
             "the Drawbar that wrote it until its runs have ended, or name another file in the store's URL"
         )
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or tables:
         raise StoreVersionError(
             f"store {options.path} is a database of another program: name another file in the store's URL"

@@ -1,0 +1,185 @@
+"""Programs that use one SQLite store from several processes: `python -m tests.stores.hammer WHAT PATH`."""
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+import anyio
+
+from drawbar.conformance.store_suite.kit import complete, counts, event, fan, happened, outcome, slot, step, take
+from drawbar.records import ClaimStatus, Finish, Kind, NewRun, RunStatus, Task, TaskStatus
+from drawbar.stores import Store
+from drawbar.stores.sqlite import plugin
+
+RUN = "hammered"
+WIDTH = 120
+LEASE = 0.1
+
+
+async def prepare(store: Store) -> None:
+    """Make a run with a fan-out, most of which is to be pulled."""
+    await store.create(NewRun(RUN, "flow", "print", None, [step("a")]))
+    await complete(store, await take(store, RUN, "a"), fan("j", WIDTH, 12))
+
+
+async def work(store: Store) -> None:
+    """Take whatever is free, until the run has ended."""
+    owner = f"worker-{os.getpid()}"
+    while True:
+        await store.due()
+        for task in await store.tasks(RUN, statuses=(TaskStatus.SCHEDULED,)):
+            claim = await store.claim(RUN, task.address, owner=owner, lease=LEASE)
+            if claim.status is ClaimStatus.GRANTED and claim.task is not None:
+                await go_on(store, claim.task, owner)
+        run = await store.load(RUN)
+        if run is not None and run.status.finished:
+            return
+        await anyio.sleep(0.01)
+
+
+async def go_on(store: Store, task: Task | None, owner: str) -> None:
+    """Commit a task and go on in place, as long as there is something to go on with."""
+    while task is not None:
+        join = task.kind is Kind.JOIN
+        reply = await store.commit(
+            outcome(
+                task,
+                TaskStatus.COMPLETED,
+                Finish(RunStatus.COMPLETED) if join else slot("j", task.input, {"text": "x" * 3000}),
+                output=task.input,
+                state=None if join else {task.address: task.attempt},
+                events=[event("task.completed", task.address)],
+                claim=True,
+                owner=owner,
+                lease=LEASE,
+            )
+        )
+        task = reply.next
+
+
+def fork(store: Store) -> None:
+    """Fork while other threads write; the children write too, with the store they have inherited."""
+    anyio.run(store.create, NewRun(RUN, "flow", "print", None, [step("a")]))
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            anyio.run(store.emit, RUN, [event("parent")] * 3)
+
+    threads = [threading.Thread(target=write, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        time.sleep(0.01)
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                for _ in range(5):
+                    anyio.run(store.emit, RUN, [event("child")])
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        assert status == 0, status
+    stop.set()
+    for thread in threads:
+        thread.join()
+    anyio.run(store.close)
+
+
+def leave(store: Store) -> None:
+    """Fork a child that ends as programs end, with all that it has inherited."""
+    anyio.run(prepare, store)
+    if not os.fork():
+        sys.exit()
+    os.wait()
+    anyio.run(store.emit, RUN, [event("after")])
+    anyio.run(store.close)
+
+
+def swarm(path: str) -> None:
+    """Let four workers open a file that is not there yet, and share the work."""
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            store = plugin.create(f"sqlite:///{path}")
+            if number == 2:
+                anyio.run(prepare, store)
+            anyio.run(work, store)
+            anyio.run(store.close)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        _, status = os.waitpid(child, 0)
+        assert status == 0, status
+
+
+def die(path: str) -> None:
+    """Have workers killed: in pairs, one at a certain statement, one at a certain time; then one does the rest."""
+    chance = random.Random(7)
+    for number in range(40):
+        one, two = os.fork(), 0
+        if not one:
+            work_until_killed(path, statement=number * 3 + chance.randrange(3))
+        two = os.fork()
+        if not two:
+            work_until_killed(path, statement=None)
+        time.sleep(chance.random() * 0.04)
+        os.kill(two, signal.SIGKILL)
+        for child in (one, two):
+            os.waitpid(child, 0)
+        anyio.run(check, path)
+    store = plugin.create(f"sqlite:///{path}")
+    anyio.run(work, store)
+    anyio.run(store.close)
+
+
+def work_until_killed(path: str, statement: int | None) -> None:
+    """Work, and kill this process before the statement of that number."""
+    left = statement
+
+    def count(sql: str) -> None:
+        nonlocal left
+        if left is not None:
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    store = plugin.create(f"sqlite:///{path}")
+    store._here()._writer.set_trace_callback(count)  # type: ignore[attr-defined]
+    anyio.run(work, store)
+    os._exit(0)
+
+
+async def check(path: str) -> None:
+    """See that the rows agree with one another."""
+    store = plugin.create(f"sqlite:///{path}")
+    await counts(store, RUN)
+    await happened(store, RUN)
+    await store.close()
+
+
+def main(what: str, path: str) -> None:
+    store = plugin.create(f"sqlite:///{path}")
+    if what == "fork":
+        fork(store)
+    elif what == "leave":
+        leave(store)
+    elif what == "swarm":
+        swarm(path)
+    elif what == "die":
+        anyio.run(prepare, store)
+        anyio.run(store.close)
+        die(path)
+    else:
+        anyio.run(prepare, store)
+        anyio.run(store.close)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,425 @@
+"""The store in an SQLite file: the file, its URL, and what concerns one process."""
+
+# ruff: noqa: ASYNC240 - a test may look at a file
+
+import os
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from drawbar.conformance.store_suite.kit import (
+    begin,
+    complete,
+    counts,
+    event,
+    happened,
+    look,
+    step,
+    suspend,
+    take,
+    together,
+)
+from drawbar.errors import NotSuspended, SettingsError, StoreUnavailable, StoreVersionError
+from drawbar.records import Finish, RunStatus
+from drawbar.stores.sqlite import SqliteStore, plugin
+
+pytestmark = pytest.mark.anyio
+
+
+def make(path: Path, query: str = "") -> SqliteStore:
+    store = plugin.create(f"sqlite:///{path}{query}")
+    assert isinstance(store, SqliteStore)
+    return store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    store = make(path)
+    await store.open()
+    yield store
+    await store.close()
+
+
+# The URL
+
+
+async def test_a_relative_path_is_where_the_store_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = plugin.create("sqlite:///some%20runs.db")
+    monkeypatch.chdir("/")
+
+    await store.open()
+    await store.close()
+
+    assert (tmp_path / "some runs.db").exists()
+
+
+def test_making_a_store_touches_nothing(path: Path) -> None:
+    make(path)
+
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://host/x.db", "sqlite:///:memory:"])
+def test_a_url_without_a_file_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"sqlite:///relative\.db"):
+        plugin.create(url)
+
+
+@pytest.mark.parametrize("query", ["synchronous=SOMETIMES", "busy=long", "mode=ro"])
+def test_an_option_that_is_none_is_refused(query: str) -> None:
+    with pytest.raises(SettingsError, match=query):
+        plugin.create(f"sqlite:///x.db?{query}")
+
+
+@pytest.mark.parametrize(("query", "expected"), [("", 1), ("?synchronous=full", 2)])
+async def test_synchronous_is_an_option(path: Path, query: str, expected: int) -> None:
+    store = make(path, query)
+    await store.open()
+
+    (found,) = store._here()._writer.execute("PRAGMA synchronous").fetchone()
+
+    await store.close()
+    assert found == expected
+
+
+# The file
+
+
+async def test_init_says_what_it_did(path: Path) -> None:
+    store = make(path)
+
+    first, second = await store.init(), await store.init()
+
+    await store.close()
+    assert first == f"{path}: schema version 1, created"
+    assert second == f"{path}: schema version 1, is there"
+
+
+async def test_runs_outlive_the_store(path: Path) -> None:
+    store = make(path)
+    run_id = await begin(store, step("a", {"x": "y" * 5000}), state={"s": 1})
+    await suspend(store, run_id, "a", "ask")
+    await store.close()
+
+    again = make(path)
+    await again.resume(run_id, "a", "answer")
+    task = await take(again, run_id, "a")
+
+    assert (task.input, task.payload, task.data) == ({"x": "y" * 5000}, "ask", ("answer",))
+    await again.close()
+
+
+async def test_a_store_that_was_closed_opens_again(store: SqliteStore) -> None:
+    run_id = await begin(store, step("a"))
+    await store.close()
+
+    assert await store.load(run_id) is not None
+
+
+async def test_many_may_create_the_file_at_once(path: Path) -> None:
+    stores = [make(path) for _ in range(8)]
+
+    assert await together([store.open() for store in stores]) == [None] * 8
+
+    run_id = await begin(stores[0], step("a"))
+    for store in stores:
+        assert await store.load(run_id) is not None
+        await store.close()
+
+
+async def test_another_programs_database_is_left_alone(path: Path) -> None:
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (x)")
+    other.close()
+
+    with pytest.raises(StoreVersionError, match=f"{path} is a database of another program"):
+        await make(path).open()
+
+
+async def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+    path.write_text("Dear diary, " * 500)
+
+    with pytest.raises(StoreVersionError, match=f"{path}: this file is no SQLite database"):
+        await make(path).open()
+
+    assert path.read_text().startswith("Dear diary")
+
+
+async def test_another_versions_file_is_left_alone(path: Path) -> None:
+    store = make(path)
+    await store.open()
+    await store.close()
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 7")
+    other.close()
+
+    with pytest.raises(StoreVersionError, match="schema version 7, this one works with 1"):
+        await make(path).open()
+
+
+async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=f"create the folder {tmp_path}/missing"):
+        await make(tmp_path / "missing" / "runs.db").open()
+
+
+async def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="this is a folder"):
+        await make(tmp_path).open()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+async def test_a_file_that_may_not_be_written_is_named(path: Path) -> None:
+    path.touch(mode=0o400)
+
+    with pytest.raises(StoreUnavailable, match="may write the file"):
+        await make(path).open()
+
+
+async def test_a_disk_that_is_full_is_an_error_and_nothing_is_lost(store: SqliteStore) -> None:
+    run_id = await begin(store, step("a"))
+    task = await take(store, run_id, "a")
+    writer = store._here()._writer
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+
+    with pytest.raises(StoreUnavailable, match="disk is not full"):
+        await complete(store, task, step("b", "x" * 100_000), output=1)
+
+    writer.execute("PRAGMA max_page_count = 1000000")
+    assert len(await happened(store, run_id)) == 3
+    await complete(store, task, step("b"), output=1)
+    assert await counts(store, run_id) == (1, 0, 0)
+
+
+# Values
+
+
+async def test_a_large_value_is_written_once(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, step("a"))
+    task = await take(store, run_id, "a")
+    value = {"x": "y" * 50_000}
+
+    reply = await complete(store, task, step("b", value), output=value, claim=True)
+
+    assert reply.next is not None
+    reader = sqlite3.connect(path)
+    assert reader.execute("SELECT count(*) FROM big").fetchone() == (1,)
+    reader.close()
+    assert (await look(store, run_id, "a")).output == (await look(store, run_id, "b")).input == value
+
+
+async def test_purging_leaves_nothing(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, step("a", "x" * 5000), state={"s": 1}, metadata={"m": 1})
+    await store.send_event(run_id, "go", 1)
+    await complete(store, await take(store, run_id, "a"), Finish(RunStatus.COMPLETED))
+
+    assert await store.purge(-1) == 1
+
+    reader = sqlite3.connect(path)
+    for table in ("run", "run_values", "state", "task", "slot", "mail", "events", "big"):
+        assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+    reader.close()
+
+
+# Others who write
+
+
+async def test_a_write_waits_for_anothers_without_holding_up_the_loop(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, step("a"))
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await anyio.sleep(0.005)
+            ticks += 1
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(tick)
+            group.start_soon(store.emit, run_id, [event("e")])
+            await anyio.sleep(0.2)
+            assert ticks > 10
+            assert len(await happened(store, run_id)) == 2
+            other.execute("COMMIT")
+            await store.wait(run_id, 2, 5)
+            group.cancel_scope.cancel()
+    other.close()
+    assert len(await happened(store, run_id)) == 3
+
+
+async def test_it_does_not_wait_for_ever(path: Path) -> None:
+    store = make(path, "?busy=0.2")
+    run_id = await begin(store, step("a"))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreUnavailable, match=r"more than 0\.2 s"):
+        await store.emit(run_id, [event("e")])
+
+    other.close()
+    await store.emit(run_id, [event("e")])
+    assert len(await happened(store, run_id)) == 3
+    await store.close()
+
+
+async def test_what_gathered_meanwhile_goes_into_one_transaction(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, *[step(f"a{number}") for number in range(30)])
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    statements: list[str] = []
+    store._here()._writer.set_trace_callback(statements.append)
+    results: list[object] = []
+
+    async def work() -> None:
+        results.extend(
+            await together(
+                [store.claim(run_id, f"a{number}", owner="me", lease=60) for number in range(30)]
+                + [store.resume(run_id, "a0", 1), store.emit(run_id, [event("e")])]
+            )
+        )
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await anyio.sleep(0.05)
+        other.execute("COMMIT")
+    other.close()
+
+    assert sum(statement == "COMMIT" for statement in statements) == 1
+    assert isinstance(results[30], NotSuspended)
+    assert len(await happened(store, run_id)) == 62
+    assert await counts(store, run_id) == (30, 0, 0)
+
+
+async def test_in_one_transaction_each_has_its_own_error(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, step("a"), step("b"))
+    one, two = await take(store, run_id, "a"), await take(store, run_id, "b")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    results: list[object] = []
+
+    async def work() -> None:
+        results.extend(
+            await together([complete(store, one, output=object()), complete(store, two, step("c"), output=2)])
+        )
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await anyio.sleep(0.05)
+        other.execute("COMMIT")
+    other.close()
+
+    assert isinstance(results[0], Exception)
+    assert not isinstance(results[1], Exception)
+    assert list((await store.outputs(run_id, ["a", "b"])).values()) == [2]
+    assert await counts(store, run_id) == (2, 0, 0)
+    await happened(store, run_id)
+
+
+async def test_who_is_cancelled_while_waiting_has_done_nothing(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, step("a"))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with anyio.move_on_after(0.05):
+        await store.emit(run_id, [event("e")])
+
+    other.close()
+    await store.emit(run_id, [event("f")])
+    assert [kind for kind, _ in await happened(store, run_id, 2)] == ["f"]
+
+
+async def test_a_commit_that_is_torn_apart_leaves_no_transaction_open(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await begin(store, step("a"))
+    task = await take(store, run_id, "a")
+
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store._here()._rows, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        await complete(store, task, step("b"))
+    monkeypatch.undo()
+
+    assert list(await store.outputs(run_id, ["a"])) == []
+    await complete(store, task, step("b"))
+    assert await counts(store, run_id) == (1, 0, 0)
+
+
+async def test_threads_lose_and_double_nothing(store: SqliteStore) -> None:
+    run_id = await begin(store, *[step(f"a{number}") for number in range(80)])
+
+    async def work(first: int) -> None:
+        for number in range(first, 80, 4):
+            task = await take(store, run_id, f"a{number}")
+            await complete(store, task, step(f"b{number}"), events=[event("e")])
+
+    threads = [threading.Thread(target=anyio.run, args=(work, first)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        await anyio.to_thread.run_sync(thread.join)
+
+    assert await counts(store, run_id) == (80, 0, 0)
+    assert len(await happened(store, run_id)) == 1 + 80 * 4
+
+
+async def test_a_commit_in_another_event_loop_ends_a_wait(store: SqliteStore) -> None:
+    run_id = await begin(store, step("a"))
+    seqs: list[int] = []
+
+    async def wait() -> None:
+        seqs.append(await store.wait(run_id, 2, 60))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.sleep(0.05)
+            await anyio.to_thread.run_sync(anyio.run, store.emit, run_id, [event("e")])
+
+    assert seqs == [3]
+    assert store._here().waiters == {}
+
+
+async def test_a_commit_of_another_store_ends_a_wait(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, step("a"))
+    other = make(path)
+    await other.open()
+    times: list[float] = []
+
+    async def wait() -> None:
+        await store.wait(run_id, 2, 60)
+        times.append(anyio.current_time())
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.sleep(0.3)
+            await other.emit(run_id, [event("e")])
+            sent = anyio.current_time()
+
+    assert times[0] - sent < 0.2
+    await other.close()
+
+
+async def test_the_log_does_not_grow_for_ever(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, step("a"))
+    for _ in range(4000):
+        await store.emit(run_id, [event("e", data="x" * 100)])
+
+    assert path.with_name(path.name + "-wal").stat().st_size < 40_000_000
