@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from drawbar_local import LocalEngine
+
 from drawbar import attempt, client, jsonform, runner, runs
 from drawbar.context import Context
 from drawbar.graph.workflow import Workflow
@@ -327,5 +329,13 @@ def shares_what_it_should_copy(bind: Any) -> Any:
         args, kwargs = bind(self, value, *rest)
         same = {name: value for name, each in kwargs.items() if each == value}
         return [value if each == value else each for each in args], {**kwargs, **same}
+
+    return broken
+
+
+@fault(LocalEngine, "_work", lives=None)
+def runs_no_message(work: Any) -> Any:
+    async def broken(self: Any, message: Any) -> None:
+        return None
 
     return broken

@@ -11,7 +11,7 @@ from drawbar.conformance.suite import clauses, name_of
 from tests.conformance.kit import outcomes
 
 HABITS = ("twice", "shuffled", "late", "lossy")
-SUBJECTS = ("RUN", "JOIN", "BRANCH", "LOOP", "EACH", "FAIL", "SUSP", "BAIL", "NEST", "AGAIN")
+SUBJECTS = ("RUN", "JOIN", "EACH", "SUSP", "BAIL", "AGAIN")
 # Those that measure how soon something happens, which a lost message may well delay.
 CLAUSES = [c for c in clauses() if c.id.split("-")[0] in SUBJECTS and c.id not in ("EACH-02", "RUN-07", "RUN-13")]
 

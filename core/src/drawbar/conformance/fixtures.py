@@ -36,6 +36,10 @@ def engine(pytestconfig: pytest.Config) -> EngineUnderTest:
 @pytest.fixture(scope="session")
 def workers(engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers | None]:
     """The engine's worker processes, serving; None for an engine in this process."""
+    from drawbar.conformance.suite import clauses
+
+    if unknown := sorted(set(engine.xfail) - {clause.id for clause in clauses()}):
+        pytest.fail(f"xfail names clauses that do not exist: {', '.join(unknown)}", pytrace=False)
     folder = tmp_path_factory.mktemp("conformance")
     if engine.in_process:
         _probe(engine, None, folder)
