@@ -75,3 +75,19 @@ async def test_an_error_of_the_engine_reaches_who_sent() -> None:
     engine.refuses = True
     with pytest.raises(ConnectionError, match="the broker is down"):
         await Outbox(engine).send([message(1)])
+
+
+async def test_its_thread_ends_with_it() -> None:
+    engine = Slow()
+    engine.let_go.set()
+    outbox = Outbox(engine)
+    await outbox.send([message(0)])
+    (thread,) = [each for each in threading.enumerate() if each.ident in engine.threads]
+
+    outbox.close()
+    await anyio.to_thread.run_sync(thread.join, 10)
+
+    assert not thread.is_alive()
+    await outbox.send([message(1)])
+    assert engine.calls[-1] == ["step[1]"]
+    outbox.close()

@@ -108,6 +108,7 @@ class Client:
             self.worker = await self._stack.enter_async_context(serve(self))
         else:
             self._outbox = Outbox(self.engine)
+            self._stack.callback(self._outbox.close)
             self._stack.callback(self.engine.close)
             if self.engine.embedded:
                 self._stack.callback(self.engine.start_worker())

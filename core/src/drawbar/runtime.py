@@ -69,7 +69,7 @@ class Outbox:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._waiting: queue.SimpleQueue[tuple[Sequence[Message], Done]] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Sequence[Message], Done] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -104,6 +104,12 @@ class Outbox:
         if outcome[0] is not None:
             raise outcome[0]
 
+    def close(self) -> None:
+        """Ends the thread, once what is in line has been sent, and with it the connections that it keeps."""
+        with self._lock:
+            if self._thread is not None:
+                self._waiting.put(None)
+
     def _start(self) -> None:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
@@ -111,13 +117,17 @@ class Outbox:
                 self._thread.start()
 
     def _send_all(self) -> None:
-        while True:
-            batch = [self._waiting.get()]
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
             while True:
                 try:
-                    batch.append(self._waiting.get_nowait())
+                    more = self._waiting.get_nowait()
                 except queue.Empty:
                     break
+                if more is None:
+                    self._waiting.put(None)  # after this batch
+                    break
+                batch.append(more)
             error = self._try([message for messages, _ in batch for message in messages])
             for _, finished in batch:
                 finished(error)
@@ -296,7 +306,8 @@ async def working(runtime: Runtime) -> AsyncIterator[Worker]:
             raise StoreUnavailable(message) from None
         shared = engine.workflows if engine.embedded else None
         workflows = Workflows(core.workflows) if shared is None else shared
-        worker = Worker(store, Outbox(engine).send, workflows, core, engine.name, owner_name())
+        outbox = Outbox(engine)
+        worker = Worker(store, outbox.send, workflows, core, engine.name, owner_name())
         async with anyio.create_task_group() as group:
             group.start_soon(Ticker(worker, core.poll_interval).run)
             group.start_soon(_watch, runtime, worker)
@@ -304,6 +315,7 @@ async def working(runtime: Runtime) -> AsyncIterator[Worker]:
             with anyio.CancelScope(shield=True):
                 await _end(runtime, worker)
             group.cancel_scope.cancel()
+        outbox.close()
     finally:
         with anyio.CancelScope(shield=True):
             await store.close()
