@@ -20,8 +20,6 @@ def engine(engine_name: str, broker_name: str | None, store_name: str) -> Iterat
     """What the kit tests: `DRAWBAR_TEST_ENGINE`, `DRAWBAR_TEST_BROKER`, `DRAWBAR_TEST_STORE`."""
     with ExitStack() as stack:
         settings: dict[str, Any] = {}
-        if engine_name != "local":
-            settings["queues"] = ["drawbar", "elsewhere"]  # the kit has a step with a queue of its own
         if broker_name == "redis":
             settings["broker_url"] = stack.enter_context(services.redis_database())
         elif broker_name == "rabbitmq":

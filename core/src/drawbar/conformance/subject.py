@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FLOWS = "drawbar.conformance.flows"
 """The module of all workflows of the clauses: workers import it by this name."""
 
+ELSEWHERE = "elsewhere"
+"""The queue of a step of the flows; workers of engines that have the setting `queues` serve it too."""
+
 HASTE: Mapping[str, Any] = {
     "workflows": [FLOWS],
     "lease": 2.0,
@@ -87,8 +90,15 @@ class EngineUnderTest:
     def arguments(self, store: str) -> dict[str, Any]:
         """All settings, as arguments of `load_settings`."""
         given = {**self.settings, **self.flags}
-        haste = {key: value for key, value in HASTE.items() if key not in given}
+        haste = {key: value for key, value in {**HASTE, **self._queues(given)}.items() if key not in given}
         return {**haste, **self.settings, "store": store}
+
+    def _queues(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The setting `queues`, where there is one: the kit has a step with a queue of its own."""
+        fields = self.engine.Settings.model_fields
+        if "queue" not in fields or "queues" not in fields:
+            return {}
+        return {"queues": [given.get("queue", fields["queue"].default), ELSEWHERE]}
 
     def load(self, store: str, folder: Path, **more: Any) -> LoadedSettings:
         """The settings to open it with: nothing of the machine's environment or files gets in."""

@@ -7,7 +7,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 from pydantic import Field

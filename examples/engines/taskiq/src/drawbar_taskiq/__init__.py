@@ -71,11 +71,14 @@ class TaskiqEngine(Engine):
         anyio.run(self._receive)
 
     async def _receive(self) -> None:
+        async def process(payload: dict[str, str]) -> None:
+            await self.aprocess(payload)
+
         finished = asyncio.Event()
         async with anyio.create_task_group() as group:
             for queue in self.queues:
                 broker = self._broker(queue)
-                broker.register_task(self.aprocess, task_name=TASK)
+                broker.register_task(process, task_name=TASK)
                 receiver = Receiver(broker, max_async_tasks=self.settings.concurrency, validate_params=False)
                 group.start_soon(receiver.listen, finished)
             await self.await_stop(finished.set)
