@@ -1,4 +1,4 @@
-"""An engine that is broken on purpose: the local one, in a process in which something has been replaced by something worse.
+"""An engine that is broken on purpose: the local one, while something has been replaced by something worse.
 
 The kit does not know; each fault has to be found by the clause that forbids it.
 """
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from drawbar_local import LocalEngine, LocalSettings
 from pydantic import Field
 
 from drawbar.engine import Message, engine_plugin
+from drawbar_local import LocalEngine, LocalSettings
 
 Replacement = Callable[[Any], Any]
 """Makes what comes in the place of something out of what was there."""
@@ -74,11 +74,9 @@ class BrokenEngine(LocalEngine):
     """The local engine, with a fault."""
 
     name = "broken"
-    Settings = BrokenSettings
+    Settings = BrokenSettings  # type: ignore[assignment]
 
-    async def serve(
-        self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]
-    ) -> None:
+    async def serve(self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]) -> None:
         """Works until cancelled, badly."""
         from tests.conformance import faults_of_core, faults_of_stores
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from drawbar_local import LocalEngine
-
 from drawbar import attempt, client, jsonform, runner, runs
 from drawbar.context import Context
 from drawbar.graph.workflow import Workflow
@@ -18,6 +16,7 @@ from drawbar.steps.policy import Retry
 from drawbar.steps.step import Step
 from drawbar.worker import Worker
 from drawbar.workflows import Workflows
+from drawbar_local import LocalEngine
 from tests.conformance.breaking import fault
 
 
@@ -31,10 +30,11 @@ def is_impatient(wait: Any) -> Any:
     return lambda self, failures, spread: 0.0
 
 
-
 @fault(Runner, "_failed", "STATE-04")
 def keeps_the_state_of_what_fails(failed: Any) -> Any:
-    async def broken(self: Any, hold: Any, task: Any, node: Any, numbers: Any, outcome: Any, ctx: Any = None, *rest: Any) -> Any:
+    async def broken(
+        self: Any, hold: Any, task: Any, node: Any, numbers: Any, outcome: Any, ctx: Any = None, *rest: Any
+    ) -> Any:
         transition = await failed(self, hold, task, node, numbers, outcome, ctx, *rest)
         transition.state = ctx.updates if ctx is not None else None
         return transition
@@ -99,7 +99,6 @@ def tells_little_of_errors(info: Any) -> Any:
 @fault(runner, "_payload", "EVT-08", "EVT-09")
 def knows_no_defaults(payload: Any) -> Any:
     return lambda task, node: payload(task, node) if task.data is not None else "too late"
-
 
 
 @fault(client, "memos", "AGAIN-04", "AGAIN-05")
@@ -305,7 +304,6 @@ def picks_one_of_several(pick: Any) -> Any:
 @fault(runs, "_fitting", "EVT-11")
 def sends_any_payload(fitting: Any) -> Any:
     return lambda workflow, name, value: value
-
 
 
 @fault(runs.RunResult, "unwrap", "RUN-18", "SUSP-01", "CANC-01")

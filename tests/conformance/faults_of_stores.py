@@ -207,9 +207,7 @@ def wakes_every_ear(send_event: Any) -> Any:
 
 @fault(control, "send_event", "EVT-10")
 def takes_events_after_the_end(send_event: Any) -> Any:
-    return lambda rows, run_id, *rest: (
-        () if rows.run(run_id).status.finished else send_event(rows, run_id, *rest)
-    )
+    return lambda rows, run_id, *rest: () if rows.run(run_id).status.finished else send_event(rows, run_id, *rest)
 
 
 @fault(control, "retry", "AGAIN-01")

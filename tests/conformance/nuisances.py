@@ -1,4 +1,4 @@
-"""Engines that do all that an engine may: they lose messages, bring them twice, late, in another order. The contract holds."""
+"""Engines that do all that an engine may: lose messages, bring them twice, late, in another order."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import anyio
-from drawbar_local import LocalEngine, LocalSettings
 from pydantic import Field
 
 from drawbar.engine import Message, engine_plugin
+from drawbar_local import LocalEngine, LocalSettings
 
 
 class NuisanceSettings(LocalSettings):
@@ -23,7 +23,7 @@ class NuisanceEngine(LocalEngine):
     """The local engine, with a habit."""
 
     name = "nuisance"
-    Settings = NuisanceSettings
+    Settings = NuisanceSettings  # type: ignore[assignment]
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
         """Brings messages, in its way."""
@@ -34,7 +34,7 @@ class NuisanceEngine(LocalEngine):
             messages = [*messages, *messages[::2]]
             dice.shuffle(messages)
         elif habit == "lossy":
-            messages = [message for message in messages if random.random() > 0.3]  # noqa: S311
+            messages = [message for message in messages if random.random() > 0.3]
         elif self._group is not None:
             for message in messages:
                 self._group.start_soon(self._late, message, dice.random() / 10)

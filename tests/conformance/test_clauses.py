@@ -21,14 +21,14 @@ def documented() -> list[tuple[str, str]]:
     """Id and sentence of every clause in the pages."""
     found: list[tuple[str, str]] = []
     for page in sorted(PAGES.glob("*.md")):
-        found += [(id, " ".join(text.split())) for id, text in CLAUSE.findall(page.read_text("utf-8"))]
+        found += [(name, " ".join(text.split())) for name, text in CLAUSE.findall(page.read_text("utf-8"))]
     return found
 
 
 def test_the_pages_and_the_kit_say_the_same() -> None:
     kit = {clause.id: clause.text for clause in suite.clauses()}
 
-    assert Counter(id for id, _ in documented()).most_common(1)[0][1] == 1
+    assert Counter(name for name, _ in documented()).most_common(1)[0][1] == 1
     assert dict(documented()) == kit
 
 

@@ -38,7 +38,7 @@ def test_without_a_line_of_code(tmp_path: Path) -> None:
     assert "2 passed" in done.stdout
     assert "local: 2 of" in done.stdout
     report = json.loads((tmp_path / "out/report.json").read_text())["engines"]
-    assert report == {"local": {id: {"outcome": "held", "reason": ""} for id in ("FAIL-05", "JOIN-01")}}
+    assert report == {"local": {each: {"outcome": "held", "reason": ""} for each in ("FAIL-05", "JOIN-01")}}
     assert "| JOIN-01 | ✓ | Parallel steps each get" in (tmp_path / "out/report.md").read_text()
 
 

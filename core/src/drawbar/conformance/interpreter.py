@@ -247,9 +247,7 @@ class _Run:
 
     # -- steps ---------------------------------------------------------------------------------------------
 
-    def step(
-        self, step: Step[..., Any], address: str, place: _Place, value: Json, default: Retry | None
-    ) -> Json:
+    def step(self, step: Step[..., Any], address: str, place: _Place, value: Json, default: Retry | None) -> Json:
         """Every attempt of a task, up to its output."""
         retry = step.policy.retry or default or ONCE
         attempt = failures = 0

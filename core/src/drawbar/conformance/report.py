@@ -41,9 +41,7 @@ class Report:
                 outcome = UNREACHABLE
             else:
                 outcome, report.outcome = FAILED, "failed"
-                report.longrepr = (
-                    f"{clause} may not be skipped ({reason}): declare it in xfail, with a reason"
-                )
+                report.longrepr = f"{clause} may not be skipped ({reason}): declare it in xfail, with a reason"
         else:
             outcome = HELD if report.passed else FAILED
             if report.failed:
@@ -59,9 +57,7 @@ class Report:
 
     def decided(self) -> int:
         """How many were decided: those of engines that could be reached."""
-        return sum(
-            outcome != UNREACHABLE for column in self.engines.values() for outcome, _ in column.values()
-        )
+        return sum(outcome != UNREACHABLE for column in self.engines.values() for outcome, _ in column.values())
 
     def lines(self) -> Iterator[str]:
         """Subject by engine, then every clause that was not held."""
@@ -86,12 +82,8 @@ class Report:
                 if outcome in (FAILED, DECLARED):
                     yield f"{SIGNS[outcome]} {name} {clause} {outcome}: {reason}"
             left = len(known) - len(column)
-            total = ", ".join(
-                f"{_count(column, kind)} {kind}" for kind in (HELD, DECLARED, FAILED, UNREACHABLE)
-            )
-            yield f"{name}: {len(column)} of {len(known)} clauses, {total}" + (
-                f"; {left} not run" if left else ""
-            )
+            total = ", ".join(f"{_count(column, kind)} {kind}" for kind in (HELD, DECLARED, FAILED, UNREACHABLE))
+            yield f"{name}: {len(column)} of {len(known)} clauses, {total}" + (f"; {left} not run" if left else "")
 
     def to_dict(self) -> dict[str, Any]:
         """For machines."""

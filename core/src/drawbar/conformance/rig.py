@@ -55,7 +55,7 @@ class Rigs:
             rig = Rig(self.subject, self.workers, folder, apart)
             try:
                 anyio.run(_play, rig, body, backend=backend)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again, with what workers have to say
                 cause = _single(error)
                 cause.add_note(f"on {backend}")
                 if rig.workers is not None:
@@ -105,9 +105,7 @@ class Rig:
 
     engine: Client
 
-    def __init__(
-        self, subject: EngineUnderTest, workers: Workers | None, folder: Path, apart: bool = False
-    ) -> None:
+    def __init__(self, subject: EngineUnderTest, workers: Workers | None, folder: Path, apart: bool = False) -> None:
         self.subject = subject
         self.workers = workers
         self.folder = folder

@@ -1,4 +1,4 @@
-"""All clauses and fixtures, for a test file of a third party.
+"""All clauses, for a test file of a third party, which brings the fixture `engine`.
 
 ::
 
@@ -35,7 +35,7 @@ from drawbar.conformance import (
     test_types,
 )
 from drawbar.conformance.clauses import Clause, clauses_in
-from drawbar.conformance.fixtures import engine, rig, workers
+from drawbar.conformance.fixtures import rig, workers
 
 MODULES = (
     test_authoring,
@@ -72,4 +72,4 @@ def name_of(clause: Clause) -> str:
 
 globals().update({name_of(clause): clause.test for clause in clauses()})
 
-__all__ = ["engine", "rig", "workers", *(name_of(clause) for clause in clauses())]  # noqa: PLE0604
+__all__ = ["rig", "workers", *(name_of(clause) for clause in clauses())]  # noqa: PLE0604

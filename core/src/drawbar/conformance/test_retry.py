@@ -102,9 +102,7 @@ async def test_status_meanwhile(rig: Rig) -> None:
     run: Run[Any] = rig.engine.get_run(result.run_id)
 
     told = [event async for event in run.events() if event.type == "task.retrying"]
-    assert [(event.address, event.data["attempt"], event.data["delay"]) for event in told] == [
-        ("unlucky", 1, 0)
-    ]
+    assert [(event.address, event.data["attempt"], event.data["delay"]) for event in told] == [("unlucky", 1, 0)]
     assert told[0].data["error"]["message"] == "attempt 1"
 
 

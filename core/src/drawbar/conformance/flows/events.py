@@ -25,13 +25,9 @@ def _looks(payment: Any, ctx: Context) -> Any:
     return payment
 
 
-paid = (
-    workflow("paid").then(mark).wait_for("payment", type=Payment).map(_looks).then(book).commit()
-)
+paid = workflow("paid").then(mark).wait_for("payment", type=Payment).map(_looks).then(book).commit()
 plain_event = workflow("plain-event").wait_for("go").then(mark).commit()
-with_default = (
-    workflow("with-default").wait_for("go", timeout=0.3, default={"by": "default"}).then(mark).commit()
-)
+with_default = workflow("with-default").wait_for("go", timeout=0.3, default={"by": "default"}).then(mark).commit()
 without_default = workflow("without-default").wait_for("go", timeout=0.3, id="patience").then(mark).commit()
 two_of_a_name = (
     workflow("two-of-a-name")

@@ -62,9 +62,7 @@ def _raise(value: Any) -> Any:
     raise LookupError(f"asked about {value}")
 
 
-bad_condition = (
-    workflow("bad-condition").then(echo).choose((_raise, echo.with_id("arm")), id="question").commit()
-)
+bad_condition = workflow("bad-condition").then(echo).choose((_raise, echo.with_id("arm")), id="question").commit()
 bad_loop = workflow("bad-loop").do_until(echo, _raise, id="again").commit()
 bad_mapper = workflow("bad-mapper").then(echo).map(_raise, id="recast").then(mark).commit()
 
@@ -138,9 +136,7 @@ def _with(retry: Retry | int | None, id: str) -> Any:  # noqa: A002
 
 
 three_tries = workflow("three-tries").then(_with(3, "unlucky")).commit()
-backing_off = (
-    workflow("backing-off").then(_with(Retry(4, delay=0.2, backoff=2, max_delay=0.4), "unlucky")).commit()
-)
+backing_off = workflow("backing-off").then(_with(Retry(4, delay=0.2, backoff=2, max_delay=0.4), "unlucky")).commit()
 only_timeouts = workflow("only-timeouts").then(_with(Retry(5, on=(TimeoutError,)), "unlucky")).commit()
 default_retry = (
     workflow("default-retry", retry=2)

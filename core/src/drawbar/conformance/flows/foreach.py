@@ -54,9 +54,7 @@ async def upto(item: int) -> list[int]:
 
 
 grid = (
-    workflow("grid", input=list[int])
-    .foreach(chain(upto, workflow("row").foreach(place).commit(), id="rows"))
-    .commit()
+    workflow("grid", input=list[int]).foreach(chain(upto, workflow("row").foreach(place).commit(), id="rows")).commit()
 )
 
 

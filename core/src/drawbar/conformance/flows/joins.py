@@ -32,12 +32,7 @@ uneven = workflow("uneven").parallel(slow, quick).then(by_key).commit()
 
 named = workflow("named").parallel(quick, other=quick, third=echo).commit()
 
-together = (
-    workflow("together")
-    .parallel(*[wait.with_id(f"arm-{number}") for number in range(3)])
-    .then(by_key)
-    .commit()
-)
+together = workflow("together").parallel(*[wait.with_id(f"arm-{number}") for number in range(3)]).then(by_key).commit()
 
 
 @step

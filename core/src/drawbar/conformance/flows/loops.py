@@ -21,12 +21,8 @@ def _asked(answer: Any) -> Any:
     return condition
 
 
-until = (
-    workflow("until", input=int).do_until(grow, _asked(lambda value, ctx: value >= 20)).then(mark).commit()
-)
-while_small = (
-    workflow("while-small", input=int).do_while(grow, _asked(lambda value, ctx: value < 20)).commit()
-)
+until = workflow("until", input=int).do_until(grow, _asked(lambda value, ctx: value >= 20)).then(mark).commit()
+while_small = workflow("while-small", input=int).do_while(grow, _asked(lambda value, ctx: value < 20)).commit()
 counted = workflow("counted", input=int).do_until(grow, lambda value, ctx: ctx.iteration == 3).commit()
 many_rounds = workflow("many-rounds", input=int).do_while(add_one, lambda value: value < 200).commit()
 
@@ -34,9 +30,7 @@ _inner = workflow("round", input=int, output=int).then(add_one).then(grow).commi
 
 of_workflow = workflow("loop-of-workflow", input=int).do_until(_inner, lambda value: value > 20).commit()
 of_chain = (
-    workflow("loop-of-chain", input=int)
-    .do_while(chain(add_one, grow, id="pair"), lambda value: value < 20)
-    .commit()
+    workflow("loop-of-chain", input=int).do_while(chain(add_one, grow, id="pair"), lambda value: value < 20).commit()
 )
 
 
@@ -49,8 +43,5 @@ async def approve(value: int, ctx: Context) -> int:
 
 
 conversation = (
-    workflow("conversation", input=int)
-    .do_until(approve, _asked(lambda value, ctx: value > 10))
-    .then(mark)
-    .commit()
+    workflow("conversation", input=int).do_until(approve, _asked(lambda value, ctx: value > 10)).then(mark).commit()
 )

@@ -35,9 +35,7 @@ twice = (
     .map(lambda done: [done["left"], done["right"]])
     .commit()
 )
-fails_inside = (
-    workflow("fails-inside").then(workflow("middle").then(chain(add_one, die, id="pair")).commit()).commit()
-)
+fails_inside = workflow("fails-inside").then(workflow("middle").then(chain(add_one, die, id="pair")).commit()).commit()
 
 
 @step

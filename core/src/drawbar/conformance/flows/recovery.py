@@ -72,6 +72,4 @@ overtaken = workflow("overtaken").then(slow_twice).then(mark).commit()
 
 slow_in_thread = workflow("slow-in-thread").then(wait_in_thread).then(mark).commit()
 waiting_here = workflow("waiting-here").then(wait).then(mark).commit()
-asks_then_sleeps = (
-    workflow("asks-then-sleeps").then(mark.with_id("before")).sleep(1).wait_for("go").then(mark).commit()
-)
+asks_then_sleeps = workflow("asks-then-sleeps").then(mark.with_id("before")).sleep(1).wait_for("go").then(mark).commit()

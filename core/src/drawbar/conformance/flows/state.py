@@ -20,9 +20,7 @@ async def reads(value: Any, ctx: Context) -> dict[str, Any]:
     return dict(ctx.state)
 
 
-in_sequence = (
-    workflow("in-sequence").then(writes.with_id("one")).then(writes.with_id("two")).then(reads).commit()
-)
+in_sequence = workflow("in-sequence").then(writes.with_id("one")).then(writes.with_id("two")).then(reads).commit()
 
 mapped_state = (
     workflow("mapped-state")
@@ -33,12 +31,7 @@ mapped_state = (
     .commit()
 )
 
-at_once = (
-    workflow("at-once")
-    .parallel(*[writes.with_id(f"key_{number}") for number in range(12)])
-    .then(reads)
-    .commit()
-)
+at_once = workflow("at-once").parallel(*[writes.with_id(f"key_{number}") for number in range(12)]).then(reads).commit()
 
 
 @step(retry=3)

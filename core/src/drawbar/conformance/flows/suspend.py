@@ -32,9 +32,7 @@ def approve_in_thread(value: Any, ctx: Context) -> Any:
 
 
 approval = workflow("approval").then(mark.with_id("before")).then(approve).then(mark).commit()
-two_approvals = (
-    workflow("two-approvals").parallel(approve, second=approve_in_thread, working=wait).then(mark).commit()
-)
+two_approvals = workflow("two-approvals").parallel(approve, second=approve_in_thread, working=wait).then(mark).commit()
 
 
 @step

@@ -18,11 +18,7 @@ by_function = (
     .commit()
 )
 by_timedelta = (
-    workflow("by-timedelta")
-    .then(mark.with_id("before"))
-    .sleep(timedelta(milliseconds=400))
-    .then(mark)
-    .commit()
+    workflow("by-timedelta").then(mark.with_id("before")).sleep(timedelta(milliseconds=400)).then(mark).commit()
 )
 
 
@@ -37,9 +33,7 @@ long_ago = (
 
 long_sleep = workflow("long-sleep").then(mark.with_id("before")).sleep(3600).then(mark).commit()
 beside_sleep = (
-    workflow("beside-sleep")
-    .parallel(asleep=workflow("asleep").sleep(0.8).then(mark).commit(), awake=mark)
-    .commit()
+    workflow("beside-sleep").parallel(asleep=workflow("asleep").sleep(0.8).then(mark).commit(), awake=mark).commit()
 )
 two_seconds = workflow("two-seconds").then(mark.with_id("before")).sleep(2).then(mark).commit()
 
