@@ -9,9 +9,10 @@ import inspect
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from drawbar.callables import takes_context
 from drawbar.errors import InvalidInput, InvalidOutput, RunError
 from drawbar.jsonform import Misfit, to_json
-from drawbar.plan import Node, Op, takes_context
+from drawbar.plan import Node, Op
 from drawbar.refs import Ref, ValueAt, fill
 
 if TYPE_CHECKING:

@@ -9,27 +9,18 @@ entering a node that somebody else has to enter.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import itertools
-import json
 import re
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from drawbar.errors import GraphError
-from drawbar.graph import nodes as g
-from drawbar.refs import OutputOf, RunState, refs_in
-from drawbar.steps.step import Step
-from drawbar.values import AnyShape, Shape, shape_of
+from drawbar.values import AnyShape, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from drawbar.graph.check import Flow
     from drawbar.graph.workflow import Workflow
+    from drawbar.refs import OutputOf
 
 ANY = AnyShape()
 ENTER = ".$enter"
@@ -144,7 +135,7 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """A compiled workflow. Made by `compile_plan`, never changed."""
+    """A compiled workflow. Made by `compiler.compile_plan`, never changed."""
 
     workflow: Workflow[Any, Any]
     nodes: dict[str, Node]
@@ -195,7 +186,7 @@ class Plan:
 
     def recorded_at(self, holder: Node, numbers: Numbers, node: Node) -> tuple[str, str | None]:
         """As `target`, for a node that has been found already."""
-        shared = _shared(holder, node)
+        shared = shared_numbers(holder, node)
         known = numbers[:shared]
         missing = len(node.marks) - shared
         if missing == 0:
@@ -252,213 +243,16 @@ def _fill(pattern: str, numbers: Numbers) -> str:
     return pattern
 
 
-def _containers(node: Node) -> list[Node]:
+def containers(node: Node) -> list[Node]:
     """The loops and foreachs round a node, outermost first: one for each of its numbers."""
     return [p for p in node.parents() if p.op in (Op.LOOP, Op.FOREACH)][::-1]
 
 
-def _shared(one: Node, other: Node) -> int:
+def shared_numbers(one: Node, other: Node) -> int:
     """How many leading numbers two nodes have in common."""
     shared = 0
-    for a, b in zip(_containers(one), _containers(other), strict=False):
+    for a, b in zip(containers(one), containers(other), strict=False):
         if a is not b:
             break
         shared += 1
     return shared
-
-
-@lru_cache(4096)
-def takes_context(function: Callable[..., Any]) -> bool:
-    """Whether a condition or mapper takes `(value, ctx)` rather than `(value)`."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins tell nothing about themselves
-        return False
-    positional = [
-        p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    return len([p for p in positional if p.default is p.empty]) >= 2 or (
-        len(positional) >= 2 and positional[1].name in ("ctx", "context")
-    )
-
-
-class _Compiler:
-    def __init__(self, flow: Flow, retry: Any) -> None:
-        self.flow = flow
-        self.nodes: dict[str, Node] = {}
-        self.retry = retry
-
-    def add(self, node: Node) -> Node:
-        if node.template in self.nodes:
-            raise GraphError(f"two nodes at {node.template!r}; give one another id", node=node.id)
-        self.nodes[node.template] = node
-        return node
-
-    def shape(self, template: str) -> Shape:
-        return self.flow.shapes.get(template) or AnyShape()
-
-    def sequence(
-        self, nodes: Sequence[g.Node], prefix: str, marks: str, up: Node | None, retry: Any
-    ) -> list[Node]:
-        made = [self.node(node, prefix, marks, up, retry) for node in nodes]
-        for one, after in itertools.pairwise(made):
-            one.next = after
-        return made
-
-    def body(self, body: g.Body, template: str, prefix: str, marks: str, up: Node | None, retry: Any) -> Node:
-        """A step, or a scope with its sequence inside."""
-        if isinstance(body, Step):
-            return self.add(
-                Node(
-                    Op.STEP,
-                    body.id,
-                    template,
-                    body,
-                    self.shape(template),
-                    up,
-                    marks=marks,
-                    retry=body.policy.retry or retry,
-                    wants_context=body.wants_context,
-                    refs=tuple(body.refs.values()),
-                )
-            )
-        scope = self.add(Node(Op.SCOPE, body.id, template, body, self.shape(template), up, marks=marks))
-        inner = body.workflow
-        made = self.sequence(
-            body.nodes, prefix, marks, scope, (inner.retry if inner is not None else None) or retry
-        )
-        if inner is not None and inner.input is not None:
-            check = self.check(prefix + "$input", inner.input_shape, marks, scope)
-            check.next = made[0]
-            made.insert(0, check)
-        if inner is not None and inner.output is not None:
-            check = self.check(prefix + "$output", inner.output_shape, marks, scope)
-            made[-1].next = check
-            scope.check_out = check
-        scope.bodies = (made[0],)
-        return scope
-
-    def check(self, template: str, shape: Shape, marks: str, up: Node | None) -> Node:
-        return self.add(Node(Op.CHECK, template.rpartition(".")[2], template, shape, shape, up, marks=marks))
-
-    def node(self, node: g.Node, prefix: str, marks: str, up: Node | None, retry: Any) -> Node:
-        template = prefix + node.id
-        if isinstance(node, g.Then):
-            return self.body(node.body, template, template + ".", marks, up, retry)
-        made = self.add(Node(OPS[type(node)], node.id, template, node, self.shape(template), up, marks=marks))
-        if isinstance(node, g.Parallel):
-            made.bodies = self.arms(node.bodies, prefix, marks, made, retry)
-        elif isinstance(node, g.Branch | g.Choose):
-            otherwise = () if node.otherwise is None else (node.otherwise,)
-            made.bodies = self.arms(
-                [*(body for _, body in node.arms), *otherwise], prefix, marks, made, retry
-            )
-            made.wants_context = any(takes_context(condition) for condition, _ in node.arms)
-        elif isinstance(node, g.Loop):
-            inside = template + "#"
-            body = self.body(node.body, inside, inside + ".", marks + "#", made, retry)
-            shape = self.flow.shapes.get(inside + ".$again") or _output_shape(body)
-            again = Node(Op.AGAIN, "$again", inside + ".$again", node, shape, made, marks=marks + "#")
-            again.wants_context = takes_context(node.condition)
-            body.next = self.add(again)
-            made.bodies = (body,)
-        elif isinstance(node, g.Foreach):
-            inside = template + "[]"
-            made.bodies = (self.body(node.body, inside, inside + ".", marks + "[", made, retry),)
-        elif isinstance(node, g.Map):
-            if callable(node.mapper):
-                made.wants_context = takes_context(node.mapper)
-            else:
-                made.refs = tuple(refs_in(node.mapper))
-        elif isinstance(node, g.Sleep) and callable(node.seconds):
-            made.wants_context = takes_context(node.seconds)
-        elif isinstance(node, g.WaitFor):
-            made.accepts = shape_of(node.type)
-        elif isinstance(node, g.SleepUntil) and callable(node.until):
-            made.wants_context = takes_context(node.until)
-        return made
-
-    def arms(
-        self, bodies: Sequence[g.Body], prefix: str, marks: str, up: Node, retry: Any
-    ) -> tuple[Node, ...]:
-        return tuple(
-            self.body(body, prefix + body.id, prefix + body.id + ".", marks, up, retry) for body in bodies
-        )
-
-
-OPS: Mapping[type[Any], Op] = {
-    g.Parallel: Op.PARALLEL,
-    g.Branch: Op.BRANCH,
-    g.Choose: Op.CHOOSE,
-    g.Loop: Op.LOOP,
-    g.Foreach: Op.FOREACH,
-    g.Map: Op.MAP,
-    g.Sleep: Op.SLEEP,
-    g.SleepUntil: Op.UNTIL,
-    g.WaitFor: Op.WAIT,
-}
-
-
-def _output_shape(body: Node) -> Shape:
-    """Shape of what a loop's body puts out, for its condition."""
-    if body.op is Op.STEP:
-        return body.source.output_shape  # type: ignore[no-any-return]
-    inner = body.source.workflow
-    if inner is not None and not isinstance(inner.output_shape, AnyShape):
-        return inner.output_shape  # type: ignore[no-any-return]
-    last = body.bodies[0]
-    while last.next is not None:
-        last = last.next
-    return last.source.output_shape if last.op is Op.STEP else AnyShape()
-
-
-def compile_plan(workflow: Workflow[Any, Any], flow: Flow) -> Plan:
-    """Compiles a checked workflow.
-
-    Args:
-        workflow: The workflow, its nodes checked.
-        flow: What the check found out: the shape of the value before every node, and where references point.
-    """
-    compiler = _Compiler(flow, workflow.retry)
-    made = compiler.sequence(workflow.nodes, "", "", None, workflow.retry)
-    before = compiler.shape("$output")
-    declared = workflow.output_shape if workflow.output is not None else ANY
-    end = compiler.check("$output", ANY if declared == before else declared, "", None)
-    end.shape = before
-    made[-1].next = end
-    nodes = compiler.nodes
-    for (holder, _), target in flow.targets.items():
-        node = nodes[target]
-        if node.op is not Op.STEP:
-            node.recorded = True
-        shared = _shared(nodes[holder], node)
-        for loop in _containers(node)[shared:]:
-            loop.counted = True
-    needs_state = any(
-        node.wants_context or any(isinstance(ref, RunState) for ref in node.refs) for node in nodes.values()
-    )
-    if needs_state:  # `ctx.output_of` may ask for a step of any loop that has ended
-        for node in nodes.values():
-            node.counted = node.op is Op.LOOP
-    return Plan(workflow, nodes, made[0], end, _fingerprint(workflow, nodes), flow.targets, needs_state)
-
-
-def _fingerprint(workflow: Workflow[Any, Any], nodes: Mapping[str, Node]) -> str:
-    """Hash of everything that decides which addresses a run goes through.
-
-    The code of the functions is not part of it.
-    """
-    parts: list[Any] = [workflow.id, workflow.version]
-    for template, node in nodes.items():
-        part: list[Any] = [
-            node.op.value,
-            template,
-            node.next and node.next.template,
-            [b.template for b in node.bodies],
-        ]
-        if node.op is Op.LOOP:
-            part.append(node.source.until)
-        elif node.op is Op.WAIT:
-            part.append(node.source.event)
-        parts.append(part)
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

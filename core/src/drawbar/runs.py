@@ -169,12 +169,14 @@ class Run(Generic[Out]):
         """
         store = self._client.store
         while True:
-            record = await self._record()
             while batch := await store.events(self.id, after):
                 for event in batch:
                     after = event.seq
                     yield Event.of(self.id, event)
-            if record.status in FINISHED_RUN and after >= record.seq:
+            record = await self._record()  # read after them: what it counts and they lacked has come meanwhile
+            if after < record.seq:
+                continue
+            if record.status in FINISHED_RUN:
                 return
             await store.wait(self.id, after, 60.0)
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from drawbar.errors import ConfigurationError
+from drawbar.jsonform import Misfit
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from drawbar.graph.workflow import Workflow
     from drawbar.settings import LoadedSettings
+    from drawbar.values import Shape
 
 F = TypeVar("F", bound=Callable[..., Any])
 Flags = dict[str, Any]
@@ -146,6 +148,29 @@ def read_input(texts: Sequence[str]) -> Any:
             raise click.UsageError(f"--input {text}: of several inputs, each is a KEY=VALUE")
         fields[pair[0]] = pair[1]
     return fields
+
+
+def as_texts(value: Any, texts: Sequence[str], workflow: Workflow[Any, Any]) -> Any:
+    """What `read_input` gave, with the text itself where the workflow's input has a field that takes nothing else.
+
+    So `user_id=42` is a number for an `int`, and a text for a `str`.
+    """
+    if workflow.input is None or not texts or _pair(texts[0]) is None:
+        return value
+    for text in texts:
+        key, _, raw = text.partition("=")
+        shape = workflow.input_shape.key(key)
+        if shape is not None and not _fits(shape, value[key]):
+            value[key] = raw
+    return value
+
+
+def _fits(shape: Shape, value: Any) -> bool:
+    try:
+        shape.load(value)
+    except Misfit:
+        return False
+    return True
 
 
 def read_pairs(texts: Sequence[str], option: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from drawbar.cli.options import Flags, find_workflow, load, read_input, read_pairs, settings_options
+from drawbar.cli.options import Flags, as_texts, find_workflow, load, read_input, read_pairs, settings_options
 from drawbar.cli.session import exit_code, follow, run_async, tell, working
 
 
@@ -45,12 +45,13 @@ def run(
     """  # noqa: D301 - click wants the character itself
     value = read_input(inputs)
     about = read_pairs(metadata, "--metadata")
-    return run_async(_run, target, value, run_id, about, detach, as_json, flags)
+    return run_async(_run, target, value, inputs, run_id, about, detach, as_json, flags)
 
 
 async def _run(
     target: str,
     value: Any,
+    inputs: tuple[str, ...],
     run_id: str | None,
     metadata: dict[str, Any] | None,
     detach: bool,
@@ -59,6 +60,7 @@ async def _run(
 ) -> int:
     load(flags)  # the project's folders come on sys.path before its modules are imported
     workflow = find_workflow(target)
+    value = as_texts(value, inputs, workflow)
     async with working(flags) as client:
         if detach and client.engine.in_process:
             raise click.UsageError(

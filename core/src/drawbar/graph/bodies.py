@@ -32,13 +32,14 @@ def chain(*steps: Any, id: str | None = None) -> Scope:
     return Scope(name, tuple(Then(body.id, body) for body in bodies))
 
 
-def as_body(thing: Any, default: str, where: str) -> Body:
+def as_body(thing: Any, default: str, where: str, name: str | None = None) -> Body:
     """Makes a body of a step, plain function, chain or committed workflow.
 
     Args:
         thing: What was given.
         default: Id of a chain that has none.
         where: The call it was given to, for errors.
+        name: The id that it will get, which a lambda cannot do without.
     """
     # Here, because a workflow is made of bodies.
     from drawbar.graph.builder import Builder
@@ -54,7 +55,7 @@ def as_body(thing: Any, default: str, where: str) -> Body:
         raise GraphError(f"{where}: workflow {thing.id!r} is not committed: call .commit() on it first")
     if isinstance(thing, str):
         raise GraphError(f"{where}: {thing!r} is a text: give the step itself")
-    return as_step(thing)
+    return as_step(thing, name)
 
 
 def renamed(body: Body, id: str) -> Body:

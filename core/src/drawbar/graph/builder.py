@@ -95,7 +95,7 @@ class Builder(Generic[In, Value, Out]):
             named = {"id": id, **named}
         at = self._id("parallel", given)
         bodies = [self._arm(step, "parallel", place) for place, step in enumerate(steps, 1)]
-        bodies += [renamed(self._arm(step, "parallel", 0), name) for name, step in named.items()]
+        bodies += [renamed(self._arm(step, "parallel", 0, name), name) for name, step in named.items()]
         return self._add(Parallel(at, tuple(bodies)))
 
     def branch(
@@ -326,11 +326,11 @@ class Builder(Generic[In, Value, Out]):
         return f"{kind}-{len(self.nodes) + 1}" if given is None else checked_id(given, kind, GraphError)
 
     def _body(self, step: Any, call: str, given: str | None) -> Body:
-        body = as_body(step, f"chain-{len(self.nodes) + 1}", f".{call}(…)")
+        body = as_body(step, f"chain-{len(self.nodes) + 1}", f".{call}(…)", given)
         return body if given is None else renamed(body, given)
 
-    def _arm(self, step: Any, call: str, place: int) -> Body:
-        return as_body(step, f"chain-{len(self.nodes) + 1}-{place}", f".{call}(…)")
+    def _arm(self, step: Any, call: str, place: int, name: str | None = None) -> Body:
+        return as_body(step, f"chain-{len(self.nodes) + 1}-{place}", f".{call}(…)", name)
 
     def _arms(
         self, arms: tuple[Any, ...], otherwise: Any, call: str

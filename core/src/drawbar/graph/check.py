@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from drawbar.callables import takes_context
 from drawbar.convert import first_sentence
 from drawbar.errors import DrawbarError, GraphError, StepError
 from drawbar.graph.bodies import bodies_of
@@ -271,9 +272,6 @@ class _Checker:
 
     def callable(self, function: Any, node: str, what: str) -> None:
         """A condition or mapper takes `(value)` or `(value, ctx)`."""
-        # The plan is made of graphs, and this is its question: how many arguments will be given?
-        from drawbar.plan import takes_context
-
         if not callable(function):
             self.fail(
                 node, f"its {what} is {function!r}, which cannot be called; give a function of the value"

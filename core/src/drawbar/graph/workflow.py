@@ -81,7 +81,7 @@ class Workflow(Generic[In, Out]):
 
     def __post_init__(self) -> None:
         # Here, because plans, plugins and what they need are made of workflows.
-        from drawbar.plan import compile_plan
+        from drawbar.compiler import compile_plan
         from drawbar.plugins import check_graph
 
         for name in ("input", "output", "state_model"):

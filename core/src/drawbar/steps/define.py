@@ -117,9 +117,9 @@ def step(
     return make if fn is None else make(fn)
 
 
-def as_step(thing: Any) -> Step[..., Any]:
-    """A step as it is, or one made of a plain function."""
-    return thing if isinstance(thing, Step) else cast("Step[..., Any]", step(thing))
+def as_step(thing: Any, id: str | None = None) -> Step[..., Any]:
+    """A step as it is, or one made of a plain function (under another id than its name)."""
+    return thing if isinstance(thing, Step) else cast("Step[..., Any]", step(thing, id=id))
 
 
 def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) -> Policy:
