@@ -1,0 +1,178 @@
+"""What can be said in a store's URL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from math import ceil
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from drawbar.errors import SettingsError
+
+EXAMPLE = "postgresql://user:password@localhost:5432/app?pool_size=10"
+SCHEMES = ("postgresql", "postgres")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the server is, and how to use it."""
+
+    hosts: tuple[str, ...] = ()
+    """More than one: tried in this order, until one answers. None: libpq's own default."""
+    ports: tuple[str, ...] = ()
+    database: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    schema: str = "drawbar"
+    """Where the tables are."""
+    pool_size: int = 5
+    """Connections of one process at the most, made when they are needed; a process that waits for runs has one more."""
+    connect_timeout: float = 5.0
+    timeout: float = 30.0
+    """Seconds after which a server that does not answer counts as unreachable."""
+    synchronous_commit: str | None = None
+    """The server's setting of that name, for this store's commits."""
+    prepared: bool = True
+    """Whether statements are prepared once a connection."""
+    listen: bool = True
+    """Whether LISTEN is used to wait for runs; else they are asked for again and again."""
+    libpq: Mapping[str, str] = field(default_factory=dict)
+    """Options handed on to libpq as they are."""
+
+    @property
+    def where(self) -> str:
+        """For messages: never with the password."""
+        hosts = self.hosts or (self.libpq.get("host", "the default host"),)
+        ports = self.ports or ("5432",) * len(hosts)
+        places = ", ".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=True))
+        return f"PostgreSQL at {places}, database {self.database or self.user or 'of the default name'}"
+
+    @property
+    def url(self) -> str:
+        """As it can be shown: without the password."""
+        credentials = f"{self.user}:***@" if self.password else f"{self.user}@" if self.user else ""
+        places = ",".join(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
+        schema = "" if self.schema == "drawbar" else f"?schema={self.schema}"
+        return f"postgresql://{credentials}{places}/{self.database or ''}{schema}"
+
+    def conninfo(self) -> dict[str, Any]:
+        """The same, as libpq takes it."""
+        given = {
+            "host": ",".join(self.hosts),
+            "port": ",".join(self.ports),
+            "dbname": self.database,
+            "user": self.user,
+            "password": self.password,
+            "client_encoding": "utf8",
+            "connect_timeout": max(2, ceil(self.connect_timeout)),
+            "application_name": "drawbar",
+            **self.libpq,
+        }
+        return {name: value for name, value in given.items() if value not in (None, "")}
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError("expected seconds, more than 0")
+    return number
+
+
+def _size(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1000:
+        raise ValueError("expected a number from 1 to 1000")
+    return number
+
+
+def _schema(text: str) -> str:
+    # Part of the name of a channel, which may have 63 characters.
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,47}", text) or text.startswith("pg_"):
+        raise ValueError("expected a name of at most 48 lower-case letters, digits and underscores")
+    return text
+
+
+def _truth(text: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError("expected true or false")
+    return known[text.lower()]
+
+
+def _commit(text: str) -> str:
+    levels = ("on", "off", "local", "remote_write", "remote_apply")
+    if text not in levels:
+        raise ValueError(f"expected one of {', '.join(levels)}")
+    return text
+
+
+READERS: Mapping[str, Callable[[str], Any]] = {
+    "schema": _schema,
+    "pool_size": _size,
+    "connect_timeout": _seconds,
+    "timeout": _seconds,
+    "synchronous_commit": _commit,
+    "prepared": _truth,
+    "listen": _truth,
+}
+"""What may follow the question mark, and how it is read."""
+assert set(READERS) <= {option.name for option in fields(Options)}
+LIBPQ = frozenset(
+    {
+        "host", "application_name", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding",
+        "target_session_attrs", "passfile", "gssencmode", "keepalives_idle", "tcp_user_timeout",
+    }
+)  # fmt: skip
+"""What is libpq's to read, see https://www.postgresql.org/docs/current/libpq-connect.html."""
+
+
+def read_url(url: str) -> Options:
+    """Reads a store's URL.
+
+    Raises:
+        SettingsError: Something in it is wrong; the text says what, and never contains the password.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme not in SCHEMES:
+        raise SettingsError(f"the PostgreSQL store's URL starts with postgresql://, not {scheme.partition(':')[0]!r}")
+    # Not `urlsplit`: a list of hosts is no host to it, and its errors may show the password.
+    rest, _, query = rest.partition("#")[0].partition("?")
+    place, _, database = rest.partition("/")
+    credentials, _, hosts = place.rpartition("@")
+    user, _, password = credentials.partition(":")
+    if "/" in database:
+        raise SettingsError(f"the store's URL has more than a database's name in its path. Expected {EXAMPLE}")
+    addresses = [_address(text) for text in hosts.split(",")] if hosts else []
+    given: dict[str, Any] = {}
+    libpq: dict[str, str] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name in LIBPQ:
+            libpq[name] = text
+            continue
+        reader = READERS.get(name)
+        if reader is None:
+            known = ", ".join(sorted({*READERS, *LIBPQ}))
+            raise SettingsError(f"the PostgreSQL store has no option {name!r}. The options are: {known}")
+        try:
+            given[name] = reader(text)
+        except ValueError as error:
+            raise SettingsError(f"option {name!r} of the store's URL is {text!r}: {error}") from None
+    return Options(
+        hosts=tuple(host for host, _ in addresses),
+        ports=tuple(port for _, port in addresses),
+        database=unquote(database) or None,
+        user=unquote(user) or None,
+        password=unquote(password) or None,
+        libpq=libpq,
+        **given,
+    )
+
+
+def _address(text: str) -> tuple[str, str]:
+    """Host and port of `host`, `host:port`, `[::1]:port`."""
+    found = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]*)(?::(\d{1,5}))?", text)
+    if found is None or not 0 < int(found[2] or 5432) < 65536:
+        raise SettingsError(f"the store's URL has {text!r} where a host and its port belong. Expected {EXAMPLE}")
+    return unquote(found[1].strip("[]")) or "localhost", found[2] or "5432"

@@ -1,0 +1,226 @@
+"""The tables: how they are made, brought up to date and checked.
+
+All statements of this package name the schema as `drawbar.`; `Texts` puts in the one that the URL names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import errors
+
+from drawbar.errors import StoreUnavailable, StoreVersionError
+
+if TYPE_CHECKING:
+    from drawbar_postgres.options import Options
+
+    Connection = psycopg.Connection[Any]
+
+# Names are compared byte by byte (COLLATE "C"): faster, and a prefix of addresses is a range.
+# Values are JSON in columns of type text: jsonb would lose NaN, the order of keys and the difference of 1 and 1.0. Big ones are
+# not in the row (TOAST), so that a row that changes with every step is small; `labels` is there to be searched, never to be read.
+# Partial indexes, so that what is finished costs nothing. There are no foreign keys: every row of a run is written under the
+# lock of its row in `run`, and their checks would take as long as the rest of a commit.
+FIRST = """
+CREATE TABLE drawbar.run (
+    n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text COLLATE "C" NOT NULL UNIQUE,
+    workflow_id text COLLATE "C" NOT NULL,
+    fingerprint text NOT NULL,
+    status text NOT NULL,
+    seq bigint NOT NULL DEFAULT 0,
+    active bigint NOT NULL DEFAULT 0,
+    timed bigint NOT NULL DEFAULT 0,
+    suspended bigint NOT NULL DEFAULT 0,
+    forked_from text,
+    created_at double precision NOT NULL,
+    started_at double precision,
+    finished_at double precision,
+    events_until double precision,
+    rest_until double precision,
+    input text,
+    output text,
+    error text,
+    state text,
+    metadata text,
+    labels jsonb
+) WITH (fillfactor = 60, toast_tuple_target = 512, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX run_workflow ON drawbar.run (workflow_id, n);
+CREATE INDEX run_status ON drawbar.run (status, n);
+CREATE INDEX run_finished ON drawbar.run (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX run_labels ON drawbar.run USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
+
+CREATE TABLE drawbar.task (
+    run bigint NOT NULL,
+    address text COLLATE "C" NOT NULL,
+    n bigint GENERATED ALWAYS AS IDENTITY,
+    kind text NOT NULL,
+    status text NOT NULL,
+    input text,
+    output text,
+    error text,
+    attempt bigint NOT NULL DEFAULT 0,
+    failures bigint NOT NULL DEFAULT 0,
+    lost bigint NOT NULL DEFAULT 0,
+    queue text,
+    fan text COLLATE "C",
+    parent text COLLATE "C",
+    event text COLLATE "C",
+    payload text,
+    data text,
+    wake_at double precision,
+    delay double precision,
+    was text,
+    owner text COLLATE "C",
+    dispatches bigint NOT NULL DEFAULT 0,
+    total bigint NOT NULL DEFAULT 0,
+    remaining bigint NOT NULL DEFAULT 0,
+    started_at double precision,
+    finished_at double precision,
+    PRIMARY KEY (run, address)
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX task_due ON drawbar.task (wake_at) WHERE wake_at IS NOT NULL AND finished_at IS NULL;
+CREATE INDEX task_owner ON drawbar.task (owner) WHERE owner IS NOT NULL;
+CREATE INDEX task_held ON drawbar.task (run, fan, n) WHERE status = 'held';
+CREATE INDEX task_free ON drawbar.task (run, parent) WHERE status = 'scheduled';
+CREATE INDEX task_waiting ON drawbar.task (run, event, n) WHERE status = 'waiting';
+
+CREATE TABLE drawbar.slot (
+    run bigint NOT NULL,
+    join_address text COLLATE "C" NOT NULL,
+    slot text COLLATE "C" NOT NULL,
+    value text,
+    PRIMARY KEY (run, join_address, slot)
+);
+CREATE TABLE drawbar.mail (
+    run bigint NOT NULL,
+    event text COLLATE "C" NOT NULL,
+    n bigint GENERATED ALWAYS AS IDENTITY,
+    payload text,
+    PRIMARY KEY (run, event, n)
+);
+CREATE TABLE drawbar.event (
+    run bigint NOT NULL,
+    first bigint NOT NULL,
+    count bigint NOT NULL,
+    at double precision NOT NULL,
+    body text NOT NULL,
+    PRIMARY KEY (run, first)
+);
+"""
+MIGRATIONS = (FIRST,)
+"""What brings the schema from each version to the next."""
+VERSION = len(MIGRATIONS)
+LOCK = 0x44524157
+"""Of the advisory lock (`DRAW`) under which one process at a time changes the schema."""
+
+
+class Texts(dict[str, bytes]):
+    """Statement to the same of the schema that the URL names.
+
+    Attributes:
+        channel: What commits are told on, of that schema.
+    """
+
+    def __init__(self, schema: str) -> None:
+        super().__init__()
+        self.channel = f"drawbar_{schema}"
+        self._schema = f'"{schema}".'
+
+    def __missing__(self, text: str) -> bytes:
+        made = self[text] = text.replace("drawbar.", self._schema).encode()
+        return made
+
+
+def version(connection: Connection, options: Options) -> int:
+    """The version of the schema that is there; 0 when there is none."""
+    try:
+        row = connection.execute(Texts(options.schema)["SELECT version FROM drawbar.version"]).fetchone()
+    except (errors.UndefinedTable, errors.InvalidSchemaName):
+        return 0
+    return int(row[0]) if row else 0
+
+
+def check(connection: Connection, options: Options) -> None:
+    """Looks whether the schema is of our version; creates it where there is none, if this role may.
+
+    Raises:
+        StoreVersionError: It is another one, or there is none and this role may not create it.
+    """
+    found = version(connection, options)
+    init = f"run `drawbar store init --store {options.url}`"
+    if not found:
+        try:
+            prepare(connection, options)
+        except (StoreUnavailable, errors.InsufficientPrivilege) as error:
+            raise StoreVersionError(
+                f"{options.where} has no Drawbar tables in the schema {options.schema!r}, and this role may not create them: "
+                f"{init} as a role that may"
+            ) from error
+    elif found < VERSION:
+        raise StoreVersionError(
+            f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres works with "
+            f"version {VERSION}: stop the workers that use it, and {init}"
+        )
+    elif found > VERSION:
+        raise _too_new(options, found)
+
+
+def prepare(connection: Connection, options: Options) -> str:
+    """Creates or migrates the schema, whoever else does so at the same time; says what it did.
+
+    Raises:
+        StoreVersionError: It is of a newer version, or the tables are somebody else's.
+        StoreUnavailable: This role may not do it.
+    """
+    name = f"{options.where}, schema {options.schema!r}"
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            found = _migrate(connection, options)
+    except errors.DuplicateTable as error:
+        raise StoreVersionError(
+            f"{name}: {_line(error)}; it is another program's: name another schema in the store's URL (?schema=…)"
+        ) from error
+    except errors.InsufficientPrivilege as error:
+        raise StoreUnavailable(
+            f"{name}: {_line(error)}; to create the tables, a role needs CREATE on the database, or on the schema"
+        ) from error
+    if found == VERSION:
+        return f"{name}: version {VERSION} is there"
+    return f"{name}: version {VERSION} {f'migrated from {found}' if found else 'created'}"
+
+
+def _migrate(connection: Connection, options: Options) -> int:
+    """Does what is left to do; returns which version was there. Whether something is there is asked before it is created:
+    even where there is nothing to do, `IF NOT EXISTS` needs the right to do it."""
+    texts = Texts(options.schema)
+    schema = f'"{options.schema}"'
+    execute = connection.execute
+    if not execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (options.schema,)).fetchone():
+        execute(f"CREATE SCHEMA {schema}".encode())
+    if execute("SELECT to_regclass(%s)", (f"{schema}.version",)).fetchone() == (None,):
+        execute(texts["CREATE TABLE drawbar.version (version bigint NOT NULL)"])
+    row = execute(texts["SELECT version FROM drawbar.version"]).fetchone()
+    found = int(row[0]) if row else 0
+    if found > VERSION:
+        raise _too_new(options, found)
+    if found < VERSION:
+        for migration in MIGRATIONS[found:]:
+            execute(texts[migration], prepare=False)  # several statements: cannot be prepared
+        execute(texts["DELETE FROM drawbar.version"])
+        execute(texts["INSERT INTO drawbar.version VALUES (%s)"], (VERSION,))
+    return found
+
+
+def _line(error: errors.Error) -> str:
+    """What the server said, without where in the statement."""
+    return str(error).partition("\n")[0]
+
+
+def _too_new(options: Options, found: int) -> StoreVersionError:
+    return StoreVersionError(
+        f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres knows only up to "
+        f"version {VERSION}: install a newer drawbar-postgres, or name another schema in the store's URL (?schema=…)"
+    )
