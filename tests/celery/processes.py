@@ -18,12 +18,19 @@ FAST = {"lease": "2", "redispatch": "2", "poll_interval": "0.2", "connect_timeou
 """Times that let a test wait for a lost worker without patience."""
 
 
-def drawbar_worker(broker: str, store: str, *more: str, pool: str = "prefork", concurrency: int = 2) -> list[str]:
-    """The command line of `drawbar worker` on the workflows of these tests."""
+def drawbar_worker(
+    broker: str,
+    store: str,
+    *more: str,
+    pool: str = "prefork",
+    concurrency: int = 2,
+    flows: str = "tests.celery.flows",
+) -> list[str]:
+    """The command line of `drawbar worker` on workflows of these tests."""
     settings = {"broker_url": broker, "pool": pool, "concurrency": str(concurrency), **FAST}
     sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     command = [sys.executable, "-m", "drawbar", "worker", "--engine", "celery", "--store", store]
-    return [*command, "--workflows", "tests.celery.flows", *sets, *more]
+    return [*command, "--workflows", flows, *sets, *more]
 
 
 class Process:

@@ -59,7 +59,7 @@ def test_a_message_is_plain_json_of_a_kilobyte_and_goes_to_its_queue(channel: Ch
     args, kwargs, _ = sent["body"]
     assert args == (MESSAGES[0].to_dict(),)
     assert kwargs == {}
-    assert (sent["serializer"], sent["retry"], sent["confirm_timeout"]) == ("json", False, 3)
+    assert (sent["serializer"], sent["confirm_timeout"]) == ("json", 3)
     assert sent["headers"]["ignore_result"] is True
     assert sent["headers"]["argsrepr"] == ""
 

@@ -50,7 +50,7 @@ class CeleryEngine(Engine):
             self.process_soon(messages)
             return
         create, send = self.app.amqp.create_task_message, self.app.amqp.send_task_message
-        options = {"serializer": "json", "retry": False, "confirm_timeout": self.core.connect_timeout}
+        options = {"serializer": "json", "confirm_timeout": self.core.connect_timeout}
         with self.app.producer_or_acquire() as producer, getattr(producer, "batch", nullcontext)():
             for message in messages:
                 task = create(uuid(), TASK, (message.to_dict(),), argsrepr="", ignore_result=True)

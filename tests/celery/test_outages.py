@@ -1,0 +1,154 @@
+"""Broker or store is down, at the start and in the middle: who waits says so, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drawbar import RunStatus, open_engine
+from drawbar.errors import ConfigurationError, EngineError, StoreUnavailable
+from tests.celery.conftest import OpenClient
+from tests.celery.flows import Job, hold, quick
+from tests.celery.processes import FAST, Processes, drawbar_worker, wait_until, witnesses
+from tests.support import services
+from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[PrivateServer]:
+    with services.private(PrivateRabbitMQ) as server:
+        yield server
+
+
+@pytest.fixture
+def redis() -> Iterator[PrivateServer]:
+    with services.private(PrivateRedis) as server:
+        yield server
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def server(request: pytest.FixtureRequest) -> PrivateServer:
+    """A broker that is the test's own to stop."""
+    found: PrivateServer = request.getfixturevalue(request.param)
+    return found
+
+
+def test_a_client_hears_soon_that_the_broker_is_down(
+    server: PrivateServer, client: OpenClient, processes: Processes, store: str, tmp_path: Path
+) -> None:
+    engine = client(server.url, connect_timeout=2)
+    server.stop()
+    try:
+        began = time.monotonic()
+        with pytest.raises(EngineError, match=r"cannot send to workers: .*refused") as caught:
+            engine.start_sync(quick, Job(folder=tmp_path, n=3), run_id="early")
+        assert time.monotonic() - began < 4
+        assert "Run early is in the store, and goes on when a worker finds it there" in str(caught.value)
+    finally:
+        server.start()
+
+    processes(drawbar_worker(server.url, store)).ready()
+    assert engine.get_run("early", quick).result_sync(20).unwrap() == 3
+
+
+def test_a_client_hears_soon_that_the_broker_is_silent(
+    server: PrivateServer, client: OpenClient, tmp_path: Path
+) -> None:
+    engine = client(server.url, connect_timeout=1)
+    server.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(EngineError, match="cannot send to workers"):
+            engine.start_sync(quick, Job(folder=tmp_path))
+        assert time.monotonic() - began < 4
+    finally:
+        server.resume()
+    engine.start_sync(quick, Job(folder=tmp_path))
+
+
+def test_a_worker_waits_for_its_broker_and_goes_on(
+    server: PrivateServer, client: OpenClient, processes: Processes, store: str, tmp_path: Path
+) -> None:
+    server.stop()
+    try:
+        worker = processes(drawbar_worker(server.url, store)).says("Cannot connect to")
+    finally:
+        server.start()
+    worker.ready()
+    engine = client(server.url)
+    before = engine.start_sync(hold, Job(folder=tmp_path, seconds=1, n=1))
+    wait_until(lambda: witnesses(tmp_path, "slow"), 20, "slow starts")
+
+    server.restart()  # Redis forgets everything, RabbitMQ nothing
+
+    assert before.result_sync(30).unwrap() == 1
+    assert engine.start_sync(quick, Job(folder=tmp_path, n=2)).result_sync(30).unwrap() == 2
+    assert [attempt for attempt, _ in witnesses(tmp_path, "slow")] == ["1"]
+    assert worker.process.poll() is None
+
+
+def test_a_client_hears_soon_that_the_store_is_down(redis_broker: str, redis: PrivateServer) -> None:
+    times: dict[str, Any] = {**FAST, "connect_timeout": 2}
+    began = time.monotonic()
+    redis.pause()
+    try:
+        with (
+            pytest.raises((ConfigurationError, StoreUnavailable), match=r"did not answer within|2 s"),
+            open_engine("celery", broker_url=redis_broker, store=redis.url, **times),
+        ):
+            pass
+    finally:
+        redis.resume()
+    redis.stop()
+    with (
+        pytest.raises(StoreUnavailable, match=r"cannot be reached.*Is it running"),
+        open_engine("celery", broker_url=redis_broker, store=redis.url, **times),
+    ):
+        pass
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_waits_for_its_store_and_goes_on(
+    pool: str, redis_broker: str, processes: Processes, tmp_path: Path
+) -> None:
+    times: dict[str, Any] = FAST
+    with services.private(PrivateRedis) as server:
+        assert isinstance(server, PrivateRedis)
+        server.stop()
+        worker = processes(drawbar_worker(redis_broker, server.url, pool=pool))
+        worker.says("waiting for the store").ready()
+        server.start()
+        with open_engine("celery", broker_url=redis_broker, store=server.url, **times) as engine:
+            run = engine.start_sync(quick, Job(folder=tmp_path, n=1))
+            assert run.result_sync(30).unwrap() == 1
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_work_that_is_done_outlives_a_store_that_is_away(
+    how: str, redis_broker: str, processes: Processes, tmp_path: Path
+) -> None:
+    times: dict[str, Any] = {**FAST, "lease": 5}
+    with PrivateRedis(durable=True) as server:
+        worker = processes(drawbar_worker(redis_broker, server.url, "--set", "lease=5")).ready()
+        with open_engine("celery", broker_url=redis_broker, store=server.url, **times) as engine:
+            run = engine.start_sync(hold, Job(folder=tmp_path, seconds=1, n=4))
+            wait_until(lambda: witnesses(tmp_path, "slow"), 20, "slow starts")
+            if how == "killed":
+                server.kill()
+                time.sleep(2)
+                server.start()
+            else:
+                server.pause()
+                time.sleep(2)
+                server.resume()
+        with open_engine("celery", broker_url=redis_broker, store=server.url, **times) as engine:
+            assert engine.get_run(run.id, hold).result_sync(40).unwrap() == 4
+            assert [attempt for attempt, _ in witnesses(tmp_path, "slow")] == ["1"]
+            status = engine.start_sync(quick, Job(folder=tmp_path)).result_sync(20).status
+            assert status is RunStatus.COMPLETED
+        assert worker.process.poll() is None
