@@ -109,6 +109,8 @@ class Engine(ABC):
         embedded: Whether its workers are threads of the process that starts the runs, with an event loop of
             their own: for unit tests without a broker. Then the store may be one in memory.
         workflows: Those of the client; embedded workers know them without their being configured.
+        sender: What messages are sent through, if it has connections to be closed: its `close` is called by the
+            thread that calls `dispatch`, when that ends.
         standalone: Whether `drawbar worker` runs this process, and not somebody's own worker command.
 
     Args:
@@ -124,6 +126,7 @@ class Engine(ABC):
     in_process: ClassVar[bool] = False
     embedded: bool = False
     workflows: Workflows | None = None
+    sender: Any = None
 
     def __init__(self, loaded: LoadedSettings) -> None:
         self.loaded = loaded

@@ -131,6 +131,11 @@ class Outbox:
             error = self._try([message for messages, _ in batch for message in messages])
             for _, finished in batch:
                 finished(error)
+        if self.engine.sender is not None:
+            try:
+                self.engine.sender.close()
+            except Exception as error:  # noqa: BLE001 - a broker's client may raise anything, and it is over
+                log.debug("closing connections to the broker: %r", error)
 
     def _try(self, messages: Sequence[Message]) -> BaseException | None:
         error: BaseException | None = None

@@ -51,7 +51,7 @@ class DramatiqEngine(Engine, dramatiq.Middleware):
         # What we send is none of the project's middleware's business; and Dramatiq's own would make a worker serve
         # every queue that it sees a message sent to. RabbitMQ confirms each message: 1 ms that saves `redispatch`.
         self.embedded, self.sender = isinstance(self.broker, StubBroker), copy(self.broker)
-        vars(self.sender).update(middleware=[], confirm_delivery=True)
+        vars(self.sender).update(middleware=[], confirm_delivery=True, connections=set(), channels=set())
 
     def dispatch(self, messages: Sequence[Message]) -> None:
         """Enqueues one after the other: Dramatiq's brokers take no more at once."""

@@ -1,0 +1,1 @@
+"""A podcast that worked with Dramatiq before it had workflows."""

@@ -1,0 +1,92 @@
+"""Real brokers, a shared store, and real Dramatiq workers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from drawbar import Client, open_engine
+from tests.celery.processes import FAST, Process, Processes
+from tests.support import services
+
+BROKERS = ["redis", "rabbitmq"]
+READY = "Worker process is ready for action"
+OpenClient = Callable[..., Client]
+
+
+def drawbar_worker(broker: str, store: str, *more: str, processes: int = 1) -> list[str]:
+    """The command line of `drawbar worker` on the workflows of these tests."""
+    settings = {"broker_url": broker, "processes": str(processes), "threads": "4", **FAST}
+    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-m", "drawbar", "worker", "--engine", "dramatiq", "--store", store]
+    return [*command, "--workflows", "tests.celery.flows", *sets, *more]
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts processes of the test's own."""
+    running = Processes(tmp_path)
+    yield running
+    running.kill()
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A broker of the test's own: one test for each kind."""
+    with services.redis_database() if request.param == "redis" else services.rabbitmq_vhost() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_broker() -> Iterator[str]:
+    """A Redis database of the test's own, as the broker."""
+    with services.redis_database() as url:
+        yield url
+
+
+@pytest.fixture
+def store(redis_url: str) -> str:
+    """A store of the test's own that worker processes share."""
+    return redis_url
+
+
+@pytest.fixture
+def client(store: str) -> Iterator[OpenClient]:
+    """Opens clients, and closes them at the end of the test."""
+    with ExitStack() as stack:
+
+        def open_client(broker: str, engine: str = "dramatiq", **settings: object) -> Client:
+            given = {"broker_url": broker, "store": store, **FAST, **settings}
+            return stack.enter_context(open_engine(engine, **given))
+
+        yield open_client
+
+
+class Served:
+    """A broker and a store with a worker that serves many tests."""
+
+    def __init__(self, broker: str, store: str, worker: Process, client: Client) -> None:
+        self.broker = broker
+        self.store = store
+        self.worker = worker
+        self.client = client
+
+
+@pytest.fixture(scope="session", params=["redis-redis", "rabbitmq-redis", "redis-sqlite"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A worker of two processes on each broker."""
+    kind, keeper = request.param.split("-")
+    folder = tmp_path_factory.mktemp(request.param)
+    with ExitStack() as stack:
+        broker = stack.enter_context(services.redis_database() if kind == "redis" else services.rabbitmq_vhost())
+        store = f"sqlite:///{folder}/runs.db"
+        if keeper == "redis":
+            store = stack.enter_context(services.redis_database())
+        worker = Process(drawbar_worker(broker, store, processes=2), folder / "worker.log")
+        stack.callback(worker.kill)
+        client = stack.enter_context(open_engine("dramatiq", broker_url=broker, store=store, **FAST))
+        yield Served(broker, store, worker.says(READY), client)
