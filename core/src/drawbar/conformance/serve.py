@@ -5,23 +5,39 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
+
+import anyio
+
+from drawbar.client import Client
+from drawbar.plugins import load_engine
+from drawbar.settings import load_settings
+from drawbar.worker_main import run_worker
 
 SETTINGS = "DRAWBAR_CONFORMANCE_WORKER"
 
 
 def main() -> None:
     """Serves until it is stopped."""
-    from drawbar.settings import load_settings
-    from drawbar.worker_main import run_worker
-
     given = json.loads(os.environ[SETTINGS])
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(process)d %(name)s %(message)s")
     loaded = load_settings(
         given["engine"], arguments=given["arguments"], flags=given["flags"], cwd=Path.cwd(), environ={}
     )
-    run_worker(loaded)
+    if load_engine(loaded.engine_name)(loaded).embedded:
+        anyio.run(stay_open, Client(loaded))
+    else:
+        run_worker(loaded)
+
+
+async def stay_open(client: Client) -> None:
+    """The worker of an engine whose workers are threads of the process that starts runs: such a process."""
+    async with client:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                return
 
 
 if __name__ == "__main__":
