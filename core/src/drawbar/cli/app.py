@@ -33,6 +33,7 @@ _COMMANDS = {
     "runs": ("drawbar.cli.runs:runs", "List, show, watch and steer runs."),
     "config": ("drawbar.cli.config:config", "Show every setting, its value, and where that came from."),
     "store": ("drawbar.cli.store:store", "Prepare and clean the store."),
+    "new-engine": ("drawbar.cli.new_engine:new_engine", "Write the package of an engine of your own."),
 }
 
 

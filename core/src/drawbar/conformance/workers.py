@@ -114,6 +114,12 @@ class Workers:
         """Whether a worker has ended by itself, and not because it was killed."""
         return any((process.poll() or 0) > 0 for process in self.processes)
 
+    def wait_for_failure(self, timeout: float = 5.0) -> None:
+        """Gives workers that are about to end by themselves the time for it."""
+        with suppress(subprocess.TimeoutExpired):
+            for process in self.processes:
+                process.wait(timeout)
+
     def logs(self, lines: int = 30) -> str:
         """The ends of their logs."""
         parts = []

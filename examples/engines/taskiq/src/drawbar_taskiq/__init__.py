@@ -77,7 +77,7 @@ class TaskiqEngine(Engine):
         finished = asyncio.Event()
         async with anyio.create_task_group() as group:
             for queue in self.queues:
-                broker = self._broker(queue)
+                broker = self._broker(queue, socket_timeout=None)
                 broker.register_task(process, task_name=TASK)
                 receiver = Receiver(broker, max_async_tasks=self.settings.concurrency, validate_params=False)
                 group.start_soon(receiver.listen, finished)
