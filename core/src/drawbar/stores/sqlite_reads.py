@@ -61,6 +61,8 @@ class SqliteTask(Task):
     """A task, with its row."""
 
     n: int = 0
+    whole: bool = False
+    """Whether it has its big values."""
 
 
 def run_head(row: Row) -> SqliteRun:
@@ -128,10 +130,11 @@ def task_whole(execute: Execute, run_id: str, row: Row) -> SqliteTask:
     return task
 
 
-def fill_task(execute: Execute, task: Task, row: Row) -> None:
+def fill_task(execute: Execute, task: SqliteTask, row: Row) -> None:
     """Gives a head its values, from the columns input, output, error, payload, data."""
     task.input, task.output, task.error, task.payload = [decode(execute, text) for text in row[:4]]
     task.data = None if row[4] is None else (decode(execute, row[4]),)
+    task.whole = True
 
 
 def decode(execute: Execute, text: str | None) -> Json:
