@@ -256,7 +256,7 @@ def stale(*, write: bool = False) -> list[str]:
         write: Make them so.
     """
     made = {PICTURE: picture()}
-    for path in sorted((ROOT / "docs").rglob("*.md")):
+    for path in sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")]):
         made[path] = page(path.read_text("utf-8"))
     found = []
     for path, text in made.items():

@@ -32,7 +32,7 @@ from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
 FULL = os.environ.get("DRAWBAR_CHAOS") == "full"
 RUNS = 500 if FULL else 64
 WORKERS = 3 if FULL else 2
-TIMES: dict[str, Any] = {**FAST, "lease": "3", "redispatch": "3"}
+TIMES: dict[str, Any] = {**FAST, "lease": "3", "redispatch": "1"}
 
 
 class Havoc:
@@ -46,10 +46,21 @@ class Havoc:
         self.counts: Counter[str] = Counter()
         self.random = random.Random(4)
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self.rage)
+        self.threads = [threading.Thread(target=self.kill_workers), threading.Thread(target=self.trouble_broker)]
 
-    def rage(self) -> None:
-        """Until told to stop."""
+    def begin(self) -> None:
+        """Until the end."""
+        for thread in self.threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Peace."""
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def kill_workers(self) -> None:
+        """One process a second."""
         for second in range(10_000):
             if self.over.wait(1):
                 return
@@ -57,11 +68,18 @@ class Havoc:
                 self.kill_worker()
             else:
                 self.kill_child()
-            if second in (3, 9, 15):
-                self.empty_broker()
-            if second == 6:
-                self.broker.restart()
-                self.counts["broker restarted"] += 1
+
+    def trouble_broker(self) -> None:
+        """Emptied three times, restarted once."""
+        for act in (self.empty_broker, self.restart_broker, self.empty_broker, self.empty_broker):
+            if self.over.wait(4):
+                return
+            act()
+
+    def restart_broker(self) -> None:
+        """Away for as long as it takes."""
+        self.broker.restart()
+        self.counts["time restarted"] += 1
 
     def kill_worker(self) -> None:
         """A whole worker; another takes its place."""
@@ -87,7 +105,7 @@ class Havoc:
         else:
             with redis.Redis.from_url(self.broker.url) as connection:
                 connection.flushall()
-        self.counts["broker emptied"] += 1
+        self.counts["times the broker emptied"] += 1
 
 
 def children_of(worker: Process) -> list[int]:
@@ -109,11 +127,11 @@ def test_nothing_is_lost_and_nothing_counts_twice(
     private: type[PrivateServer] = PrivateRabbitMQ if kind == "rabbitmq" else PrivateRedis
     with services.private(private) as broker, services.private(PrivateRedis) as keeper:
         command = drawbar_worker(broker.url, keeper.url, flows="tests.celery.chaos_flows")
-        for setting in ("max_lost=1000", "lease=3", "redispatch=3"):
+        for setting in ("max_lost=1000", "lease=3", "redispatch=1"):
             command += ["--set", setting]
         havoc = Havoc(processes, command, broker)
         began = time.monotonic()
-        havoc.thread.start()
+        havoc.begin()
         try:
             kill_a_client(broker.url, keeper.url, folder)
             with open_engine("celery", broker_url=broker.url, store=keeper.url, **TIMES) as engine:
@@ -123,8 +141,7 @@ def test_nothing_is_lost_and_nothing_counts_twice(
                     time.sleep(0.05)
                 ended = wait_for_all(engine, 60 if FULL else 20)
         finally:
-            havoc.over.set()
-            havoc.thread.join()
+            havoc.end()
         with open_engine("celery", broker_url=broker.url, store=keeper.url, **TIMES) as engine:
             wait_for_all(engine, 120)
             took = time.monotonic() - began
