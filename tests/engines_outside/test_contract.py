@@ -2,4 +2,4 @@
 
 from drawbar.conformance.suite import *  # noqa: F403
 
-del engine, rig, workers  # noqa: F821 - these are this folder's own, in conftest.py
+del rig, workers  # noqa: F821 - these are this folder's own, in conftest.py
