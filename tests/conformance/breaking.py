@@ -78,9 +78,10 @@ class BrokenEngine(LocalEngine):
 
     async def serve(self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]) -> None:
         """Works until cancelled, badly."""
-        from tests.conformance import faults_of_core, faults_of_stores
+        from tests.conformance import faults_of_core, faults_of_meaning, faults_of_stores
 
         assert faults_of_core
+        assert faults_of_meaning
         assert faults_of_stores
         with FAULTS[self.settings.fault].at_work():
             await super().serve(process, started=started)

@@ -1,33 +1,21 @@
-"""A core, or an engine, that does what the contract forbids."""
+"""A worker, a client or an engine that does what the contract forbids."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from drawbar import attempt, client, jsonform, runner, runs
+import anyio
+
+from drawbar import attempt, client, runner, runs
 from drawbar.context import Context
-from drawbar.graph.workflow import Workflow
-from drawbar.machine import Machine
-from drawbar.plan import Node, Op
-from drawbar.records import RunStatus
+from drawbar.errors import ConfigurationError
+from drawbar.plan import Op
+from drawbar.records import Message, RunStatus
 from drawbar.runner import Runner
-from drawbar.steps.policy import Retry
-from drawbar.steps.step import Step
 from drawbar.worker import Worker
 from drawbar.workflows import Workflows
 from drawbar_local import LocalEngine
 from tests.conformance.breaking import fault
-
-
-@fault(Retry, "allows", "RETRY-04", "RETRY-05")
-def retries_every_error(allows: Any) -> Any:
-    return lambda self, error: True
-
-
-@fault(Retry, "wait", "RETRY-03")
-def is_impatient(wait: Any) -> Any:
-    return lambda self, failures, spread: 0.0
 
 
 @fault(Runner, "_failed", "STATE-04")
@@ -106,100 +94,6 @@ def forks_from_nothing(memos: Any) -> Any:
     return lambda plan, tasks, from_step, given: []
 
 
-@fault(Machine, "gather", "EACH-01", "JOIN-02")
-def gathers_in_another_order(gather: Any) -> Any:
-    def broken(self: Any, node: Any, slots: Any) -> Any:
-        gathered = gather(self, node, slots)
-        return gathered[::-1] if isinstance(gathered, list) else dict(reversed(gathered.items()))
-
-    return broken
-
-
-@fault(Machine, "gather", "EACH-05")
-def gathers_no_none(gather: Any) -> Any:
-    def broken(self: Any, node: Any, slots: Any) -> Any:
-        gathered = gather(self, node, slots)
-        return [each for each in gathered if each is not None] if isinstance(gathered, list) else gathered
-
-    return broken
-
-
-@fault(Machine, "bail", "BAIL-02", "BAIL-04")
-def bails_out_of_everything(bail: Any) -> Any:
-    return lambda self, node, numbers, value, records: ("", self.enter(self.plan.exit, (), value, records))
-
-
-@fault(Machine, "answer", "BRANCH-02")
-def always_runs_otherwise(answer: Any) -> Any:
-    def broken(self: Any, ask: Any, given: Any, records: Any) -> Any:
-        if ask.node.op is Op.BRANCH and ask.node.source.otherwise is not None:
-            given = [*given, len(ask.node.bodies) - 1]
-        return answer(self, ask, given, records)
-
-    return broken
-
-
-@fault(Machine, "answer", "CHOOSE-02")
-def never_runs_otherwise(answer: Any) -> Any:
-    def broken(self: Any, ask: Any, given: Any, records: Any) -> Any:
-        if ask.node.op is Op.CHOOSE and given is None:
-            return self.leave(ask.node, ask.numbers, ask.value, records)
-        return answer(self, ask, given, records)
-
-    return broken
-
-
-@fault(Machine, "answer", "BRANCH-01")
-def branches_to_one_only(answer: Any) -> Any:
-    def broken(self: Any, ask: Any, given: Any, records: Any) -> Any:
-        return answer(self, ask, given[:1] if ask.node.op is Op.BRANCH else given, records)
-
-    return broken
-
-
-@fault(Machine, "answer", "LOOP-02", lives="LOOP-01")
-def takes_while_for_until(answer: Any) -> Any:
-    def broken(self: Any, ask: Any, given: Any, records: Any) -> Any:
-        if ask.node.op is Op.AGAIN and not ask.node.source.until:
-            given = not given
-        return answer(self, ask, given, records)
-
-    return broken
-
-
-@fault(Machine, "enter", "EACH-04")
-def takes_anything_for_a_list(enter: Any) -> Any:
-    def broken(self: Any, node: Any, numbers: Any, value: Any, records: Any) -> Any:
-        if node.op is Op.FOREACH and not isinstance(value, list):
-            value = list(value) if isinstance(value, str | dict) else [value]
-        return enter(self, node, numbers, value, records)
-
-    return broken
-
-
-@fault(Machine, "_timer", "TIMER-01", "TIMER-02", "TIMER-03")
-def does_not_sleep(timer: Any) -> Any:
-    return lambda self, node, numbers, value, delay=None, until=None: timer(self, node, numbers, value, 0.0)
-
-
-@fault(Node, "iteration", "LOOP-03")
-def counts_from_zero(iteration: Any) -> Any:
-    def broken(self: Any, numbers: Any) -> Any:
-        number = iteration(self, numbers)
-        return None if number is None else number - 1
-
-    return broken
-
-
-@fault(Node, "index", "EACH-07")
-def numbers_items_from_one(index: Any) -> Any:
-    def broken(self: Any, numbers: Any) -> Any:
-        number = index(self, numbers)
-        return None if number is None else number + 1
-
-    return broken
-
-
 @fault(Context, "suspend", "SUSP-11", lives="RUN-01")
 def suspends_by_an_exception(suspend: Any) -> Any:
     def broken(self: Any, payload: Any = None) -> Any:
@@ -232,20 +126,6 @@ def runs_everything_in_the_loop(run: Any) -> Any:
         return await step.fn(*args, **kwargs) if step.is_async else step.fn(*args, **kwargs)
 
     return broken
-
-
-@fault(Step, "dump", "TYPE-03")
-def turns_numbers_to_floats(dump: Any) -> Any:
-    def broken(self: Any, output: Any) -> Any:
-        form = dump(self, output)
-        return json.loads(json.dumps(form), parse_int=float)
-
-    return broken
-
-
-@fault(Step, "dump", "FAIL-09", "TYPE-04")
-def looks_at_no_output(dump: Any) -> Any:
-    return lambda self, output: output
 
 
 @fault(Worker, "abandon", "FAIL-03", "FAIL-04", "CANC-01")
@@ -291,11 +171,6 @@ def imports_what_a_message_names(find: Any) -> Any:
     return broken
 
 
-@fault(Workflow, "accept", "RUN-06")
-def accepts_any_input(accept: Any) -> Any:
-    return lambda self, given=None: jsonform.plain(given)
-
-
 @fault(runs, "_pick", "SUSP-05")
 def picks_one_of_several(pick: Any) -> Any:
     return lambda run_id, tasks, step: pick(run_id, tasks[:1] if step is None else tasks, step)
@@ -321,19 +196,96 @@ def takes_suspended_for_running(settled: Any) -> Any:
     return settled - {RunStatus.SUSPENDED}
 
 
-@fault(Step, "bind", "TYPE-05")
-def shares_what_it_should_copy(bind: Any) -> Any:
-    def broken(self: Any, value: Any, *rest: Any) -> Any:
-        args, kwargs = bind(self, value, *rest)
-        same = {name: value for name, each in kwargs.items() if each == value}
-        return [value if each == value else each for each in args], {**kwargs, **same}
-
-    return broken
-
-
 @fault(LocalEngine, "_work", lives=None)
 def runs_no_message(work: Any) -> Any:
     async def broken(self: Any, message: Any) -> None:
         return None
+
+    return broken
+
+
+@fault(LocalEngine, "_work", "JOIN-03")
+def works_on_one_message_at_a_time(work: Any) -> Any:
+    async def broken(self: Any, message: Any) -> None:
+        while getattr(self, "busy", False):  # noqa: ASYNC110 - what is broken may be slow
+            await anyio.sleep(0.001)
+        self.busy = True
+        try:
+            await work(self, message)
+        finally:
+            self.busy = False
+
+    return broken
+
+
+@fault(LocalEngine, "_work", "RUN-19")
+def serves_one_queue_only(work: Any) -> Any:
+    async def broken(self: Any, message: Any) -> None:
+        if message.queue != "elsewhere":
+            await work(self, message)
+
+    return broken
+
+
+@fault(Runner, "_context", "RETRY-01", "TIME-03")
+def says_that_every_attempt_is_the_first(make: Any) -> Any:
+    def broken(*args: Any, **options: Any) -> Any:
+        ctx = make(*args, **options)
+        ctx.attempt = 1
+        return ctx
+
+    return broken
+
+
+@fault(Runner, "_context", "STATE-02")
+def hides_the_state_from_callables(make: Any) -> Any:
+    def broken(self: Any, hold: Any, task: Any, node: Any, numbers: Any, *rest: Any) -> Any:
+        ctx = make(self, hold, task, node, numbers, *rest)
+        if not rest:
+            ctx._state = {}
+        return ctx
+
+    return broken
+
+
+@fault(Context, "state", "STATE-06")
+def knows_no_model_of_the_state(state: Any) -> Any:
+    return property(lambda self: self._merged())
+
+
+@fault(runs, "_step_id", "NEST-05")
+def takes_addresses_only(step_id: Any) -> Any:
+    return lambda address: address
+
+
+@fault(runner, "attempt", "FAIL-11")
+def ends_with_its_steps(attempt: Any) -> Any:
+    async def broken(*args: Any) -> Any:
+        outcome = await attempt(*args)
+        if isinstance(getattr(outcome, "error", None), SystemExit):
+            raise outcome.error
+        return outcome
+
+    return broken
+
+
+@fault(Worker, "_not_granted", "SEC-02", "IDEM-03")
+def fights_with_strange_messages(not_granted: Any) -> Any:
+    async def broken(self: Any, message: Any, claim: Any) -> None:
+        raise LookupError(message.address)
+
+    return broken
+
+
+@fault(Message, "to_dict", "SEC-05")
+def sends_more_than_it_has_to(to_dict: Any) -> Any:
+    return lambda self: {**to_dict(self), "code": "lambda: None"}
+
+
+@fault(client.Client, "_check", "SEC-06")
+def refuses_main_everywhere(check: Any) -> Any:
+    def broken(self: Any, workflow: Any) -> None:
+        if workflow.module == "__main__":
+            raise ConfigurationError("no")
 
     return broken

@@ -25,7 +25,7 @@ def _claims_as_if_scheduled(*wrong: TaskStatus) -> Any:
     return replace
 
 
-@fault(transitions, "claim", "IDEM-02")
+@fault(transitions, "claim", "IDEM-02", "IDEM-07")
 def claims_what_runs(claim: Any) -> Any:
     return _claims_as_if_scheduled(TaskStatus.RUNNING)(claim)
 
@@ -113,6 +113,33 @@ def drops_the_state_of_what_suspends(commit: Any) -> Any:
     return _committed(change)(commit)
 
 
+@fault(transitions, "commit", "EVT-04")
+def tells_of_no_suspension(commit: Any) -> Any:
+    def change(rows: Any, transition: Any) -> None:
+        if transition.status is TaskStatus.SUSPENDED:
+            transition.events = ()
+
+    return _committed(change)(commit)
+
+
+@fault(transitions, "commit", "EACH-09")
+def counts_the_suspended_as_busy(commit: Any) -> Any:
+    def change(rows: Any, transition: Any) -> None:
+        if transition.status is TaskStatus.SUSPENDED:
+            transition.pull = None
+
+    return _committed(change)(commit)
+
+
+@fault(transitions, "commit", "SUSP-08")
+def forgets_resume_data_on_retries(commit: Any) -> Any:
+    def change(rows: Any, transition: Any) -> None:
+        if transition.status is TaskStatus.RETRYING:
+            rows.task(rows.run(transition.run_id), transition.address).data = None
+
+    return _committed(change)(commit)
+
+
 @fault(transitions, "commit", "JOIN-04", "JOIN-02")
 def joins_one_short(commit: Any) -> Any:
     def change(rows: Any, transition: Any) -> None:
@@ -163,6 +190,20 @@ def replaces_runs(create: Any) -> Any:
         return create(rows, new)
 
     return broken
+
+
+@fault(transitions, "create", "META-01", "RUN-12", lives="TYPE-02")
+def forgets_the_metadata(create: Any) -> Any:
+    def broken(rows: Any, new: Any) -> Any:
+        new.metadata = {}
+        return create(rows, new)
+
+    return broken
+
+
+@fault(transitions.Change, "cancel", "FAIL-02", "CANC-03")
+def ends_runs_whose_tasks_go_on(cancel: Any) -> Any:
+    return lambda self, tasks, *, keep: None
 
 
 @fault(transitions, "create", "RUN-05")

@@ -4,10 +4,11 @@ import pytest
 
 from drawbar.conformance import EngineUnderTest
 from drawbar.conformance.suite import *  # noqa: F403
-from tests.conformance import faults_of_core, faults_of_stores
+from tests.conformance import faults_of_core, faults_of_meaning, faults_of_stores
 from tests.conformance.breaking import FAULTS
 
 assert faults_of_core
+assert faults_of_meaning
 assert faults_of_stores
 
 

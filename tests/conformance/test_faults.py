@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from drawbar.conformance.suite import clauses, name_of
-from tests.conformance import faults_of_core, faults_of_stores
+from tests.conformance import faults_of_core, faults_of_meaning, faults_of_stores
 from tests.conformance.breaking import FAULTS
 from tests.conformance.kit import outcomes
 
 assert faults_of_core
+assert faults_of_meaning
 assert faults_of_stores
 TESTS = {clause.id: name_of(clause) for clause in clauses()}
 

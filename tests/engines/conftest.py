@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drawbar.conformance import EngineUnderTest
+from drawbar.conformance import EngineUnderTest, unreachable
 from drawbar.conformance.fixtures import rig, workers
 from tests.support import services
 
@@ -18,18 +18,21 @@ __all__ = ["engine", "rig", "workers"]
 @pytest.fixture(scope="session")
 def engine(engine_name: str, broker_name: str | None, store_name: str) -> Iterator[EngineUnderTest]:
     """What the kit tests: `DRAWBAR_TEST_ENGINE`, `DRAWBAR_TEST_BROKER`, `DRAWBAR_TEST_STORE`."""
+    label = "-".join([engine_name, *([broker_name] if broker_name else []), store_name])
     with ExitStack() as stack:
         settings: dict[str, Any] = {}
-        if broker_name == "redis":
-            settings["broker_url"] = stack.enter_context(services.redis_database())
-        elif broker_name == "rabbitmq":
-            settings["broker_url"] = stack.enter_context(services.rabbitmq_vhost())
-        elif broker_name == "stub":
-            settings["broker_url"] = "stub://"
         store = None  # memory for an engine in this process, a file for others: the kit knows
-        if store_name == "redis":
-            store = stack.enter_context(services.redis_database())
-        elif store_name == "postgres":
-            store = stack.enter_context(services.postgres_database())
-        label = "-".join([engine_name, *([broker_name] if broker_name else []), store_name])
+        try:
+            if broker_name == "redis":
+                settings["broker_url"] = stack.enter_context(services.redis_database())
+            elif broker_name == "rabbitmq":
+                settings["broker_url"] = stack.enter_context(services.rabbitmq_vhost())
+            elif broker_name == "stub":
+                settings["broker_url"] = "stub://"
+            if store_name == "redis":
+                store = stack.enter_context(services.redis_database())
+            elif store_name == "postgres":
+                store = stack.enter_context(services.postgres_database())
+        except pytest.skip.Exception as reason:
+            unreachable(str(reason))
         yield EngineUnderTest(name=engine_name, label=label, store=store, settings=settings)

@@ -41,7 +41,10 @@ class Report:
                 outcome = UNREACHABLE
             else:
                 outcome, report.outcome = FAILED, "failed"
-                report.longrepr = f"{clause} may not be skipped ({reason}): declare it in xfail, with a reason"
+                report.longrepr = (
+                    f"{clause} may not be skipped ({reason}): declare it in xfail, with a reason, or tell of a service "
+                    "that is not there by drawbar.conformance.unreachable()"
+                )
         else:
             outcome = HELD if report.passed else FAILED
             if report.failed:
