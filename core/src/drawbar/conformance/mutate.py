@@ -1,0 +1,172 @@
+"""Whether every line of an engine's `dispatch` is needed: each is taken out in turn, and the kit has to notice.
+
+`python -m drawbar.conformance.mutate --engine rq --setting broker_url=redis://localhost:6379/5`
+
+The engine's package is copied, changed in the copy, and put before the installed one on the path. A line that
+is a statement, or part of one, is taken out alone; of one that begins a block the whole block is, as nothing
+else would be Python. The exit code is 1 when a line is not missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CLAUSES = "RUN-01 or RUN-19 or EACH-01 or JOIN-01 or IDEM-04 or RECV-05 or SEC-01"
+"""What a broken `dispatch` cannot hold: enough for most lines, and quick."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module without one line, or one block.
+
+    Attributes:
+        number: The line that was taken out, or the block's first.
+        line: It.
+        source: The module without it.
+    """
+
+    number: int
+    line: str
+    source: str
+
+
+def mutants(source: str, function: str) -> Iterator[Mutant]:
+    """The module without each of the lines of a function, in turn."""
+    tree, lines = ast.parse(source), source.splitlines()
+    for body in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+        if body.name != function:
+            continue
+        code = body.body[1:] if ast.get_docstring(body) is not None else body.body
+        if not code:
+            continue
+        for number in range(code[0].lineno, (body.end_lineno or 0) + 1):
+            line = lines[number - 1].strip()
+            if not line or line.startswith("#") or line in (")", "]", "}", "):", "),"):
+                continue
+            for end in (number, _end(body, number)):
+                found = _without(lines, number, end)
+                if found is not None:
+                    yield Mutant(number, line, found)
+                    break
+
+
+def _end(function: ast.AST, number: int) -> int:
+    """The last line of the statement that begins at a line, or around it."""
+    ends = [
+        node.end_lineno or number
+        for node in ast.walk(function)
+        if isinstance(node, ast.stmt) and node is not function and node.lineno <= number <= (node.end_lineno or 0)
+    ]
+    return min(ends, default=number)
+
+
+def _without(lines: Sequence[str], first: int, last: int) -> str | None:
+    """The module without those lines; None if that is no Python, not even with a `pass` in their place."""
+    indent = lines[first - 1][: len(lines[first - 1]) - len(lines[first - 1].lstrip())]
+    for instead in ([], [indent + "pass"]):
+        text = "\n".join([*lines[: first - 1], *instead, *lines[last:]]) + "\n"
+        try:
+            ast.parse(text)
+        except SyntaxError:
+            continue
+        return text
+    return None
+
+
+class Laboratory:
+    """Runs the kit on copies of an engine's package.
+
+    Args:
+        engine: Name of the engine.
+        options: Further arguments of the kit.
+        folder: Where the copies are.
+    """
+
+    def __init__(self, engine: str, options: Sequence[str], folder: Path) -> None:
+        from drawbar.plugins import load_engine
+
+        self.engine, self.options, self.folder = engine, options, folder
+        module = load_engine(engine).__module__
+        self.file = Path(inspect.getfile(load_engine(engine)))
+        package = module.partition(".")[0]
+        root = Path(str(sys.modules[package].__file__))
+        self.source = self.file.read_text("utf-8")
+        if root.name == "__init__.py":
+            shutil.copytree(root.parent, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+            self.copy = folder / package / self.file.relative_to(root.parent)
+        else:
+            self.copy = folder / root.name
+
+    def verdict(self, source: str, clauses: str) -> tuple[bool, str]:
+        """Whether the kit holds with that source, and what it said if not."""
+        self.copy.write_text(source, "utf-8")
+        path = os.pathsep.join([str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--pyargs"]
+        command += ["drawbar.conformance", "--engine", self.engine, *self.options, "-k", clauses]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": path, "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = re.search(r"^✗ \S+ (.*)|^ERROR: (.*)", done.stdout + done.stderr, re.MULTILINE)
+        return done.returncode == 0, next(filter(None, said.groups()), "") if said else f"exit {done.returncode}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints a line for each line of the engine's `dispatch`; 1 if one is not missed, 2 if the kit fails anyway."""
+    parser = argparse.ArgumentParser(prog="python -m drawbar.conformance.mutate", description=__doc__)
+    parser.add_argument("--engine", required=True)
+    parser.add_argument("--store")
+    parser.add_argument("--setting", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--function", action="append", help="default: dispatch; what it calls may be named too")
+    parser.add_argument("-k", dest="clauses", default=CLAUSES, help="the clauses to run")
+    given = parser.parse_args(arguments)
+    options = [f"--setting={pair}" for pair in given.setting]
+    options += [f"--store={given.store}"] if given.store else []
+    with tempfile.TemporaryDirectory(prefix="drawbar-mutate-") as folder:
+        laboratory = Laboratory(given.engine, options, Path(folder))
+        held, said = laboratory.verdict(laboratory.source, given.clauses)
+        if not held:
+            _say(f"{given.engine} does not hold them as it is: {said}")
+            return 2
+        missed = green = 0
+        for function in given.function or ["dispatch"]:
+            for mutant in mutants(laboratory.source, function):
+                held, said = laboratory.verdict(mutant.source, given.clauses)
+                missed += not held
+                green += held
+                where = f"{function}:{mutant.number}"
+                _say(f"{given.engine:14} {where:14} {'GREEN' if held else 'red':6} {_brief(mutant.line, 60):60} {said}")
+    _say(f"{given.engine}: {missed} lines are missed, {green} are not")
+    return 1 if green else 0
+
+
+def _brief(text: str, width: int) -> str:
+    return textwrap.shorten(text, width, placeholder="…")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text[:170].rstrip() + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
