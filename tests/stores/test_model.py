@@ -319,7 +319,8 @@ def other_url(each_store_url: str) -> str:
     return each_store_url
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(300)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(played=st.lists(operations, min_size=10, max_size=80))
 def test_the_same_operations_have_the_same_effects(other_url: str, played: list[Operation]) -> None:
     anyio.run(compare, other_url, played)

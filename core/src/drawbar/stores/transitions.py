@@ -48,18 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Looking up a member of an enum costs more than a global; the path below is a step's whole overhead.
-HELD, SCHEDULED, RUNNING, RETRYING = (
-    TaskStatus.HELD,
-    TaskStatus.SCHEDULED,
-    TaskStatus.RUNNING,
-    TaskStatus.RETRYING,
-)
-SLEEPING, WAITING, JOINING, SUSPENDED = (
-    TaskStatus.SLEEPING,
-    TaskStatus.WAITING,
-    TaskStatus.JOINING,
-    TaskStatus.SUSPENDED,
-)
+HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
+RETRYING, SLEEPING, WAITING = TaskStatus.RETRYING, TaskStatus.SLEEPING, TaskStatus.WAITING
+JOINING, SUSPENDED = TaskStatus.JOINING, TaskStatus.SUSPENDED
 COMPLETED, FAILED, CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
 STEP, JOIN, EVENT = Kind.STEP, Kind.JOIN, Kind.EVENT
 PENDING, RUN_RUNNING = RunStatus.PENDING, RunStatus.RUNNING

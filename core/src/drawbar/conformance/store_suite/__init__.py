@@ -25,15 +25,16 @@ from __future__ import annotations
 
 import pytest
 
-MODULES = ("claims", "commits", "creation", "ends", "joins", "kit", "reading", "signals", "timers")
+MODULES = ("claims", "commits", "creation", "ends", "joins", "kit", "reading", "retries", "signals", "timers")
 pytest.register_assert_rewrite(*[f"{__name__}.{module}" for module in MODULES])
 
 from drawbar.conformance.store_suite.claims import TestClaims, TestLeases, TestRefusals
 from drawbar.conformance.store_suite.commits import TestEvents, TestOutcomes, TestStatus, TestSuccessors
 from drawbar.conformance.store_suite.creation import TestCreation
-from drawbar.conformance.store_suite.ends import TestBails, TestCancels, TestFinishes, TestRetries
+from drawbar.conformance.store_suite.ends import TestBails, TestCancels, TestFinishes
 from drawbar.conformance.store_suite.joins import TestFanOuts, TestJoins, TestPulls
 from drawbar.conformance.store_suite.reading import TestPurging, TestReading, TestWaiting
+from drawbar.conformance.store_suite.retries import TestRetries
 from drawbar.conformance.store_suite.signals import TestEmits, TestMail, TestResumes
 from drawbar.conformance.store_suite.timers import TestHanding, TestTimes
 

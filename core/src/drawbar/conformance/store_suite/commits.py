@@ -64,9 +64,7 @@ class TestOutcomes:
     async def test_retrying(self, store: Store) -> None:
         run_id = await begin(store, step("a", "in"))
 
-        await commit(
-            store, await take(store, run_id, "a"), TaskStatus.RETRYING, error={"type": "Oops"}, delay=60
-        )
+        await commit(store, await take(store, run_id, "a"), TaskStatus.RETRYING, error={"type": "Oops"}, delay=60)
 
         task = await look(store, run_id, "a")
         assert (task.status, task.failures, task.lost, task.owner) == (TaskStatus.RETRYING, 1, 0, None)
@@ -177,9 +175,7 @@ class TestSuccessors:
         run_id = await begin(store, step("a", queue="q"), step("c", queue="q"))
 
         other = await complete(store, await take(store, run_id, "a"), step("b"), claim=True, queue="q")
-        same = await complete(
-            store, await take(store, run_id, "c"), step("d", queue="q"), claim=True, queue="q"
-        )
+        same = await complete(store, await take(store, run_id, "c"), step("d", queue="q"), claim=True, queue="q")
 
         assert (other.next, list(other.ready)) == (None, [("b", None)])
         assert same.next is not None
@@ -251,9 +247,7 @@ class TestEvents:
         run_id = await begin(store, step("a"))
         task = await take(store, run_id, "a")
 
-        reply = await complete(
-            store, task, step("b"), events=[event("task.completed", "a", n=1)], want_events=True
-        )
+        reply = await complete(store, task, step("b"), events=[event("task.completed", "a", n=1)], want_events=True)
         later_on = await complete(store, await take(store, run_id, "b"))
 
         assert list(reply.events) == list(await store.events(run_id, 3, limit=2))

@@ -54,9 +54,7 @@ class TestFanOuts:
         found = await statuses(store, run_id)
         assert list(found) == ["a", "j", "j[0]", "j[1]", "j[2]", "j[3]"]
         assert found["j"] is TaskStatus.JOINING
-        assert [found[f"j[{number}]"] for number in range(4)] == [TaskStatus.SCHEDULED] * 2 + [
-            TaskStatus.HELD
-        ] * 2
+        assert [found[f"j[{number}]"] for number in range(4)] == [TaskStatus.SCHEDULED] * 2 + [TaskStatus.HELD] * 2
         assert await counts(store, run_id) == (2, 0, 0)
 
     async def test_the_join_knows_its_slots(self, store: Store) -> None:

@@ -216,3 +216,29 @@ async def together(things: Sequence[Any]) -> list[Any]:
 def event(type: str, address: str | None = None, **data: Json) -> NewEvent:  # noqa: A002
     """An event."""
     return NewEvent(type, address, data)
+
+
+END = NewTask("$end", Kind.CALLBACK)
+CANCELLED = TaskStatus.CANCELLED
+
+
+async def busy_run(store: Store, **columns: Any) -> str:
+    """A run with a task in every status that is not finished, and `last`, which is scheduled."""
+    run_id = await begin(store, step("a"), step("last"), step("retry"), step("wait"), **columns)
+    await suspend(store, run_id, "wait", "?")
+    await commit(store, await take(store, run_id, "retry"), TaskStatus.RETRYING, delay=60)
+    await complete(store, await take(store, run_id, "a"), fan("j", 4, 3))
+    await complete(store, await take(store, run_id, "j[0]"), sleep("j[0].sleep", 60))
+    await complete(store, await take(store, run_id, "j[1]"), wait_for("j[1].event", "go", 60))
+    await take(store, run_id, "j[2]", owner="j2")
+    return run_id
+
+
+BUSY = {
+    "last": TaskStatus.SCHEDULED,
+    "retry": TaskStatus.RETRYING,
+    "wait": TaskStatus.SUSPENDED,
+    "j[0].sleep": TaskStatus.SLEEPING,
+    "j[1].event": TaskStatus.WAITING,
+    "j[2]": TaskStatus.RUNNING,
+}

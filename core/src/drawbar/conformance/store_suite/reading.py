@@ -124,9 +124,7 @@ class TestReading:
         await store.emit(run_id, [event(f"e{number}") for number in range(10)])
 
         assert [found.type for found in await store.events(run_id, 2, 3)] == ["e0", "e1", "e2"]
-        assert [found.type for found in await store.events(run_id, 7)] == [
-            f"e{number}" for number in range(5, 10)
-        ]
+        assert [found.type for found in await store.events(run_id, 7)] == [f"e{number}" for number in range(5, 10)]
         assert [found.seq for found in await store.events(run_id, 11, 5)] == [12]
         assert list(await store.events(run_id, 12)) == []
         assert list(await store.events(run_id, 99)) == []
@@ -272,9 +270,7 @@ class TestWaiting:
             assert await store.wait(run_id, 0, 0.05, settled=True) == 2
 
     @staticmethod
-    async def _while(
-        background: Callable[[], Coroutine[Any, Any, None]], wait: Callable[[], Awaitable[int]]
-    ) -> int:
+    async def _while(background: Callable[[], Coroutine[Any, Any, None]], wait: Callable[[], Awaitable[int]]) -> int:
         with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
                 group.start_soon(background)

@@ -248,9 +248,10 @@ class TestEmits:
         run_id = await begin(store, step("a"))
         before = await record(store, run_id)
 
-        await store.emit(run_id, [event("task.emitted", "a", data=HARD), event("task.emitted", "a")])
+        last = await store.emit(run_id, [event("task.emitted", "a", data=HARD), event("task.emitted", "a")])
         await store.emit(run_id, [])
 
+        assert last == 4
         events = await store.events(run_id, before.seq)
         assert [(found.seq, found.type, found.address) for found in events] == [
             (3, "task.emitted", "a"),
