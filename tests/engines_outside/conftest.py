@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,9 +44,7 @@ def _settings(name: str, stack: ExitStack, folder: Path) -> dict[str, Any]:
     if name == "huey":
         return {"file": str(folder / "huey.db")}
     if name == "procrastinate":
-        import drawbar_procrastinate
-
         url = stack.enter_context(services.postgres_database())
-        drawbar_procrastinate.create_schema(url)
+        importlib.import_module("drawbar_procrastinate").create_schema(url)
         return {"broker_url": url}
     return {"broker_url": stack.enter_context(services.redis_database())}
