@@ -95,7 +95,7 @@ def run(row: str, column: str) -> Report:
             found = folder / "report.json"
             data = json.loads(found.read_text("utf-8")) if found.exists() else {"engines": {}}
     # By the cell's name: a report only knows that of the engine.
-    named = {"engines": dict.fromkeys([row], next(iter(data["engines"].values()), {}))}
+    named: dict[str, Any] = {"engines": dict.fromkeys([row], next(iter(data["engines"].values()), {}))}
     file.write_text(json.dumps(named), "utf-8")
     return Report.of(named)
 
