@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from drawbar import Client, open_engine
-from tests.celery.processes import FAST, Process, Processes, drawbar_worker
+from tests.celery.workers import drawbar_worker
 from tests.support import services
+from tests.support.queues.processes import FAST, Process, Processes
 
 BROKERS = ["redis", "rabbitmq"]
 OpenClient = Callable[..., Client]

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 
 from drawbar import Client, RunStatus, open_engine
-from tests.celery.flows import Job, bell, line, mixed, nap
+from tests.support.queues.flows import Job, bell, line, mixed, nap
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     app = Celery(broker="redis://nowhere.invalid:1", set_as_current=False)
     app.conf.task_always_eager = True
     store = f"sqlite:///{tmp_path}/runs.db"
-    with open_engine("celery", app=app, store=store, workflows=["tests.celery.flows"]) as engine:
+    with open_engine("celery", app=app, store=store, workflows=["tests.support.queues.flows"]) as engine:
         yield engine
 
 

@@ -12,8 +12,9 @@ from celery import Celery, uuid
 
 from drawbar import RunStatus
 from tests.celery.conftest import OpenClient
-from tests.celery.flows import Job, bell, hold, killer, nap, quick, versioned
-from tests.celery.processes import ROOT, Processes, drawbar_worker, wait_until, witnesses
+from tests.celery.workers import drawbar_worker
+from tests.support.queues.flows import Job, bell, hold, killer, nap, quick, versioned
+from tests.support.queues.processes import ROOT, Processes, wait_until, witnesses
 
 
 def started(folder: Path, address: str, times: int = 1) -> list[list[str]]:
@@ -175,7 +176,7 @@ def test_runs_go_on_without_the_client_that_started_them(
     program = f"""
 from pathlib import Path
 from drawbar import open_engine
-from tests.celery.flows import Job, hold
+from tests.support.queues.flows import Job, hold
 with open_engine("celery", broker_url={broker!r}, store={store!r}) as engine:
     for n in range(5):
         engine.start_sync(hold, Job(folder=Path({str(tmp_path)!r}), seconds=0.3, n=n), run_id=f"orphan-{{n}}")

@@ -12,9 +12,10 @@ import pytest
 from drawbar import RunStatus, open_engine
 from drawbar.errors import ConfigurationError, EngineError, StoreUnavailable
 from tests.celery.conftest import OpenClient
-from tests.celery.flows import Job, hold, quick
-from tests.celery.processes import FAST, Processes, drawbar_worker, wait_until, witnesses
+from tests.celery.workers import drawbar_worker
 from tests.support import services
+from tests.support.queues.flows import Job, hold, quick
+from tests.support.queues.processes import FAST, Processes, wait_until, witnesses
 from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from drawbar import RunStatus
 from tests.celery.conftest import Served
-from tests.celery.flows import Job, bell, line, mixed, nap
-from tests.celery.processes import witnesses
+from tests.support.queues.flows import Job, bell, line, mixed, nap
+from tests.support.queues.processes import witnesses
 
 
 def test_sync_and_async_steps_fan_outs_and_retries(served: Served, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.celery.processes import FAST, ROOT, Processes
 from tests.support import services
+from tests.support.queues.processes import FAST, ROOT, Processes
 
 PROJECT = ROOT / "examples" / "celery_project"
 

@@ -11,8 +11,9 @@ from celery import Celery
 from drawbar.engine import Message
 from drawbar_celery import CeleryEngine
 from tests.celery.conftest import OpenClient
-from tests.celery.flows import Job, queues
-from tests.celery.processes import Processes, drawbar_worker, witnesses
+from tests.celery.workers import drawbar_worker
+from tests.support.queues.flows import Job, queues
+from tests.support.queues.processes import Processes, witnesses
 
 MESSAGES = [Message("run", "first", "quick", "f00d"), Message("run", "on_gpu", "queues", "f00d", "gpu")]
 

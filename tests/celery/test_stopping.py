@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.celery.conftest import OpenClient
-from tests.celery.flows import Job, hold
-from tests.celery.processes import Processes, drawbar_worker, wait_until, witnesses
+from tests.celery.workers import drawbar_worker
+from tests.support.queues.flows import Job, hold
+from tests.support.queues.processes import Processes, wait_until, witnesses
 
 pools = pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drawbar import Client, open_engine
-from tests.celery.processes import FAST, Process, Processes
 from tests.support import services
+from tests.support.queues import processes as support
+from tests.support.queues.processes import FAST, Process, Processes
 
 BROKERS = ["redis", "rabbitmq"]
 READY = "Worker process is ready for action"
@@ -20,10 +21,7 @@ OpenClient = Callable[..., Client]
 
 def drawbar_worker(broker: str, store: str, *more: str, processes: int = 1) -> list[str]:
     """The command line of `drawbar worker` on the workflows of these tests."""
-    settings = {"broker_url": broker, "processes": str(processes), "threads": "4", **FAST}
-    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "drawbar", "worker", "--engine", "dramatiq", "--store", store]
-    return [*command, "--workflows", "tests.celery.flows", *sets, *more]
+    return support.drawbar_worker("dramatiq", broker, store, *more, processes=processes, threads=4)
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def client(store: str) -> Iterator[OpenClient]:
     with ExitStack() as stack:
 
         def open_client(broker: str, engine: str = "dramatiq", **settings: object) -> Client:
-            given = {"broker_url": broker, "store": store, **FAST, **settings}
+            given: Any = {"broker_url": broker, "store": store, **FAST, **settings}
             return stack.enter_context(open_engine(engine, **given))
 
         yield open_client
@@ -88,5 +86,6 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             store = stack.enter_context(services.redis_database())
         worker = Process(drawbar_worker(broker, store, processes=2), folder / "worker.log")
         stack.callback(worker.kill)
-        client = stack.enter_context(open_engine("dramatiq", broker_url=broker, store=store, **FAST))
+        given: Any = {"broker_url": broker, "store": store, **FAST}
+        client = stack.enter_context(open_engine("dramatiq", **given))
         yield Served(broker, store, worker.says(READY), client)

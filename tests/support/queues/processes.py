@@ -12,24 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 FAST = {"lease": "2", "redispatch": "2", "poll_interval": "0.2", "connect_timeout": "3", "shutdown_timeout": "5"}
 """Times that let a test wait for a lost worker without patience."""
 
 
 def drawbar_worker(
+    engine: str,
     broker: str,
     store: str,
     *more: str,
-    pool: str = "prefork",
-    concurrency: int = 2,
-    flows: str = "tests.celery.flows",
+    flows: str = "tests.support.queues.flows",
+    **settings: object,
 ) -> list[str]:
-    """The command line of `drawbar worker` on workflows of these tests."""
-    settings = {"broker_url": broker, "pool": pool, "concurrency": str(concurrency), **FAST}
-    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "drawbar", "worker", "--engine", "celery", "--store", store]
+    """The command line of `drawbar worker` on the workflows of these tests."""
+    given = {"broker_url": broker, **FAST, **settings}
+    sets = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-m", "drawbar", "worker", "--engine", engine, "--store", store]
     return [*command, "--workflows", flows, *sets, *more]
 
 
@@ -73,8 +73,11 @@ class Process:
         return self
 
     def ready(self) -> Self:
-        """Wait until a Celery worker takes messages."""
-        return self.says(" ready.")
+        """Wait until a worker of Celery or Dramatiq takes messages."""
+        wait_until(
+            lambda: " ready." in self.log or "ready for action" in self.log, 30, "the worker is ready", self
+        )
+        return self
 
     def signal(self, number: int) -> None:
         """Send a signal to the main process alone."""

@@ -1,4 +1,7 @@
-"""Starts runs, to be killed in the middle of it: `python -m tests.celery.chaos_client BROKER STORE FOLDER COUNT`."""
+"""Starts runs, to be killed in the middle of it.
+
+python -m tests.support.queues.chaos_client ENGINE BROKER STORE FOLDER COUNT
+"""
 
 import contextlib
 import sys
@@ -6,7 +9,7 @@ from pathlib import Path
 
 from drawbar import Client, open_engine
 from drawbar.errors import EngineError, RunFinished
-from tests.celery.chaos_flows import KINDS, Work
+from tests.support.queues.chaos_flows import KINDS, Work
 
 
 def start(engine: Client, folder: Path, n: int) -> None:
@@ -22,8 +25,8 @@ def start(engine: Client, folder: Path, n: int) -> None:
 
 
 if __name__ == "__main__":
-    broker, store, folder, count = sys.argv[1:]
-    with open_engine("celery", broker_url=broker, store=store) as client:
+    engine_name, broker, store, folder, count = sys.argv[1:]
+    with open_engine(engine_name, broker_url=broker, store=store) as client:
         for number in range(int(count)):
             start(client, Path(folder), number)
             sys.stdout.write(f"{number}\n")

@@ -1,0 +1,1 @@
+"""What the tests of engines on task queues share: worker processes, workflows for them, and havoc."""
