@@ -11,17 +11,20 @@ from dramatiq.results.backends import RedisBackend
 from drawbar_dramatiq import install
 
 
-def make_broker(url: str) -> dramatiq.Broker:
+def make_broker(url: str, results: str) -> dramatiq.Broker:
     """RabbitMQ or Redis, whichever the URL is of."""
-    if not url.startswith("amqp"):
-        return RedisBroker(url=url)
-    from dramatiq.brokers.rabbitmq import RabbitmqBroker
+    kind: Any = RedisBroker
+    if url.startswith("amqp"):
+        from dramatiq.brokers.rabbitmq import RabbitmqBroker as kind  # noqa: N813
+    made: Any = kind(url=url)
+    made.add_middleware(Results(backend=RedisBackend(url=results)))  # type: ignore[no-untyped-call]
+    return made
 
-    return RabbitmqBroker(url=url)
 
-
-broker: Any = make_broker(os.environ.get("PODCAST_BROKER", "redis://localhost:6379/1"))
-broker.add_middleware(Results(backend=RedisBackend(url=os.environ.get("PODCAST_RESULTS", "redis://localhost:6379/2"))))
+broker = make_broker(
+    os.environ.get("PODCAST_BROKER", "redis://localhost:6379/1"),
+    os.environ.get("PODCAST_RESULTS", "redis://localhost:6379/2"),
+)
 dramatiq.set_broker(broker)
 
 install(broker)  # whoever works on its messages serves the queue `drawbar` too; settings: drawbar.toml

@@ -32,7 +32,7 @@ class DramatiqSettings(QueueSettings):
     project, schemes = "broker", ("redis", "rediss", "unix", "amqp", "amqps", "stub")
     broker: Any = Field(None, description="Your project's broker (`package.module:name`); then no `broker_url`.")
     processes: int = Field(2, ge=1, description="Processes of `drawbar worker`.")
-    threads: int = Field(8, ge=1, description="Messages that each of its processes works on at once.")
+    threads: int = Field(8, ge=1, description="Messages that each of them works on at once.")
 
 
 class DramatiqEngine(Engine, dramatiq.Middleware):
@@ -62,7 +62,8 @@ class DramatiqEngine(Engine, dramatiq.Middleware):
     def register(self) -> None:
         """Makes this engine the one that works on the messages which workers of its broker get."""
         self.broker.middleware = [*(m for m in self.broker.middleware if not isinstance(m, Engine)), self]
-        for queue in self.queues:  # of actors of one name the last one stays, and the queues of all
+        for queue in self.queues:  # the last of the actors stays, and the queues of all
+            self.broker.actors.pop(ACTOR, None)
             names: Any = {"actor_name": ACTOR, "queue_name": queue, "priority": 0}
             dramatiq.Actor(self.process, broker=self.broker, options=LIMITS, **names)
 
@@ -77,8 +78,7 @@ class DramatiqEngine(Engine, dramatiq.Middleware):
     def start_worker(self) -> Callable[[], None]:
         """Starts a Dramatiq worker in this process."""
         self.register()
-        options: Any = {"worker_timeout": 50, "worker_threads": self.settings.threads}
-        worker = dramatiq.Worker(self.broker, queues={*self.queues}, **options)
+        worker = dramatiq.Worker(self.broker, queues={*self.queues}, worker_timeout=50)
         worker.start()
         return worker.stop
 
