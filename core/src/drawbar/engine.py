@@ -72,7 +72,10 @@ class QueueSettings(EngineSettings):
 
     @model_validator(mode="after")
     def _one_broker(self) -> Self:
-        if (getattr(self, self.project, None) is None) == (self.broker_url is None):
+        if self.project not in type(self).model_fields:  # this queue knows no such object
+            if self.broker_url is None:
+                raise ValueError("set broker_url: it says where the broker is")
+        elif (getattr(self, self.project) is None) == (self.broker_url is None):
             raise ValueError(
                 f"set either broker_url or {self.project}: each of them says where the broker is"
             )

@@ -39,9 +39,10 @@ def workers(
 ) -> Iterator[Workers | None]:
     """The engine's worker processes, serving; None for an engine in this process."""
     folder = tmp_path_factory.mktemp("conformance")
-    workers = None if engine.in_process else Workers(engine, engine.store_in(folder), folder)
+    workers = None
     try:
         try:
+            workers = _workers(engine, folder)
             if workers is not None:
                 workers.start()
             _probe(engine, workers, folder)
@@ -60,6 +61,14 @@ def workers(
 def rig(engine: EngineUnderTest, workers: Workers | None, tmp_path: Path) -> Rigs:
     """What a clause's test works with."""
     return Rigs(engine, workers, tmp_path)
+
+
+def _workers(engine: EngineUnderTest, folder: Path) -> Workers | None:
+    try:
+        return None if engine.in_process else Workers(engine, engine.store_in(folder), folder)
+    except SettingsError as error:
+        problem = str(error)
+    pytest.fail(f"engine {engine.name!r} cannot be opened: {problem}", pytrace=False)
 
 
 def _probe(engine: EngineUnderTest, workers: Workers | None, folder: Path) -> None:

@@ -94,13 +94,14 @@ class Laboratory:
     Args:
         engine: Name of the engine.
         options: Further arguments of the kit.
+        tests: The engine's own tests, run where the kit has noticed nothing.
         folder: Where the copies are.
     """
 
-    def __init__(self, engine: str, options: Sequence[str], folder: Path) -> None:
+    def __init__(self, engine: str, options: Sequence[str], tests: Sequence[str], folder: Path) -> None:
         from drawbar.plugins import load_engine
 
-        self.engine, self.options, self.folder = engine, options, folder
+        self.engine, self.options, self.tests, self.folder = engine, options, tests, folder
         module = load_engine(engine).__module__
         self.file = Path(inspect.getfile(load_engine(engine)))
         package = module.partition(".")[0]
@@ -116,17 +117,23 @@ class Laboratory:
         """Whether the kit holds with that source, and what it said if not."""
         self.copy.write_text(source, "utf-8")
         path = os.pathsep.join([str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {**os.environ, "PYTHONPATH": path, "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--pyargs"]
         command += ["drawbar.conformance", "--engine", self.engine, *self.options, "-k", clauses]
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": path, "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
         said = re.search(r"^✗ \S+ (.*)|^ERROR: (.*)", done.stdout + done.stderr, re.MULTILINE)
+        if done.returncode == 0 and self.tests:
+            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *self.tests]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            said = re.search(r"^FAILED (.*)", done.stdout, re.MULTILINE)
+            return done.returncode == 0, said[1] if said else f"exit {done.returncode}"
         return done.returncode == 0, next(filter(None, said.groups()), "") if said else f"exit {done.returncode}"
 
 
@@ -138,11 +145,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--setting", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--function", action="append", help="default: dispatch; what it calls may be named too")
     parser.add_argument("-k", dest="clauses", default=CLAUSES, help="the clauses to run")
+    parser.add_argument(
+        "--tests", action="append", default=[], metavar="PATH", help="tests of the engine's own, beside the kit"
+    )
     given = parser.parse_args(arguments)
     options = [f"--setting={pair}" for pair in given.setting]
     options += [f"--store={given.store}"] if given.store else []
     with tempfile.TemporaryDirectory(prefix="drawbar-mutate-") as folder:
-        laboratory = Laboratory(given.engine, options, Path(folder))
+        laboratory = Laboratory(given.engine, options, given.tests, Path(folder))
         held, said = laboratory.verdict(laboratory.source, given.clauses)
         if not held:
             _say(f"{given.engine} does not hold them as it is: {said}")
