@@ -35,7 +35,7 @@ async def test_a_purge_leaves_nothing(store: RedisStore) -> None:
     await full_run(store, RunStatus.FAILED)
     await start(store, "other")
     before = await keys(store)
-    assert {"held:1:r:items", "slots:1:r:items", "mail:1:r:kept"} <= before
+    assert {"held:r", "line:1:r:items", "slots:1:r:items", "mail:1:r:kept"} <= before
     assert await store.purge(100) == 0
     assert await store.purge(-1) == 1
     assert {name.partition(":")[0] for name in await keys(store)} == {
@@ -61,7 +61,7 @@ async def test_a_run_that_ended_expires(stores: Stores, redis_url: str) -> None:
     send = store._connections.command
     mine = [key for key in await send("", "KEYS", "*") if key.decode().partition("}:")[2].find(":r") > 0]
     mine = [key for key in mine if b"}:runs-of" not in key]
-    assert len(mine) == 10
+    assert len(mine) == 11
     for key in mine:
         assert 0 < await send("", "PTTL", key) <= 1000, key
     callback = await store.claim("r", "$end", owner="w", lease=30)
@@ -97,7 +97,7 @@ async def test_a_finished_join_keeps_no_slots(store: RedisStore) -> None:
     assert task.kind is Kind.JOIN
     assert "slots:1:r:items" in await keys(store)
     await store.commit(done(task, NewTask("b", Kind.STEP)))
-    assert not {name for name in await keys(store) if name.startswith(("slots", "held", "others"))}
+    assert not {name for name in await keys(store) if name.startswith(("slots", "held", "line", "others"))}
 
 
 async def test_runs_deleted_by_hand_are_forgotten(store: RedisStore) -> None:

@@ -89,19 +89,20 @@ def item(new: NewTask, join: str | None = None) -> str:
     return f"{dump(head)}\n{value}{output}{blob(new.error)}"
 
 
-def held_items(fan: FanOut) -> list[str]:
-    """The tasks of a fan-out; those beyond the window as cheaply as can be: there may be many thousands."""
+def fan_items(fan: FanOut) -> list[str]:
+    """The tasks of a fan-out, then the addresses of those beyond the window; cheaply, there may be very many."""
     join, window = fan.join, fan.window
     items = [item(new, join) for new in fan.tasks[:window]]
-    encode = dump
-    heads: dict[tuple[str, str | None], str] = {}
+    addresses = []
+    tails: dict[tuple[str, str | None], str] = {}
     for new in fan.tasks[window:]:
-        tail = heads.get((new.kind, new.queue))
+        tail = tails.get((new.kind, new.queue))
         if tail is None:
-            tail = heads[new.kind, new.queue] = f",{encode([new.kind, new.queue or ''])[1:-1]},1]\n"
+            tail = tails[new.kind, new.queue] = f",{dump([new.kind, new.queue or ''])[1:-1]},1]\n"
         value = new.input
-        items.append(f"[{encode(new.address)}{tail}{'' if value is None else encode(value)}")
-    return items
+        items.append(f"[{dump(new.address)}{tail}{'' if value is None else dump(value)}")
+        addresses.append(new.address)
+    return items + addresses
 
 
 def event_tail(event: NewEvent) -> str:
@@ -123,7 +124,7 @@ def transition_args(t: Transition, redispatch: float, retention: float) -> list[
         needs = [dump(new.value)]
     elif isinstance(new, FanOut):
         follows = ["fan", new.join, new.total, new.window, len(new.tasks)]
-        needs = held_items(new)
+        needs = fan_items(new)
     elif isinstance(new, Finish):
         follows = ["finish", new.status]
         needs = [blob(new.output), blob(new.error), end_data(new)]
@@ -278,7 +279,7 @@ def all_tasks(run_id: str, reply: Sequence[Any]) -> list[Task]:
         match field[0]:
             case "i":
                 known[1].input = value
-            case "o":
+            case "o" | "x":
                 known[1].output = value
             case "e":
                 known[1].error = value
@@ -289,9 +290,7 @@ def all_tasks(run_id: str, reply: Sequence[Any]) -> list[Task]:
     return [known for _, known in sorted(found.values(), key=lambda pair: pair[0])]
 
 
-def _keep(
-    found: dict[str, tuple[int, Task]], run_id: str, address: bytes, record: bytes, wake_at: bytes
-) -> None:
+def _keep(found: dict[str, tuple[int, Task]], run_id: str, address: bytes, record: bytes, wake_at: bytes) -> None:
     name = text(address)
     found[name] = int(record[1 : record.index(b",")]), task(run_id, name, record, wake_at)
 

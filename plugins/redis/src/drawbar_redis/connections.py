@@ -87,9 +87,7 @@ class Connections:
                 found = self._loops[loop] = Place(self.options)
         return found
 
-    async def script(
-        self, script: Script, keys: Sequence[str], args: Sequence[Arg], *, again: bool = False
-    ) -> Any:
+    async def script(self, script: Script, keys: Sequence[str], args: Sequence[Arg], *, again: bool = False) -> Any:
         """See `Link.script`."""
         if on_asyncio():
             return await self.here().link.script(script, keys, args, again=again)

@@ -40,9 +40,7 @@ class Link:
         self._nodes: dict[str, Address] = {}
         """Where in a cluster a route leads, learnt from its redirections."""
 
-    async def script(
-        self, script: Script, keys: Sequence[str], args: Sequence[Arg], *, again: bool = False
-    ) -> Any:
+    async def script(self, script: Script, keys: Sequence[str], args: Sequence[Arg], *, again: bool = False) -> Any:
         """Runs a script; the first key says where.
 
         Args:

@@ -145,9 +145,7 @@ class RedisStore(Store):
             codec.ready(ready),
             codec.pairs(state),
             bool(ended),
-            [codec.event(number, raw) for number, raw in enumerate(events, seq - len(events) + 1)]
-            if events
-            else (),
+            [codec.event(number, raw) for number, raw in enumerate(events, seq - len(events) + 1)] if events else (),
         )
 
     async def renew(
@@ -161,9 +159,7 @@ class RedisStore(Store):
         for shard, mine in by_shard.items():
             head = dump([owner, lease, *(attempt for _, _, attempt in mine)])
             names = (packed(run_id, address) for run_id, address, _ in mine)
-            lost += [
-                mine[place] for place in await self._shard(scripts.RENEW, shard, (head, *names), again=True)
-            ]
+            lost += [mine[place] for place in await self._shard(scripts.RENEW, shard, (head, *names), again=True)]
         return lost
 
     async def release(self, owner: str, *, died: bool = False) -> int:
@@ -294,9 +290,7 @@ class RedisStore(Store):
         if limit <= 0:
             return []
         key = self.keys.of(run_id, "events")
-        reply = await self._connections.command(
-            self.keys.run(run_id)[0], "LRANGE", key, after, after + limit - 1
-        )
+        reply = await self._connections.command(self.keys.run(run_id)[0], "LRANGE", key, after, after + limit - 1)
         return [codec.event(seq, raw) for seq, raw in enumerate(reply, after + 1)]
 
     async def wait(self, run_id: str, after: int, timeout: float, *, settled: bool = False) -> int:
@@ -334,6 +328,4 @@ def _found(run_id: str, reply: list[Any]) -> list[Any]:
 
 def _some(addresses: Sequence[str], reply: Sequence[bytes | None]) -> Mapping[str, Json]:
     """Outputs that are there: a task has one when it is COMPLETED, and only then."""
-    return {
-        address: codec.load(raw) for address, raw in zip(addresses, reply, strict=True) if raw is not None
-    }
+    return {address: codec.load(raw) for address, raw in zip(addresses, reply, strict=True) if raw is not None}

@@ -6,18 +6,7 @@ local h = decode(ARGV[1])
 local address, owner, lease = h[1], h[2], h[3]
 if not use(THIS) then return { 'missing' } end
 local t = get(address)
-if not t then
-  -- Held tasks are in the lists of their joins only. Nobody is sent to one, so that looking through them is
-  -- no cost that counts.
-  for _, key in ipairs(call('SMEMBERS', OTHERS)) do
-    if sub(key, 1, #BASE + 5) == BASE .. 'held:' then
-      for _, item in ipairs(call('LRANGE', key, 0, -1)) do
-        if decode(sub(item, 1, find(item, '\n', 1, true) - 1))[1] == address then return { 'early' } end
-      end
-    end
-  end
-  return { 'missing' }
-end
+if not t then return { is_held(address) and 'early' or 'missing' } end
 local m = t.m
 local was = m[STATUS]
 if OVER[was] then

@@ -5,6 +5,7 @@
 --   with false for what is not there.
 -- next: false | ["task"] | ["fan", join, total, window, tasks] | ["arrive", join, slot] | ["finish", status].
 -- Then output, error, payload, state pairs, events, finished records, what `next` needs, unfinished records.
+-- A fan-out needs the items of its tasks, and then once more the addresses of those beyond the window.
 -- Reply: [0] when refused, else [1, ended, next task, its slots, [ready], state, newest event, [events]].
 local h = decode(ARGV[1])
 local address, outcome, bail, held_of, follows = h[1], h[3], h[5], h[6], h[17]
@@ -20,6 +21,9 @@ local function take()
   at = at + 1
   return ARGV[at]
 end
+local function push(command, key, first, last)
+  for i = first, last, 4000 do call(command, key, unpack(ARGV, i, math.min(i + 3999, last))) end
+end
 
 -- The task itself.
 local output, failure, payload = ARGV[2], ARGV[3], ARGV[4]
@@ -31,8 +35,9 @@ else
 end
 if outcome == 'suspended' then
   value('p', address, payload)
-elseif outcome == 'completed' then
-  value('o', address, output == '' and 'null' or output)
+elseif outcome ~= 'retrying' then
+  if t.m[ATTEMPT] > 1 then call('HDEL', VALUES, 'x' .. address) end
+  put_out(outcome, address, output)
 end
 if failure ~= '' then
   value('e', address, failure)
@@ -74,30 +79,31 @@ elseif kind == 'arrive' then
 elseif kind == 'fan' then
   local join, total, window, tasks = follows[2], follows[3], follows[4], follows[5]
   local first = at
-  if not exists(join) then
+  local held = math.max(tasks - window, 0)
+  if not exists(join) and not is_held(join) then
     local j = make(count(), join, 'join', '', '')
     j.m[TOTAL], j.m[REMAINING] = total, total
     if total == 0 then free(j) else status(j, 'joining') end
     call('SADD', OTHERS, slots_key(join))
-    for i = 1, math.min(window, tasks) do add(ARGV[first + i], join, i) end
-    if tasks > window then
+    for i = 1, tasks - held do add(ARGV[first + i], join, i) end
+    if held > 0 then
       -- The rest is kept as it came, until it is pulled: no records, no index, no events.
-      local key = held_key(join)
-      for i = first + window + 1, first + tasks, 4000 do
-        call('RPUSH', key, unpack(ARGV, i, math.min(i + 3999, first + tasks)))
-      end
-      call('SADD', OTHERS, key)
-      run.tasks = run.tasks + tasks - window
+      local line = first + tasks - held
+      push('RPUSH', line_key(join), line + 1, line + held)
+      push('SADD', HELD, line + held + 1, line + 2 * held)
+      call('SADD', OTHERS, line_key(join))
+      run.tasks = run.tasks + held
     end
     j.m[LAST] = run.tasks
   end
-  at = first + tasks
+  at = first + tasks + held
 elseif kind == 'finish' then
   local ended_output, ended_error, data = take(), take(), take()
   if not OVER[run.status] then finish(follows[2], ended_output, ended_error, data) end
 end
 while at < #ARGV do add(take()) end
-if held_of then pull(held_of) end
+-- Of a join that this transition opens, the first window is all that starts.
+if held_of and not (seen[held_of] and seen[held_of].new) then pull(held_of) end
 
 -- What nobody has claimed yet is found again by whoever is sent to this task a second time.
 local children = ready
@@ -105,12 +111,19 @@ if #timed > 0 then
   for i = 1, #ready do timed[#timed + 1] = ready[i] end
   children = timed
 end
-if #children > 0 then value('c', address, encode(children)) end
+if #children > 0 then
+  local before = t.m[ATTEMPT] > 1 and call('HGET', VALUES, 'c' .. address)
+  if before then
+    before = decode(before)
+    for i = 1, #children do before[#before + 1] = children[i] end
+  end
+  value('c', address, encode(before or children))
+end
 flush()
 if outcome == 'completed' and t.m[KIND] == 'join' then
   call('UNLINK', slots_key(address))
   call('SREM', OTHERS, slots_key(address))
-  if call('EXISTS', held_key(address)) == 0 then call('SREM', OTHERS, held_key(address)) end
+  if call('EXISTS', line_key(address)) == 0 then call('SREM', OTHERS, line_key(address)) end
 end
 -- false, for nil would end the reply where it stands.
 local slots = NEXT and NEXT.m[KIND] == 'join' and call('HGETALL', slots_key(NEXT.address)) or false

@@ -46,7 +46,7 @@ local REDISPATCH, RETENTION = 60, 0
 -- The unit of work.
 local THIS = KEYS[2] and sub(KEYS[2], #BASE + 5) -- the id of the run in KEYS[2]
 
-local ID, PACKED, RUN, OPEN, DONE, VALUES, STATE, EVENTS, OTHERS
+local ID, PACKED, RUN, OPEN, DONE, HELD, VALUES, STATE, EVENTS, OTHERS
 local run     -- the run's head, or nil
 local seen    -- address → task, everything read or made
 local touched -- tasks to be written, in order
@@ -87,6 +87,7 @@ local function use(id)
   ID, PACKED = id, #id .. ':' .. id
   RUN, OPEN, DONE = BASE .. 'run:' .. id, BASE .. 'open:' .. id, BASE .. 'done:' .. id
   VALUES, STATE, EVENTS = BASE .. 'values:' .. id, BASE .. 'state:' .. id, BASE .. 'events:' .. id
+  HELD = BASE .. 'held:' .. id     -- set: the addresses of all held tasks
   OTHERS = BASE .. 'others:' .. id -- set: the keys below, which come and go
   seen, touched, events, ready, timed = {}, {}, {}, {}, {}
   BY, CLAIM, NEXT = nil, nil, nil
@@ -103,7 +104,7 @@ local function use(id)
   return true
 end
 
-local function held_key(join) return BASE .. 'held:' .. PACKED .. ':' .. join end
+local function line_key(join) return BASE .. 'line:' .. PACKED .. ':' .. join end
 local function slots_key(join) return BASE .. 'slots:' .. PACKED .. ':' .. join end
 local function mail_key(event) return BASE .. 'mail:' .. PACKED .. ':' .. event end
 local function ears_key(event) return BASE .. 'ears:' .. PACKED .. ':' .. event end
@@ -113,8 +114,8 @@ local function event(type, address, data)
     .. ',' .. (data or '{}') .. ']'
 end
 
--- A value of a task: 'i'nput, 'o'utput (there when the task is completed, and only then), 'e'rror, 'p'ayload,
--- 'd'ata, 'c'hildren; without an address one of the run: 'I', 'O', 'E', 'M'etadata.
+-- A value of a task: 'i'nput, 'o'utput (there when the task is completed, and only then), 'x' (the output of one that
+-- failed), 'e'rror, 'p'ayload, 'd'ata, 'c'hildren; without an address one of the run: 'I', 'O', 'E', 'M'etadata.
 local function value(kind, address, json)
   call('HSET', VALUES, kind .. address, json)
 end
@@ -139,8 +140,13 @@ local function get(address)
   return t
 end
 
+-- Whether there is a record of that address; a held task has none yet.
 local function exists(address)
   return seen[address] or call('HEXISTS', OPEN, address) == 1 or call('HEXISTS', DONE, address) == 1
+end
+
+local function is_held(address)
+  return call('SISMEMBER', HELD, address) == 1
 end
 
 local function member(t) return PACKED .. t.address end
@@ -191,7 +197,7 @@ end
 -- Every key of the run.
 local function keys_of_run()
   local keys = call('SMEMBERS', OTHERS)
-  for _, key in ipairs({ RUN, OPEN, DONE, VALUES, STATE, EVENTS, OTHERS }) do keys[#keys + 1] = key end
+  for _, key in ipairs({ RUN, OPEN, DONE, HELD, VALUES, STATE, EVENTS, OTHERS }) do keys[#keys + 1] = key end
   return keys
 end
 

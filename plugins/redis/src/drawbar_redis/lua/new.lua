@@ -10,6 +10,15 @@ local function make(n, address, kind, queue, fan)
   return t
 end
 
+-- Keeps the output of a task that is over.
+local function put_out(new, address, output)
+  if new == 'completed' then
+    value('o', address, output == '' and 'null' or output)
+  elseif output ~= '' then
+    value('x', address, output)
+  end
+end
+
 local function count()
   run.tasks = run.tasks + 1
   return run.tasks
@@ -42,7 +51,7 @@ local function add(item, join, place)
   local cut = find(item, '\n', 1, true)
   local h = decode(sub(item, 1, cut - 1))
   local address, new = h[1], h[5] or 'scheduled'
-  if exists(address) then return end
+  if exists(address) or is_held(address) then return end
   local t = make(count(), address, h[2], h[3], h[4] == 1 and join or h[4])
   t.place = place
   local input = sub(item, cut + 1)
@@ -50,7 +59,7 @@ local function add(item, join, place)
     local rest = sub(input, h[9] + 1)
     input = sub(input, 1, h[9])
     local output, failure = sub(rest, 1, h[10]), sub(rest, h[10] + 1)
-    if new == 'completed' then value('o', address, output == '' and 'null' or output) end
+    put_out(new, address, output)
     if failure ~= '' then value('e', address, failure) end
   end
   if input ~= '' then
@@ -77,12 +86,13 @@ end
 -- Frees the first held task of a join.
 local function pull(join)
   local j = get(join)
-  local key = held_key(join)
+  local key = line_key(join)
   while j do
     local item = call('LPOP', key)
     if not item then return end
     local cut = find(item, '\n', 1, true)
     local h = decode(sub(item, 1, cut - 1))
+    call('SREM', HELD, h[1])
     if not exists(h[1]) then
       -- Held tasks are numbered without being counted one by one: from the end of the list.
       local t = make(j.m[LAST] - call('LLEN', key), h[1], h[2], h[3], join)

@@ -8,7 +8,7 @@ local function reply_task(t)
   if t.new then
     return { text, wake, a, t.place or -1, t.input or false, false, false, false, t.data or false }
   end
-  local v = call('HMGET', VALUES, 'i' .. a, 'o' .. a, 'e' .. a, 'p' .. a, 'd' .. a)
+  local v = call('HMGET', VALUES, 'i' .. a, 'x' .. a, 'e' .. a, 'p' .. a, 'd' .. a)
   return { text, wake, a, -1, v[1], v[2], v[3], v[4], v[5] }
 end
 

@@ -18,7 +18,7 @@ local function keep(list, address, record)
   list[#list + 1] = address
   list[#list + 1] = record
   if some then
-    for kind in string.gmatch('ioepd', '%a') do fields[#fields + 1] = kind .. address end
+    for kind in string.gmatch('ioxepd', '%a') do fields[#fields + 1] = kind .. address end
   end
 end
 
@@ -58,7 +58,7 @@ reply = { open, done, found }
 if not some or wanted.held then
   for _, join in ipairs(joins) do
     local last, address = string.match(join, '^(%d+) (.*)$')
-    local items = call('LRANGE', held_key(address), 0, -1)
+    local items = call('LRANGE', line_key(address), 0, -1)
     if #items > 0 then
       reply[#reply + 1] = { address, last, call('HGET', OPEN, address) or call('HGET', DONE, address), items }
     end
