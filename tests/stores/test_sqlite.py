@@ -413,7 +413,7 @@ async def test_a_commit_of_another_store_ends_a_wait(store: SqliteStore, path: P
             await other.emit(run_id, [event("e")])
             sent = anyio.current_time()
 
-    assert times[0] - sent < 0.2
+    assert times[0] - sent < 1
     await other.close()
 
 

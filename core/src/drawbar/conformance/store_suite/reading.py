@@ -193,7 +193,7 @@ class TestWaiting:
 
         await self._while(soon, partial(store.wait, run_id, 2, 60))
 
-        assert time.monotonic() - times[0] < 0.2
+        assert time.monotonic() - times[0] < 1
 
     async def test_another_runs_events_do_not_end_it(self, store: Store) -> None:
         run_id, other = await begin(store, step("a")), await begin(store, step("a"))
