@@ -10,7 +10,7 @@ import logging
 import os
 import selectors
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import psycopg
 
 from drawbar.errors import StoreError
 from drawbar.stores.waiting import Waiter, wake_all
-from drawbar_postgres.link import Link, connect
+from drawbar_postgres.wire import Wire
 
 if TYPE_CHECKING:
     from drawbar_postgres.options import Options
@@ -32,9 +32,11 @@ LINGER = 20.0
 """Seconds for which a run's commits go on to tell: those who watch a run come back at once."""
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between tries to connect again."""
+PATIENCE = 0.5
+"""Seconds for which the first to wait waits for the connection; then it looks again and again, until there is one."""
 ECHO = 3.0
 """Seconds that a word of our own may take to come back."""
-HELLO = "0 0 0"
+HELLO = "0 0 hello"
 DEAF = (
     "%s: what is told by NOTIFY does not arrive, so runs are asked for again and again; if there is a pooler in between, give "
     "the store a URL without it, or one where it pools sessions"
@@ -57,66 +59,63 @@ class Ears:
         self._options = options
         self._channel = texts.channel
         self._lock = threading.Lock()
-        self._waiters: dict[int, list[Waiter]] = {}
+        self._waiters: dict[str, list[Waiter]] = {}
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._stopping = False
         self._wake_read, self._wake_write = -1, -1
 
     def listen(self) -> None:
-        """Begins to listen, and waits for it, or for it to fail. Blocks: in a thread."""
-        if self.hears or not self._options.listen:
+        """Begins to listen, and waits a moment for it. Blocks: in a thread."""
+        if not self._options.listen:
             return
         with self._lock:
             if self._thread is None and not self._stopping:
                 self._wake_read, self._wake_write = os.pipe()
                 self._thread = threading.Thread(target=self._run, name="drawbar-postgres-listen", daemon=True)
                 self._thread.start()
-        self._ready.wait(self._options.connect_timeout)
+        self._ready.wait(PATIENCE)
 
-    def add(self, n: int, waiter: Waiter) -> None:
+    def add(self, name: str, waiter: Waiter) -> None:
         """From now on a waiter is woken with what is told of a run."""
         with self._lock:
-            self._waiters.setdefault(n, []).append(waiter)
+            self._waiters.setdefault(name, []).append(waiter)
 
-    def remove(self, n: int, waiter: Waiter) -> None:
+    def remove(self, name: str, waiter: Waiter) -> None:
         """Ends that."""
         with self._lock:
-            here = self._waiters[n]
+            here = self._waiters[name]
             here.remove(waiter)
             if not here:
-                del self._waiters[n]
+                del self._waiters[name]
 
     def close(self) -> None:
         """Stops listening."""
         with self._lock:
             self._stopping = True
-            if self._thread is not None:
+            thread = self._thread
+            if thread is not None:
                 os.write(self._wake_write, b".")
+        if thread is not None:
+            thread.join(1.0)
 
     def _run(self) -> None:
         tries = 0
         while not self._stopping:
+            heard = False
             try:
-                link = connect(self._options)
-            except StoreError as error:
-                _log.log(logging.DEBUG if tries else logging.WARNING, "cannot listen for runs: %s", error)
-                self._ready.set()
-                self._pause(PAUSES[min(tries, len(PAUSES) - 1)])
-                tries += 1
-                continue
-            try:
-                self._listen(link)
-                tries = 0
+                with closing(Wire(self._options)) as wire:
+                    try:
+                        self._listen(wire)
+                    finally:
+                        heard, self.hears = self.hears, False
+                        self._wake_all()  # to look for themselves, and to ask again to be told
             except (psycopg.Error, StoreError) as error:
-                if self.hears:
-                    _log.warning("%s: no longer listening for runs: %s", self._options.where, error)
-                tries = 0 if self.hears else tries + 1
+                self._ready.set()
+                tries = 0 if heard else tries + 1
+                level = logging.DEBUG if tries > 1 else logging.WARNING
+                _log.log(level, "%s: not listening for runs: %s", self._options.where, error)
                 self._pause(PAUSES[min(tries, len(PAUSES) - 1)])
-            finally:
-                self._deaf()
-                with suppress(psycopg.Error):
-                    link.close()
         with self._lock:
             os.close(self._wake_read)
             os.close(self._wake_write)
@@ -127,30 +126,24 @@ class Ears:
             selector.register(self._wake_read, selectors.EVENT_READ)
             selector.select(seconds)
 
-    def _deaf(self) -> None:
-        """Everybody looks for themselves, and asks again to be told."""
-        self.hears = False
-        self._wake_all()
-
     def _wake_all(self) -> None:
         with self._lock:
             waiters = [waiter for here in self._waiters.values() for waiter in here]
         wake_all(waiters)
 
-    def _listen(self, link: Link) -> None:
-        link.add_notify_handler(lambda told: self._heard(told.payload))
-        link.execute(f"LISTEN {self._channel}".encode())
+    def _listen(self, wire: Wire) -> None:
+        wire.ask(f'LISTEN "{self._channel}"'.encode())
         self._echo()
         until: float | None = monotonic() + ECHO
         with selectors.DefaultSelector() as selector:
-            selector.register(link.fileno(), selectors.EVENT_READ)
+            selector.register(wire.fileno(), selectors.EVENT_READ)
             selector.register(self._wake_read, selectors.EVENT_READ)
             while not self._stopping:
                 if selector.select(CHECK if until is None else max(0.0, until - monotonic())):
-                    link.pgconn.consume_input()
+                    wire.pg.consume_input()
                 elif until is None:
-                    link.execute("SELECT 1")
-                while (told := link.pgconn.notifies()) is not None:
+                    wire.ask(b"SELECT 1")
+                while (told := wire.pg.notifies()) is not None:
                     self._heard(told.extra.decode())
                 if until is not None and (self.hears or monotonic() > until):
                     until = None
@@ -160,17 +153,17 @@ class Ears:
 
     def _echo(self) -> None:
         """Says a word from another connection: where a pooler lends us a connection for each transaction, it never arrives."""
-        with closing(connect(self._options)) as other:
-            other.execute("SELECT pg_notify(%s, %s)", (self._channel, HELLO))
+        with closing(Wire(self._options)) as other:
+            other.ask(b"SELECT pg_notify($1, $2)", self._channel, HELLO)
 
     def _heard(self, told: str) -> None:
-        n, seq, at_rest = map(int, told.split())
-        if not n:
+        seq, at_rest, name = told.split()
+        if told == HELLO:
             if not self.hears:
                 self.hears = True
                 self._wake_all()
             return
         with self._lock:
-            here = self._waiters.get(n, ())
-            waiters = [waiter for waiter in here if (at_rest if waiter.settled else seq > waiter.after)]
+            here = self._waiters.get(name, ())
+            waiters = [one for one in here if (at_rest == "1" if one.settled else int(seq) > one.after)]
         wake_all(waiters)

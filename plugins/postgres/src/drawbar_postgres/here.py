@@ -7,15 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import errors
 
-from drawbar.errors import DrawbarError, StoreUnavailable
+from drawbar.errors import DrawbarError, StoreUnavailable, StoreVersionError
+from drawbar_postgres import reads, schema
 from drawbar_postgres.ears import Ears
 from drawbar_postgres.lanes import Job, Lanes
-from drawbar_postgres.link import Link, Pool, explained, surely_undone
 from drawbar_postgres.options import Options
+from drawbar_postgres.pool import Pool
 from drawbar_postgres.reads import Row
 from drawbar_postgres.rows import PostgresRows
-from drawbar_postgres.schema import Texts, check
+from drawbar_postgres.schema import Texts
+from drawbar_postgres.wire import Wire, explained
 
 T = TypeVar("T")
 
@@ -52,7 +55,11 @@ class Here:
             StoreUnavailable: The server cannot be reached.
             StoreVersionError: They are not of our version, or not there and cannot be created.
         """
-        self._with_link(lambda link: check(link, self._options))
+        try:
+            found = self.read(reads.version)
+        except StoreVersionError:
+            found = 0
+        schema.check(found, self._options)
 
     def carry_out(self, jobs: Sequence[Job], redispatch: float) -> None:
         """Carries out jobs in one transaction; in one each, when that fails for a reason that need not be that of all."""
@@ -75,40 +82,46 @@ class Here:
             StoreUnavailable: The server cannot be reached. If that was while committing, whether it was done is unknown.
         """
 
-        def work(link: Link) -> T:
-            rows = PostgresRows(link, self._texts, redispatch)
-            rows.tell("BEGIN")
-            result = operation(rows, *args, **options)
-            rows.flush()
-            link.committing = True
-            rows.tell("COMMIT")
+        def work(wire: Wire) -> T:
+            try:
+                rows = PostgresRows(wire, self._texts, redispatch)
+                rows.tell("BEGIN")
+                result = operation(rows, *args, **options)
+                wire.committing = True
+                rows.tell("COMMIT")
+                wire.sync()
+            except Exception:
+                if not wire.closed:
+                    wire.undo()
+                raise
             return result
 
-        return self._with_link(lambda link: _in_pipeline(link, work))
+        return self._with_wire(work)
 
     def read(self, query: Callable[..., T], *args: Any) -> T:
         """Asks something that changes nothing."""
 
-        def work(link: Link) -> T:
-            def ask(text: str, *values: Any) -> Sequence[Row]:
-                return link.execute(self._texts[text], values).fetchall()
+        def work(wire: Wire) -> T:
+            def ask(text: str, *values: Any, once: bool = False) -> list[Row]:
+                return wire.ask(self._texts[text], *values, once=once)
 
-            return query(ask, *args)
-
-        return self._with_link(work)
-
-    def _with_link(self, work: Callable[[Link], T]) -> T:
-        for left in reversed(range(TRIES)):
-            link = self.pool.take()
             try:
-                return work(link)
-            except psycopg.Error as error:
-                if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-                    link.close()  # it may only be slow; what is still to come would be taken for the next answer
-                if not (left and surely_undone(error, link)):
-                    raise explained(error, self._options) from error
-            finally:
-                self.pool.give(link)
+                return query(ask, *args)
+            except Exception:
+                if not wire.closed:
+                    wire.undo()
+                raise
+
+        return self._with_wire(work)
+
+    def _with_wire(self, work: Callable[[Wire], T]) -> T:
+        for left in reversed(range(TRIES)):
+            with self.pool.use() as wire:
+                try:
+                    return work(wire)
+                except psycopg.Error as error:
+                    if not (left and _surely_undone(error, wire)):
+                        raise explained(error, self._options, committing=wire.committing) from error
         raise AssertionError
 
     def close(self) -> None:
@@ -117,26 +130,12 @@ class Here:
         self.pool.close()
 
 
-def _in_pipeline(link: Link, work: Callable[[Link], T]) -> T:
-    """Does something in pipeline mode, and ends the transaction if it fails."""
-    failure: Exception | None = None
-    result: T
-    try:
-        with link.pipeline():
-            try:
-                result = work(link)
-            except Exception as error:  # noqa: BLE001 - raised below: psycopg would complain that it has to leave the pipeline
-                failure = error
-    except psycopg.Error as error:
-        failure = failure or error
-    if failure is None:
-        return result
-    if not link.closed and link.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-        try:
-            link.rollback()
-        except psycopg.Error:
-            link.close()
-    raise failure
+def _surely_undone(error: psycopg.Error, wire: Wire) -> bool:
+    """Whether it is sure that a transaction was not carried out, and worth to try it again."""
+    if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
+        return True
+    # A connection that was idle may be dead without our knowing: the server was restarted, or somebody dropped it.
+    return wire.closed and not wire.fresh and not wire.committing
 
 
 def _together(rows: PostgresRows, jobs: Sequence[Job]) -> None:

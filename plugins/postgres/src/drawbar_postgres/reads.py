@@ -59,8 +59,6 @@ class PostgresRun(RunRecord):
     """Whether it has its values."""
     has_state: bool = False
     """Whether it has its state."""
-    born: bool = False
-    """Whether this transaction has made it."""
 
 
 @dataclass(slots=True)
@@ -160,6 +158,12 @@ def _plain(value: Json) -> Json:
     return value
 
 
+def version(ask: Ask) -> int:
+    """The version of the schema; fails when there is none."""
+    rows = ask("SELECT version FROM drawbar.version")
+    return int(rows[0][0]) if rows else 0
+
+
 def load(ask: Ask, run_id: str) -> RunRecord | None:
     """See `Store.load`."""
     rows = ask(f"SELECT {RUN_WHOLE} FROM drawbar.run r WHERE r.id = %s", run_id)
@@ -169,21 +173,21 @@ def load(ask: Ask, run_id: str) -> RunRecord | None:
 def outputs(ask: Ask, run_id: str, addresses: Sequence[str]) -> dict[str, Json]:
     """See `Store.outputs`."""
     rows = ask(
-        "SELECT t.address, t.output FROM drawbar.run r JOIN drawbar.task t ON t.run = r.n "
-        "WHERE r.id = %s AND t.address = ANY(%s::text[]) AND t.status = 'completed'",
-        run_id, list(addresses),
+        "SELECT d.address, t.output FROM unnest(%s::text[]) d (address) CROSS JOIN LATERAL "
+        "(SELECT output, status FROM drawbar.task WHERE run = %s AND address = d.address LIMIT 1) t WHERE t.status = 'completed'",
+        list(addresses), run_id,
     )  # fmt: skip
     return {address: decode(output) for address, output in rows}
 
 
 def tasks(ask: Ask, run_id: str, statuses: Sequence[TaskStatus] | None) -> list[Task]:
     """See `Store.tasks`."""
-    query = f"SELECT {TASK_WHOLE} FROM drawbar.run r JOIN drawbar.task t ON t.run = r.n WHERE r.id = %s"
+    query = f"SELECT {TASK_WHOLE} FROM drawbar.task t WHERE t.run = %s"
     if statuses is None:
-        rows = ask(f"{query} ORDER BY t.n", run_id)
+        rows = ask(f"{query} ORDER BY t.n", run_id, once=True)
     else:
         wanted = [status.value for status in statuses]
-        rows = ask(f"{query} AND t.status = ANY(%s::text[]) ORDER BY t.n", run_id, wanted)
+        rows = ask(f"{query} AND t.status = ANY(%s::text[]) ORDER BY t.n", run_id, wanted, once=True)
     return [task_of(run_id, row, whole=True) for row in rows]
 
 
@@ -211,7 +215,7 @@ def runs(
     found: list[RunRecord] = []
     before = 2**63 - 1
     while len(found) < limit:  # the index finds a few too many: a list that has more items than the wanted one
-        rows = ask(query, before, *values, limit)
+        rows = ask(query, before, *values, limit, once=True)
         for row in rows:
             run = run_of(row, whole=True)
             before = run.n
@@ -225,10 +229,9 @@ def runs(
 def events(ask: Ask, run_id: str, after: int, limit: int) -> list[EventRecord]:
     """See `Store.events`."""
     rows = ask(
-        "SELECT e.first, e.at, e.body FROM drawbar.run r JOIN drawbar.event e ON e.run = r.n WHERE r.id = %s AND r.seq > %s "
-        "AND e.first >= (SELECT coalesce(max(first), 0) FROM drawbar.event WHERE run = r.n AND first <= %s) "
-        "ORDER BY e.first LIMIT %s",
-        run_id, after, after + 1, max(0, limit),
+        "SELECT first, at, body FROM drawbar.event WHERE run = %s AND first >= "
+        "(SELECT coalesce(max(first), 0) FROM drawbar.event WHERE run = %s AND first <= %s) ORDER BY first LIMIT %s",
+        run_id, run_id, after + 1, max(0, limit),
     )  # fmt: skip
     found = [
         EventRecord(number, kind, address, data or {}, at)
@@ -241,7 +244,7 @@ def events(ask: Ask, run_id: str, after: int, limit: int) -> list[EventRecord]:
 
 def owners(ask: Ask) -> list[str]:
     """See `Store.owners`."""
-    rows = ask("SELECT DISTINCT owner FROM drawbar.task WHERE owner IS NOT NULL AND status = 'running'")
+    rows = ask("SELECT DISTINCT owner FROM drawbar.task WHERE owner IS NOT NULL AND status = 'running'", once=True)
     return [owner for (owner,) in rows]
 
 
@@ -249,7 +252,8 @@ def next_wake(ask: Ask) -> tuple[float | None, float]:
     """The earliest `wake_at` of an unfinished task, and the time."""
     ((wake, now),) = ask(
         "SELECT (SELECT wake_at FROM drawbar.task WHERE wake_at IS NOT NULL AND finished_at IS NULL "
-        f"ORDER BY wake_at LIMIT 1), {CLOCK}"
+        f"ORDER BY wake_at LIMIT 1), {CLOCK}",
+        once=True,
     )
     return wake, now
 

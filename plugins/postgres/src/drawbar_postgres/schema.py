@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors
 
 from drawbar.errors import StoreUnavailable, StoreVersionError
+from drawbar_postgres.wire import connect
 
 if TYPE_CHECKING:
     from drawbar_postgres.options import Options
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 # lock of its row in `run`, and their checks would take as long as the rest of a commit.
 FIRST = """
 CREATE TABLE drawbar.run (
-    n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id text COLLATE "C" NOT NULL UNIQUE,
+    id text COLLATE "C" PRIMARY KEY,
+    n bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     workflow_id text COLLATE "C" NOT NULL,
     fingerprint text NOT NULL,
     status text NOT NULL,
@@ -52,7 +53,7 @@ CREATE INDEX run_finished ON drawbar.run (finished_at) WHERE finished_at IS NOT 
 CREATE INDEX run_labels ON drawbar.run USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
 
 CREATE TABLE drawbar.task (
-    run bigint NOT NULL,
+    run text COLLATE "C" NOT NULL,
     address text COLLATE "C" NOT NULL,
     n bigint GENERATED ALWAYS AS IDENTITY,
     kind text NOT NULL,
@@ -87,21 +88,21 @@ CREATE INDEX task_free ON drawbar.task (run, parent) WHERE status = 'scheduled';
 CREATE INDEX task_waiting ON drawbar.task (run, event, n) WHERE status = 'waiting';
 
 CREATE TABLE drawbar.slot (
-    run bigint NOT NULL,
+    run text COLLATE "C" NOT NULL,
     join_address text COLLATE "C" NOT NULL,
     slot text COLLATE "C" NOT NULL,
     value text,
     PRIMARY KEY (run, join_address, slot)
 );
 CREATE TABLE drawbar.mail (
-    run bigint NOT NULL,
+    run text COLLATE "C" NOT NULL,
     event text COLLATE "C" NOT NULL,
     n bigint GENERATED ALWAYS AS IDENTITY,
     payload text,
     PRIMARY KEY (run, event, n)
 );
 CREATE TABLE drawbar.event (
-    run bigint NOT NULL,
+    run text COLLATE "C" NOT NULL,
     first bigint NOT NULL,
     count bigint NOT NULL,
     at double precision NOT NULL,
@@ -117,7 +118,7 @@ LOCK = 0x44524157
 
 
 class Texts(dict[str, bytes]):
-    """Statement to the same of the schema that the URL names.
+    """Statement to the same of the schema that the URL names, with numbered parameters.
 
     Attributes:
         channel: What commits are told on, of that schema.
@@ -129,31 +130,25 @@ class Texts(dict[str, bytes]):
         self._schema = f'"{schema}".'
 
     def __missing__(self, text: str) -> bytes:
-        made = self[text] = text.replace("drawbar.", self._schema).encode()
+        first, *parts = text.replace("drawbar.", self._schema).split("%s")
+        numbered = [first, *[f"${number}{part}" for number, part in enumerate(parts, 1)]]
+        made = self[text] = "".join(numbered).encode()
         return made
 
 
-def version(connection: Connection, options: Options) -> int:
-    """The version of the schema that is there; 0 when there is none."""
-    try:
-        row = connection.execute(Texts(options.schema)["SELECT version FROM drawbar.version"]).fetchone()
-    except (errors.UndefinedTable, errors.InvalidSchemaName):
-        return 0
-    return int(row[0]) if row else 0
-
-
-def check(connection: Connection, options: Options) -> None:
-    """Looks whether the schema is of our version; creates it where there is none, if this role may.
+def check(found: int, options: Options) -> None:
+    """Looks whether the schema that was found is of our version; creates it where there is none (0), if this role may.
 
     Raises:
-        StoreVersionError: It is another one, or there is none and this role may not create it.
+        StoreVersionError: It is of another one, or there is none and this role may not create it.
+        StoreUnavailable: The server cannot be reached.
     """
-    found = version(connection, options)
     init = f"run `drawbar store init --store {options.url}`"
     if not found:
         try:
-            prepare(connection, options)
-        except (StoreUnavailable, errors.InsufficientPrivilege) as error:
+            with connect(options) as connection:
+                prepare(connection, options)
+        except NotAllowed as error:
             raise StoreVersionError(
                 f"{options.where} has no Drawbar tables in the schema {options.schema!r}, and this role may not create them: "
                 f"{init} as a role that may"
@@ -167,12 +162,16 @@ def check(connection: Connection, options: Options) -> None:
         raise _too_new(options, found)
 
 
+class NotAllowed(StoreUnavailable):
+    """This role may not create the tables."""
+
+
 def prepare(connection: Connection, options: Options) -> str:
     """Creates or migrates the schema, whoever else does so at the same time; says what it did.
 
     Raises:
         StoreVersionError: It is of a newer version, or the tables are somebody else's.
-        StoreUnavailable: This role may not do it.
+        NotAllowed: This role may not do it.
     """
     name = f"{options.where}, schema {options.schema!r}"
     try:
@@ -184,7 +183,7 @@ def prepare(connection: Connection, options: Options) -> str:
             f"{name}: {_line(error)}; it is another program's: name another schema in the store's URL (?schema=…)"
         ) from error
     except errors.InsufficientPrivilege as error:
-        raise StoreUnavailable(
+        raise NotAllowed(
             f"{name}: {_line(error)}; to create the tables, a role needs CREATE on the database, or on the schema"
         ) from error
     if found == VERSION:
@@ -210,7 +209,7 @@ def _migrate(connection: Connection, options: Options) -> int:
         for migration in MIGRATIONS[found:]:
             execute(texts[migration], prepare=False)  # several statements: cannot be prepared
         execute(texts["DELETE FROM drawbar.version"])
-        execute(texts["INSERT INTO drawbar.version VALUES (%s)"], (VERSION,))
+        execute(texts[f"INSERT INTO drawbar.version VALUES ({VERSION})"])
     return found
 
 

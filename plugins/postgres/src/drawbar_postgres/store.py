@@ -28,8 +28,8 @@ from drawbar_postgres import reads, schema
 from drawbar_postgres.ears import CHECK, LINGER
 from drawbar_postgres.here import Here
 from drawbar_postgres.lanes import Job
-from drawbar_postgres.link import connect
-from drawbar_postgres.rows import PostgresRows
+from drawbar_postgres.rows import PostgresRows, name_of
+from drawbar_postgres.wire import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -230,14 +230,15 @@ class PostgresStore(Store):
         run = await self._look(run_id, waiter)
         if run is None or waiter.content(run) or timeout <= 0:
             return 0 if run is None else run.seq
-        await self._thread(here.ears.listen)
+        if not here.ears.hears:
+            await self._thread(here.ears.listen)
+        name = name_of(run_id)
         pauses = iter(POLL)
         pause = next(pauses)
         seen = monotonic()
         while True:
             waiter = Waiter(after, settled)
-            n = run.n
-            here.ears.add(n, waiter)
+            here.ears.add(name, waiter)
             try:
                 try:
                     run = await self._look(run_id, waiter)
@@ -253,7 +254,7 @@ class PostgresStore(Store):
                     pause = next(pauses, pause)
                 await waiter.wait(min(left, CHECK if hears else pause))
             finally:
-                here.ears.remove(n, waiter)
+                here.ears.remove(name, waiter)
 
     async def _look(self, run_id: str, waiter: Waiter) -> reads.PostgresRun | None:
         """The run; if its events are still to be waited for, its commits tell of them from now on."""
@@ -289,7 +290,9 @@ def _claim(rows: PostgresRows, run_id: str, address: str, owner: str, lease: flo
 def _renew(
     rows: PostgresRows, owner: str, held: Sequence[tuple[str, str, int]], lease: float
 ) -> Sequence[tuple[str, str, int]]:
-    rows.foresee_many(held)
+    # A lease that a crash of the server shortens is one that ran out: it is not worth to wait for the disk.
+    rows.tell("SET LOCAL synchronous_commit TO off")
+    rows.foresee_many([(run_id, address) for run_id, address, _ in held])
     return control.renew(rows, owner, held, lease)
 
 
