@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from tests.celery.workers import drawbar_worker
 from tests.support import services
 from tests.support.queues.processes import FAST, Process, Processes
 
-BROKERS = ["redis", "rabbitmq"]
+CHOSEN = os.environ.get("DRAWBAR_TEST_BROKER")
+BROKERS = [CHOSEN] if CHOSEN else ["redis", "rabbitmq"]
 OpenClient = Callable[..., Client]
 
 
@@ -26,17 +28,22 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     running.kill()
 
 
+def a_broker(kind: str) -> AbstractContextManager[str]:
+    """A corner of a broker that nobody else uses."""
+    return services.redis_database() if kind == "redis" else services.rabbitmq_vhost()
+
+
 @pytest.fixture(params=BROKERS)
 def broker(request: pytest.FixtureRequest) -> Iterator[str]:
     """A broker of the test's own: one test for each kind."""
-    with services.redis_database() if request.param == "redis" else services.rabbitmq_vhost() as url:
+    with a_broker(request.param) as url:
         yield url
 
 
 @pytest.fixture
-def redis_broker() -> Iterator[str]:
-    """A Redis database of the test's own, as the broker."""
-    with services.redis_database() as url:
+def any_broker() -> Iterator[str]:
+    """A broker of the test's own, of one kind: for what does not depend on it."""
+    with a_broker(BROKERS[0]) as url:
         yield url
 
 
@@ -70,14 +77,14 @@ class Served:
 
 @pytest.fixture(
     scope="session",
-    params=["redis-prefork", "redis-threads", "redis-solo", "rabbitmq-prefork", "rabbitmq-threads"],
+    params=[f"{kind}-{pool}" for kind in BROKERS for pool in ("prefork", "threads", "solo")],
 )
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A worker of each pool on each broker."""
     kind, pool = request.param.split("-")
     folder = tmp_path_factory.mktemp(request.param)
     with ExitStack() as stack:
-        broker = stack.enter_context(services.redis_database() if kind == "redis" else services.rabbitmq_vhost())
+        broker = stack.enter_context(a_broker(kind))
         store = stack.enter_context(services.redis_database())
         worker = Process(drawbar_worker(broker, store, pool=pool), folder / "worker.log")
         stack.callback(worker.kill)

@@ -11,7 +11,7 @@ import pytest
 
 from drawbar import RunStatus, open_engine
 from drawbar.errors import ConfigurationError, EngineError, StoreUnavailable
-from tests.celery.conftest import OpenClient
+from tests.celery.conftest import BROKERS, OpenClient
 from tests.celery.workers import drawbar_worker
 from tests.support import services
 from tests.support.queues.flows import Job, hold, quick
@@ -31,7 +31,7 @@ def redis() -> Iterator[PrivateServer]:
         yield server
 
 
-@pytest.fixture(params=["redis", "rabbitmq"])
+@pytest.fixture(params=BROKERS)
 def server(request: pytest.FixtureRequest) -> PrivateServer:
     """A broker that is the test's own to stop."""
     found: PrivateServer = request.getfixturevalue(request.param)
@@ -92,14 +92,14 @@ def test_a_worker_waits_for_its_broker_and_goes_on(
     assert worker.process.poll() is None
 
 
-def test_a_client_hears_soon_that_the_store_is_down(redis_broker: str, redis: PrivateServer) -> None:
+def test_a_client_hears_soon_that_the_store_is_down(any_broker: str, redis: PrivateServer) -> None:
     times: dict[str, Any] = {**FAST, "connect_timeout": 2}
     began = time.monotonic()
     redis.pause()
     try:
         with (
             pytest.raises((ConfigurationError, StoreUnavailable), match=r"did not answer within|2 s"),
-            open_engine("celery", broker_url=redis_broker, store=redis.url, **times),
+            open_engine("celery", broker_url=any_broker, store=redis.url, **times),
         ):
             pass
     finally:
@@ -107,7 +107,7 @@ def test_a_client_hears_soon_that_the_store_is_down(redis_broker: str, redis: Pr
     redis.stop()
     with (
         pytest.raises(StoreUnavailable, match=r"cannot be reached.*Is it running"),
-        open_engine("celery", broker_url=redis_broker, store=redis.url, **times),
+        open_engine("celery", broker_url=any_broker, store=redis.url, **times),
     ):
         pass
     assert time.monotonic() - began < 10
@@ -115,28 +115,28 @@ def test_a_client_hears_soon_that_the_store_is_down(redis_broker: str, redis: Pr
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_a_worker_waits_for_its_store_and_goes_on(
-    pool: str, redis_broker: str, processes: Processes, tmp_path: Path
+    pool: str, any_broker: str, processes: Processes, tmp_path: Path
 ) -> None:
     times: dict[str, Any] = FAST
     with services.private(PrivateRedis) as server:
         assert isinstance(server, PrivateRedis)
         server.stop()
-        worker = processes(drawbar_worker(redis_broker, server.url, pool=pool))
+        worker = processes(drawbar_worker(any_broker, server.url, pool=pool))
         worker.says("waiting for the store").ready()
         server.start()
-        with open_engine("celery", broker_url=redis_broker, store=server.url, **times) as engine:
+        with open_engine("celery", broker_url=any_broker, store=server.url, **times) as engine:
             run = engine.start_sync(quick, Job(folder=tmp_path, n=1))
             assert run.result_sync(30).unwrap() == 1
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 def test_work_that_is_done_outlives_a_store_that_is_away(
-    how: str, redis_broker: str, processes: Processes, tmp_path: Path
+    how: str, any_broker: str, processes: Processes, tmp_path: Path
 ) -> None:
     times: dict[str, Any] = {**FAST, "lease": 5}
     with PrivateRedis(durable=True) as server:
-        worker = processes(drawbar_worker(redis_broker, server.url, "--set", "lease=5")).ready()
-        with open_engine("celery", broker_url=redis_broker, store=server.url, **times) as engine:
+        worker = processes(drawbar_worker(any_broker, server.url, "--set", "lease=5")).ready()
+        with open_engine("celery", broker_url=any_broker, store=server.url, **times) as engine:
             run = engine.start_sync(hold, Job(folder=tmp_path, seconds=1, n=4))
             wait_until(lambda: witnesses(tmp_path, "slow"), 20, "slow starts")
             if how == "killed":
@@ -147,7 +147,7 @@ def test_work_that_is_done_outlives_a_store_that_is_away(
                 server.pause()
                 time.sleep(2)
                 server.resume()
-        with open_engine("celery", broker_url=redis_broker, store=server.url, **times) as engine:
+        with open_engine("celery", broker_url=any_broker, store=server.url, **times) as engine:
             assert engine.get_run(run.id, hold).result_sync(40).unwrap() == 4
             assert [attempt for attempt, _ in witnesses(tmp_path, "slow")] == ["1"]
             status = engine.start_sync(quick, Job(folder=tmp_path)).result_sync(20).status

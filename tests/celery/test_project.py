@@ -17,11 +17,11 @@ PROJECT = ROOT / "examples" / "celery_project"
 
 
 @pytest.fixture
-def environment(redis_broker: str, store: str) -> Iterator[dict[str, str]]:
+def environment(any_broker: str, store: str) -> Iterator[dict[str, str]]:
     """The services of the project."""
     with services.redis_database() as results:
         settings = {f"DRAWBAR_{key.upper()}": value for key, value in FAST.items()}
-        yield {"SHOP_BROKER": redis_broker, "SHOP_RESULTS": results, "DRAWBAR_STORE": store, **settings}
+        yield {"SHOP_BROKER": any_broker, "SHOP_RESULTS": results, "DRAWBAR_STORE": store, **settings}
 
 
 def celery_worker(*more: str) -> list[str]:
@@ -42,7 +42,7 @@ def python(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("options", [(), ("-Q", "celery,mail"), ("-P", "threads")], ids=["plain", "-Q", "threads"])
+@pytest.mark.parametrize("options", [("-Q", "celery,mail"), ("-P", "threads")], ids=["-Q", "threads"])
 def test_its_workers_serve_tasks_and_workflows(
     options: tuple[str, ...], environment: dict[str, str], processes: Processes
 ) -> None:

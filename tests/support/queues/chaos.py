@@ -22,6 +22,7 @@ import redis
 
 from drawbar import Client, RunStatus, open_engine
 from drawbar.errors import EngineError
+from drawbar.plugins import load_engine
 from tests.support import services
 from tests.support.queues.chaos_client import start
 from tests.support.queues.chaos_flows import KINDS, TASKS
@@ -29,7 +30,8 @@ from tests.support.queues.processes import FAST, ROOT, Process, Processes, drawb
 from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
 
 FULL = os.environ.get("DRAWBAR_CHAOS") == "full"
-BROKERS = ["redis", *(["rabbitmq"] if FULL else [])]
+CHOSEN = os.environ.get("DRAWBAR_TEST_BROKER")
+BROKERS = [CHOSEN] if CHOSEN in ("redis", "rabbitmq") else ["redis", *(["rabbitmq"] if FULL else [])]
 RUNS = 500 if FULL else 64
 WORKERS = 3 if FULL else 2
 TIMES: dict[str, Any] = {**FAST, "lease": "3", "redispatch": "1"}
@@ -53,7 +55,8 @@ def storm(
         settings = {**settings, **TIMES, "max_lost": 1000}
         flows = "tests.support.queues.chaos_flows"
         command = drawbar_worker(engine, broker.url, keeper.url, flows=flows, **settings)
-        havoc = Havoc(launch, command, broker, calm)
+        queue = load_engine(engine).Settings.model_fields["queue"].default
+        havoc = Havoc(launch, command, broker, queue, calm)
         began = time.monotonic()
         havoc.begin()
         try:
@@ -85,13 +88,17 @@ class Havoc:
         processes: Starts processes.
         command: Starts a worker.
         broker: Its broker, which is the test's own.
+        queue: The queue that it serves.
         calm: Seconds between two deaths.
     """
 
-    def __init__(self, processes: Processes, command: list[str], broker: PrivateServer, calm: float) -> None:
+    def __init__(
+        self, processes: Processes, command: list[str], broker: PrivateServer, queue: str, calm: float
+    ) -> None:
         self.processes = processes
         self.command = command
         self.broker = broker
+        self.queue = queue
         self.calm = calm
         self.workers = [processes(command).ready() for _ in range(WORKERS)]
         self.counts: Counter[str] = Counter()
@@ -159,7 +166,7 @@ class Havoc:
     def empty_broker(self) -> None:
         """What was sent and not yet received is gone."""
         if isinstance(self.broker, PrivateRabbitMQ):
-            self.broker.control("purge_queue", "drawbar")
+            self.broker.control("purge_queue", self.queue)
         else:
             with redis.Redis.from_url(self.broker.url) as connection:
                 connection.flushall()
