@@ -126,8 +126,8 @@ def page(found: dict[tuple[str, str], Report]) -> Iterator[str]:
     yield "# Which engine holds which clause"
     yield ""
     yield f"Made by `tox -e matrix`: each engine on each store, and how many of the {len(clauses())} clauses were"
-    yield "executed. All of them held, unless the cell says otherwise. Engines whose workers are other processes have"
-    yield "no use for a store in memory."
+    yield "executed. All of them held, unless the cell says otherwise; an empty cell has not been run. Engines whose"
+    yield "workers are other processes have no use for a store in memory."
     yield ""
     yield from table(found)
     yield ""

@@ -64,7 +64,7 @@ def empty(broker: str) -> None:
             connection.flushdb()
         return
     with pika.BlockingConnection(pika.URLParameters(broker)) as connection:
-        connection.channel().queue_purge("drawbar")
+        connection.channel().queue_purge("drawbar-dramatiq")
 
 
 def test_a_stop_of_everything_across_a_sleep_and_an_event(
@@ -126,7 +126,7 @@ def test_garbage_is_dropped_and_the_worker_goes_on(
     theirs = make(url=broker)
 
     def send(*args: Any, actor: str = "drawbar.process", **kwargs: Any) -> None:
-        theirs.enqueue(dramatiq.Message("drawbar", actor, args, kwargs, {}))
+        theirs.enqueue(dramatiq.Message("drawbar-dramatiq", actor, args, kwargs, {}))
 
     unknown = {"run_id": "no-such", "address": "first", "workflow": "quick", "fingerprint": quick.plan.fingerprint}
     send("no dict")
@@ -136,7 +136,7 @@ def test_garbage_is_dropped_and_the_worker_goes_on(
     send(unknown)
     send({**unknown, "workflow": "no-such"})
     if make is RabbitmqBroker:
-        theirs.channel.basic_publish("", "drawbar", b"\xff{")
+        theirs.channel.basic_publish("", "drawbar-dramatiq", b"\xff{")
         theirs.close()
 
     run = client(broker).start_sync(quick, Job(folder=tmp_path, n=5))

@@ -94,7 +94,7 @@ def test_their_time_limit_is_not_ours_and_async_steps_need_no_middleware(
 ) -> None:
     more = "broker.add_middleware(AsyncIO())" if with_asyncio else ""
     kinds = {"module": "redis", "kind": "Redis", "middleware": "AsyncIO, TimeLimit", "more": more}
-    text = MODULE.format(**kinds, url=redis_broker, store=store, queue="drawbar")
+    text = MODULE.format(**kinds, url=redis_broker, store=store, queue="drawbar-dramatiq")
     (tmp_path / "theirs.py").write_text(text, encoding="utf-8")
     environment = {"PYTHONPATH": str(tmp_path)}
     processes(dramatiq_worker("theirs:broker"), environment).says(READY)
@@ -112,7 +112,7 @@ def test_a_worker_does_not_begin_to_serve_a_queue_because_it_sends_there(
     """As Dramatiq's own middleware would have it on RabbitMQ."""
     redis_ = broker.startswith("redis")
     kinds = {"module": "redis" if redis_ else "rabbitmq", "kind": "Redis" if redis_ else "Rabbitmq"}
-    for name, queue in (("theirs", "drawbar"), ("gpus", "gpu")):
+    for name, queue in (("theirs", "drawbar-dramatiq"), ("gpus", "gpu")):
         text = MODULE.format(**kinds, middleware="TimeLimit", more="", url=broker, store=store, queue=queue)
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     environment = {"PYTHONPATH": str(tmp_path)}

@@ -92,7 +92,7 @@ def test_the_actor_has_no_limits_but_ours() -> None:
 
 def test_installing_again_replaces_what_was_installed() -> None:
     theirs = StubBroker()
-    for queue in ("drawbar", "second"):
+    for queue in ("first", "second"):
         install(theirs, queue=queue)
 
     (engine,) = [each for each in theirs.middleware if isinstance(each, DramatiqEngine)]

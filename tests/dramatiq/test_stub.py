@@ -74,13 +74,13 @@ def test_a_run_of_before_goes_on_when_the_next_client_opens(tmp_path: Path) -> N
 
 
 def test_a_queue_that_nobody_serves_is_told() -> None:
-    opened = open_engine("dramatiq", broker_url="stub://", queue="other", queues=("drawbar",))
+    opened = open_engine("dramatiq", broker_url="stub://", queue="other", queues=("gpu",))
     with opened as engine, pytest.raises(EngineError, match="other"):
         engine.start_sync(flow, 1)
 
 
 def test_queues_are_served_as_set(tmp_path: Path) -> None:
-    with open_engine("dramatiq", broker_url="stub://", queues=("drawbar", "gpu")) as engine:
+    with open_engine("dramatiq", broker_url="stub://", queues=("drawbar-dramatiq", "gpu")) as engine:
         assert engine.start_sync(queues, Job(folder=tmp_path, n=1)).result_sync(10).unwrap() == 1
 
 

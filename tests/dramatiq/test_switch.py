@@ -1,6 +1,5 @@
 """A run that began on Celery is finished by Dramatiq: the store has it, and an engine only delivers."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,28 +7,25 @@ import pytest
 from drawbar import RunStatus
 from tests.celery.workers import drawbar_worker as celery_worker
 from tests.dramatiq.conftest import OpenClient, drawbar_worker
-from tests.support import services
 from tests.support.queues.flows import Job, bell, nap
 from tests.support.queues.processes import Processes, wait_until
 
 
 def test_the_engine_is_switched_in_the_configuration(
-    redis_broker: str, store: str, processes: Processes, client: OpenClient, tmp_path: Path
+    broker: str, store: str, processes: Processes, client: OpenClient, tmp_path: Path
 ) -> None:
     pytest.importorskip("drawbar_celery")
-    with services.redis_database() as other:
-        celery = processes(celery_worker(redis_broker, store, pool="threads")).ready()
-        before = client(redis_broker, "celery")
-        sleeping = before.start_sync(nap, Job(folder=tmp_path, n=3))
-        waiting = before.start_sync(bell, Job(folder=tmp_path))
-        for run in (sleeping, waiting):
-            wait_until(lambda run=run: run.status_sync() is RunStatus.WAITING, 20, "the run waits")  # type: ignore[misc]
-        assert celery.stop() == 0
+    celery = processes(celery_worker(broker, store, pool="threads")).ready()
+    before = client(broker, "celery")
+    sleeping = before.start_sync(nap, Job(folder=tmp_path, n=3))
+    waiting = before.start_sync(bell, Job(folder=tmp_path))
+    for run in (sleeping, waiting):
+        wait_until(lambda run=run: run.status_sync() is RunStatus.WAITING, 20, "the run waits")  # type: ignore[misc]
+    assert celery.stop() == 0
 
-        processes(drawbar_worker(other, store))
-        after = client(other)
-        after.get_run(waiting.id, bell).send_event_sync("bell", "ding")
+    processes(drawbar_worker(broker, store))
+    after = client(broker)
+    after.get_run(waiting.id, bell).send_event_sync("bell", "ding")
 
-        assert after.get_run(waiting.id, bell).result_sync(30).unwrap() == "ding, dramatiq"
-        assert after.get_run(sleeping.id, nap).result_sync(30).unwrap() == 3
-        assert "celery" in sys.modules
+    assert after.get_run(waiting.id, bell).result_sync(30).unwrap() == "ding, dramatiq"
+    assert after.get_run(sleeping.id, nap).result_sync(30).unwrap() == 3

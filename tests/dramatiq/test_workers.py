@@ -50,6 +50,6 @@ def test_a_worker_says_what_it_serves_and_what_it_does(served: Served, tmp_path:
     log = served.worker.says(f"run {run.id}: last completed in ").log
 
     assert "engine dramatiq: " in log
-    assert log.count("queues: drawbar") == 1
+    assert log.count("queues: drawbar-dramatiq") == 1
     assert f"store {served.store}" in log
     assert f"workflow line {line.plan.fingerprint}" in log

@@ -40,10 +40,7 @@ async def test_many_at_once_make_them_once(postgres_url: str, stores: Stores, sq
 
 
 def test_many_processes_at_once(postgres_url: str) -> None:
-    script = (
-        "import sys, anyio; from drawbar.plugins import load_store\n"
-        "print(anyio.run(load_store(sys.argv[1]).init))"
-    )
+    script = "import sys, anyio; from drawbar.plugins import load_store\nprint(anyio.run(load_store(sys.argv[1]).init))"
     running = [
         subprocess.Popen(
             [sys.executable, "-c", script, postgres_url],
@@ -75,7 +72,9 @@ async def test_a_later_migration_is_done_by_init_alone(
     run_id = await begin(stores(postgres_url), step("a")) if await stores(postgres_url).init() else ""
     monkeypatch.setattr(schema, "MIGRATIONS", (schema.FIRST, "ALTER TABLE drawbar.run ADD extra text;"))
     monkeypatch.setattr(schema, "VERSION", 2)
-    with pytest.raises(StoreVersionError, match="has version 1 .* works with version 2: stop .*`drawbar store init --store"):
+    with pytest.raises(
+        StoreVersionError, match="has version 1 .* works with version 2: stop .*`drawbar store init --store"  # noqa: RUF043
+    ):
         await stores(postgres_url).open()
     assert (await stores(postgres_url).init()).endswith("version 2 migrated from 1")
     later = stores(postgres_url)
@@ -96,7 +95,7 @@ async def test_a_migration_that_fails_leaves_nothing(
 async def test_tables_of_a_newer_version(postgres_url: str, stores: Stores, store: object, sql: Sql) -> None:
     sql("UPDATE drawbar.version SET version = 9")
     for refused in (stores(postgres_url).open, stores(postgres_url).init):
-        with pytest.raises(StoreVersionError, match="has version 9 of the schema 'drawbar'.* only up to version 1"):
+        with pytest.raises(StoreVersionError, match="has version 9 of the schema 'drawbar'.* only up to version 1"):  # noqa: RUF043
             await refused()
 
 
@@ -110,7 +109,7 @@ async def test_tables_of_another_program(postgres_url: str, stores: Stores, sql:
 async def test_tables_that_went_away(store: object, stores: Stores, postgres_url: str, sql: Sql) -> None:
     used = stores(postgres_url)
     sql("DROP SCHEMA drawbar CASCADE")
-    with pytest.raises(StoreVersionError, match="has no Drawbar tables.*drawbar store init --store postgresql://"):
+    with pytest.raises(StoreVersionError, match="has no Drawbar tables.*drawbar store init --store postgresql://"):  # noqa: RUF043
         await used.load("r")
     await used.init()
     assert await used.load("r") is None  # the connection is as good as before
@@ -174,7 +173,9 @@ async def test_a_role_without_rights_on_the_tables(role: Role, store: object, st
         await stores(role.url).open()
 
 
-async def test_a_role_with_the_rights_of_the_readme_can_do_everything(role: Role, store: object, stores: Stores) -> None:
+async def test_a_role_with_the_rights_of_the_readme_can_do_everything(
+    role: Role, store: object, stores: Stores
+) -> None:
     role.grant()
     used = stores(role.url)
     await used.open()

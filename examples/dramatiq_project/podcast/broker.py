@@ -27,4 +27,4 @@ broker = make_broker(
 )
 dramatiq.set_broker(broker)
 
-install(broker)  # whoever works on its messages serves the queue `drawbar` too; settings: drawbar.toml
+install(broker)  # whoever works on its messages serves the queue `drawbar-dramatiq` too; settings: drawbar.toml

@@ -30,6 +30,8 @@ class DramatiqSettings(QueueSettings):
     """Settings of the engine `dramatiq`."""
 
     project, schemes = "broker", ("redis", "rediss", "unix", "amqp", "amqps", "stub")
+    # Not the name that Celery's queue has: RabbitMQ takes a queue from one of them alone, and engines are switched.
+    queue: str = Field("drawbar-dramatiq", min_length=1, description="Queue of steps that name none.")
     broker: Any = Field(None, description="Your project's broker (`package.module:name`); then no `broker_url`.")
     processes: int = Field(2, ge=1, description="Processes of `drawbar worker`.")
     threads: int = Field(8, ge=1, description="Messages that each of them works on at once.")
@@ -38,8 +40,7 @@ class DramatiqSettings(QueueSettings):
 class DramatiqEngine(Engine, dramatiq.Middleware):
     """Sends messages to one actor, and works on them in Dramatiq workers, as a middleware of their broker."""
 
-    name = "dramatiq"
-    Settings = DramatiqSettings
+    name, Settings = "dramatiq", DramatiqSettings
 
     def __init__(self, loaded: Any) -> None:
         super().__init__(loaded)

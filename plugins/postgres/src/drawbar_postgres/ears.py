@@ -1,7 +1,7 @@
 """Waiting for runs: one connection of a process listens (LISTEN), however many runs and callers there are.
 
-A commit tells of its run (NOTIFY) only while somebody waits for it, which the run's row says: notifying commits queue up for a lock
-of the whole server, so every step of every run would.
+A commit tells of its run (NOTIFY) only while somebody waits for it, which the run's row says: notifying commits queue
+up for a lock of the whole server, so every step of every run would.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CHECK = 20.0
-"""Seconds of silence after which the connection is asked whether it is still one, and waiting callers look for themselves."""
+"""Seconds of silence after which the connection is asked whether it is still one, and waiting callers look for themselves."""  # noqa: E501
 LINGER = 20.0
 """Seconds for which a run's commits go on to tell: those who watch a run come back at once."""
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -38,7 +38,7 @@ ECHO = 3.0
 """Seconds that a word of our own may take to come back."""
 HELLO = "0 0 hello"
 DEAF = (
-    "%s: what is told by NOTIFY does not arrive, so runs are asked for again and again; if there is a pooler in between, give "
+    "%s: what is told by NOTIFY does not arrive, so runs are asked for again and again; if there is a pooler in between, give "  # noqa: E501
     "the store a URL without it, or one where it pools sessions"
 )
 
@@ -152,7 +152,10 @@ class Ears:
                         _log.warning(DEAF, self._options.where)
 
     def _echo(self) -> None:
-        """Says a word from another connection: where a pooler lends us a connection for each transaction, it never arrives."""
+        """Says a word from another connection.
+
+        Where a pooler lends us a connection for each transaction, it never arrives.
+        """
         with closing(Wire(self._options)) as other:
             other.ask(b"SELECT pg_notify($1, $2)", self._channel, HELLO)
 

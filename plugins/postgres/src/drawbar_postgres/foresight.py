@@ -1,7 +1,7 @@
 """What an operation is going to read, asked for at once.
 
-A statement sees what was committed before it began. That is why what belongs to a run is read by another statement than the one
-that waits for the run's lock, and why both can be sent together.
+A statement sees what was committed before it began. That is why what belongs to a run is read by another statement
+than the one that waits for the run's lock, and why both can be sent together.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Foresight(Rows[PostgresRun]):
         """Sends a statement, and waits for its rows."""
         return self.tell(text, *values, once=once).rows()
 
-    def hint(self, transition: Transition) -> None:
+    def hint(self, transition: Transition) -> None:  # noqa: D102
         run_id, follows = transition.run_id, transition.next
         new = [extra.address for extra in transition.extra]
         address = None
@@ -130,7 +130,7 @@ class Foresight(Rows[PostgresRun]):
         """Creates the run, before anybody asks whether it is there: of two who try, one waits here for the other."""
         metadata = new.metadata or None
         row = self.tell(
-            ADD_RUN, new.id, new.workflow_id, new.fingerprint, new.forked_from, encode(new.input), encode(new.state or None),
+            ADD_RUN, new.id, new.workflow_id, new.fingerprint, new.forked_from, encode(new.input), encode(new.state or None),  # noqa: E501
             encode(metadata), reads.labels(metadata),
         ).row()  # fmt: skip
         if row is None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -13,12 +12,16 @@ from drawbar.errors import DrawbarError, StoreUnavailable, StoreVersionError
 from drawbar_postgres import reads, schema
 from drawbar_postgres.ears import Ears
 from drawbar_postgres.lanes import Job, Lanes
-from drawbar_postgres.options import Options
 from drawbar_postgres.pool import Pool
-from drawbar_postgres.reads import Row
 from drawbar_postgres.rows import PostgresRows
-from drawbar_postgres.schema import Texts
 from drawbar_postgres.wire import Wire, explained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from drawbar_postgres.options import Options
+    from drawbar_postgres.reads import Row
+    from drawbar_postgres.schema import Texts
 
 T = TypeVar("T")
 
@@ -62,10 +65,13 @@ class Here:
         schema.check(found, self._options)
 
     def carry_out(self, jobs: Sequence[Job], redispatch: float) -> None:
-        """Carries out jobs in one transaction; in one each, when that fails for a reason that need not be that of all."""
+        """Carries out jobs in one transaction.
+
+        In one each, when that fails for a reason that need not be that of all.
+        """
         try:
             self.transact(_together, redispatch, jobs)
-        except Exception as error:  # noqa: BLE001 - is raised where it belongs
+        except Exception as error:  # noqa: BLE001
             if len(jobs) > 1 and not isinstance(error, StoreUnavailable):
                 for job in jobs:
                     self.carry_out([job], redispatch)
@@ -79,7 +85,8 @@ class Here:
         """Carries out an operation over rows in a transaction of its own.
 
         Raises:
-            StoreUnavailable: The server cannot be reached. If that was while committing, whether it was done is unknown.
+            StoreUnavailable: The server cannot be reached. If that was while committing, whether it was done is
+                unknown.
         """
 
         def work(wire: Wire) -> T:

@@ -1,9 +1,9 @@
 """Operations on one run, from one process: those that come while another is being carried out go together in the next transaction.
 
-They all need the lock of the run's row, so they could not run side by side anyway: each would keep a connection waiting for it,
-and each would wait for the disk with the lock in its hands. So a fan-out of many short steps costs a transaction for several of
-them. Operations on different runs have nothing to do with each other here.
-"""
+They all need the lock of the run's row, so they could not run side by side anyway: each would keep a connection
+waiting for it, and each would wait for the disk with the lock in its hands. So a fan-out of many short steps costs a
+transaction for several of them. Operations on different runs have nothing to do with each other here.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import threading
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from drawbar.errors import DrawbarError
 from drawbar.stores.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -62,7 +61,8 @@ class Lanes:
         """Waits for this job's turn.
 
         Returns:
-            What the caller has to carry out, and then to `leave` with: this job first. Or nothing, when somebody else has done it.
+            What the caller has to carry out, and then to `leave` with: this job first. Or nothing, when somebody else
+            has done it.
         """
         with self._lock:
             lane = self._lanes.get(run_id)

@@ -1,7 +1,7 @@
 """The connections of a process: which are free.
 
-psycopg's own pool is not used: it makes connections in threads of its own, so that an error to connect only shows in the log,
-and looks after them when nobody asks. Here, whoever needs a connection makes it, and is told why it cannot.
+psycopg's own pool is not used: it makes connections in threads of its own, so that an error to connect only shows in
+the log, and looks after them when nobody asks. Here, whoever needs a connection makes it, and is told why it cannot.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Pool:
         options = self._options
         if not self._seats.acquire(timeout=options.timeout):
             raise StoreUnavailable(
-                f"{options.where}: all {options.pool_size} connections of this process have been busy for {options.timeout:g} s "
+                f"{options.where}: all {options.pool_size} connections of this process have been busy for {options.timeout:g} s "  # noqa: E501
                 "(their number is the option pool_size of the store's URL)"
             )
         try:

@@ -174,7 +174,7 @@ def outputs(ask: Ask, run_id: str, addresses: Sequence[str]) -> dict[str, Json]:
     """See `Store.outputs`."""
     rows = ask(
         "SELECT d.address, t.output FROM unnest(%s::text[]) d (address) CROSS JOIN LATERAL "
-        "(SELECT output, status FROM drawbar.task WHERE run = %s AND address = d.address LIMIT 1) t WHERE t.status = 'completed'",
+        "(SELECT output, status FROM drawbar.task WHERE run = %s AND address = d.address LIMIT 1) t WHERE t.status = 'completed'",  # noqa: E501
         list(addresses), run_id,
     )  # fmt: skip
     return {address: decode(output) for address, output in rows}
@@ -209,9 +209,7 @@ def runs(
     if metadata:
         conditions.append("r.labels @> %s::jsonb")
         values.append(labels(metadata) or "{}")
-    query = (
-        f"SELECT {RUN_WHOLE} FROM drawbar.run r WHERE {' AND '.join(conditions)} ORDER BY r.n DESC LIMIT %s"
-    )
+    query = f"SELECT {RUN_WHOLE} FROM drawbar.run r WHERE {' AND '.join(conditions)} ORDER BY r.n DESC LIMIT %s"
     found: list[RunRecord] = []
     before = 2**63 - 1
     while len(found) < limit:  # the index finds a few too many: a list that has more items than the wanted one

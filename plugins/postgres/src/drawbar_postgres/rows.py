@@ -1,7 +1,7 @@
 """Rows in PostgreSQL: the statements of a transaction.
 
-Nobody waits for what a statement only changes, and what an operation is going to read is asked for at once (`foresight`). So most
-operations are two round trips: one to lock and to read, and one to write and to commit.
+Nobody waits for what a statement only changes, and what an operation is going to read is asked for at once
+(`foresight`). So most operations are two round trips: one to lock and to read, and one to write and to commit.
 """
 
 # ruff: noqa: D102 - what the methods do is told in Rows
@@ -140,9 +140,7 @@ class PostgresRows(Foresight):
     def running(self, owner: str) -> Sequence[Place]:
         self.foresee_many([(run_id, address) for run_id, address in self.ask(OWNED, owner, once=True)])
         return [
-            (task.run_id, task.address)
-            for task in self._foreseen()
-            if task.status is RUNNING and task.owner == owner
+            (task.run_id, task.address) for task in self._foreseen() if task.status is RUNNING and task.owner == owner
         ]
 
     def overdue(self, limit: int) -> Sequence[Place]:
@@ -261,7 +259,10 @@ class PostgresRows(Foresight):
         return run_of(rows[0]) if rows else None
 
     def purge(self, age: float, most: int) -> int:
-        """Deletes some runs that ended so many seconds ago: the oldest, as many as have `most` events in all, at least one."""
+        """Deletes some runs that ended so many seconds ago.
+
+        The oldest, as many as have `most` events in all, at least one.
+        """
         chosen: list[str] = []
         events = 0
         for run_id, seq in self.ask(PURGE, age, most, once=True):

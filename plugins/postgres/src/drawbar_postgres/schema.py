@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[Any]
 
 # Names are compared byte by byte (COLLATE "C"): faster, and a prefix of addresses is a range.
-# Values are JSON in columns of type text: jsonb would lose NaN, the order of keys and the difference of 1 and 1.0. Big ones are
-# not in the row (TOAST), so that a row that changes with every step is small; `labels` is there to be searched, never to be read.
-# Partial indexes, so that what is finished costs nothing. There are no foreign keys: every row of a run is written under the
-# lock of its row in `run`, and their checks would take as long as the rest of a commit.
+# Values are JSON in columns of type text: jsonb would lose NaN, the order of keys and the difference of 1 and 1.0. Big
+# ones are not in the row (TOAST), so that a row that changes with every step is small; `labels` is there to be
+# searched, never to be read. Partial indexes, so that what is finished costs nothing. There are no foreign keys: every
+# row of a run is written under the lock of its row in `run`, and their checks would take as long as the rest of a
+# commit.
 FIRST = """
 CREATE TABLE drawbar.run (
     id text COLLATE "C" PRIMARY KEY,
@@ -150,12 +151,12 @@ def check(found: int, options: Options) -> None:
                 prepare(connection, options)
         except NotAllowed as error:
             raise StoreVersionError(
-                f"{options.where} has no Drawbar tables in the schema {options.schema!r}, and this role may not create them: "
+                f"{options.where} has no Drawbar tables in the schema {options.schema!r}, and this role may not create them: "  # noqa: E501
                 f"{init} as a role that may"
             ) from error
     elif found < VERSION:
         raise StoreVersionError(
-            f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres works with "
+            f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres works with "  # noqa: E501
             f"version {VERSION}: stop the workers that use it, and {init}"
         )
     elif found > VERSION:
@@ -193,7 +194,8 @@ def prepare(connection: Connection, options: Options) -> str:
 
 def _migrate(connection: Connection, options: Options) -> int:
     """Does what is left to do; returns which version was there. Whether something is there is asked before it is created:
-    even where there is nothing to do, `IF NOT EXISTS` needs the right to do it."""
+    even where there is nothing to do, `IF NOT EXISTS` needs the right to do it.
+    """  # noqa: D205, E501
     texts = Texts(options.schema)
     schema = f'"{options.schema}"'
     execute = connection.execute
@@ -220,6 +222,6 @@ def _line(error: errors.Error) -> str:
 
 def _too_new(options: Options, found: int) -> StoreVersionError:
     return StoreVersionError(
-        f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres knows only up to "
+        f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres knows only up to "  # noqa: E501
         f"version {VERSION}: install a newer drawbar-postgres, or name another schema in the store's URL (?schema=…)"
     )

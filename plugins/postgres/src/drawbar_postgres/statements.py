@@ -1,16 +1,20 @@
 """The statements of transactions.
 
-Those of a worker's path are prepared, and planned once for a connection, perhaps while the tables are all but empty. So they ask
-for nothing that could be planned badly: one table, its whole key, given by parameters. (A join, or a list of addresses, may be
-planned as a walk through all tasks of a run.) What is rare is planned every time: see `Wire.tell`, `once`.
+Those of a worker's path are prepared, and planned once for a connection, perhaps while the tables are all but empty.
+So they ask for nothing that could be planned badly: one table, its whole key, given by parameters. (A join, or a list
+of addresses, may be planned as a walk through all tasks of a run.) What is rare is planned every time: see
+`Wire.tell`, `once`.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from drawbar.stores.rows import Columns
 from drawbar_postgres.reads import CLOCK, RUN_HEAD, RUN_WHOLE, TASK_HEAD, TASK_WHOLE
+
+if TYPE_CHECKING:
+    from drawbar.stores.rows import Columns
 
 LOCK = "FOR NO KEY UPDATE"
 LOCK_HEAD = f"SELECT {RUN_HEAD} FROM drawbar.run r WHERE r.id = %s {LOCK}"
@@ -33,8 +37,7 @@ FOR_JOIN = (
     "(SELECT * FROM drawbar.task WHERE run = %s AND fan = %s AND status = 'held' ORDER BY n LIMIT 1) h ON true"
 )
 FOR_CLAIM = (
-    f"SELECT {CLOCK}, {TASK_WHOLE} "
-    "FROM (SELECT 1) one LEFT JOIN drawbar.task t ON t.run = %s AND t.address = %s"
+    f"SELECT {CLOCK}, {TASK_WHOLE} FROM (SELECT 1) one LEFT JOIN drawbar.task t ON t.run = %s AND t.address = %s"
 )
 TAKEN = (
     "SELECT d.address FROM unnest(%s::text[]) d (address) CROSS JOIN LATERAL "
@@ -49,15 +52,11 @@ DUE = "SELECT run, address FROM drawbar.task WHERE wake_at <= %s AND finished_at
 FREE = "SELECT run, address FROM drawbar.task WHERE status = 'scheduled' LIMIT %s"
 
 ADD_RUN = (
-    "INSERT INTO drawbar.run (id, workflow_id, fingerprint, status, forked_from, input, state, metadata, labels, created_at) "
+    "INSERT INTO drawbar.run (id, workflow_id, fingerprint, status, forked_from, input, state, metadata, labels, created_at) "  # noqa: E501
     f"VALUES (%s, %s, %s, 'pending', %s, %s, %s, %s, %s, {CLOCK}) ON CONFLICT DO NOTHING RETURNING created_at"
 )
-SAVE_RUN = (
-    "UPDATE drawbar.run SET status = %s, active = %s, timed = %s, suspended = %s, started_at = %s, finished_at = %s, seq = %s"
-)
-ADD_EVENTS = (
-    "WITH e AS (INSERT INTO drawbar.event (run, first, count, at, body) VALUES (%s, %s, %s, %s, %s))"
-)
+SAVE_RUN = "UPDATE drawbar.run SET status = %s, active = %s, timed = %s, suspended = %s, started_at = %s, finished_at = %s, seq = %s"  # noqa: E501
+ADD_EVENTS = "WITH e AS (INSERT INTO drawbar.event (run, first, count, at, body) VALUES (%s, %s, %s, %s, %s))"
 COLLECT = (
     "DELETE FROM drawbar.mail WHERE run = %s AND event = %s AND n = "
     "(SELECT n FROM drawbar.mail WHERE run = %s AND event = %s ORDER BY n LIMIT 1) RETURNING payload"

@@ -2,7 +2,7 @@
 
 A database is spoken to in threads, and that with a connection that blocks: so the store works in every event loop that anyio knows, and
 what an operation does is the same code as in every other store.
-"""
+"""  # noqa: E501
 
 # ruff: noqa: D102 - what the methods do is told in Store
 
@@ -133,7 +133,7 @@ class PostgresStore(Store):
         """Carries out an operation on many runs."""
         return await self._thread(partial(self._here().transact, operation, self.redispatch, *args, **kwargs))
 
-    async def _change(self, run_id: str, operation: Callable[Concatenate[PostgresRows, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _change(self, run_id: str, operation: Callable[Concatenate[PostgresRows, P], T], *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: E501
         """Carries out an operation on one run."""
         here = self._here()
         job = Job(lambda rows: operation(rows, *args, **kwargs))

@@ -1,7 +1,8 @@
 """A connection as this store uses it: statements are sent together, and what they answer is read when it is needed.
 
-psycopg's cursors send each statement by itself, even in a pipeline: a server that is woken for each of seven statements takes longer
-than for all of them. So this is libpq, as psycopg wraps it: in pipeline mode from beginning to end, every statement prepared once.
+psycopg's cursors send each statement by itself, even in a pipeline: a server that is woken for each of seven
+statements takes longer than for all of them. So this is libpq, as psycopg wraps it: in pipeline mode from beginning to
+end, every statement prepared once.
 """
 
 from __future__ import annotations
@@ -276,7 +277,9 @@ def explained(error: psycopg.Error, options: Options, *, committing: bool = Fals
             f"run `drawbar store init --store {options.url}`"
         )
     if code == "42501":
-        return StoreUnavailable(f"{options.where}: {text}; the README of drawbar-postgres tells which rights a role needs")
+        return StoreUnavailable(
+            f"{options.where}: {text}; the README of drawbar-postgres tells which rights a role needs"
+        )
     if code.startswith(PASSING) or (isinstance(error, psycopg.OperationalError) and not code):
         unknown = ". Whether the operation was carried out is unknown" if committing else ""
         return StoreUnavailable(f"{options.where} cannot be reached: {text}{unknown}")
