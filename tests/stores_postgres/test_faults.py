@@ -106,7 +106,8 @@ async def test_a_connection_that_breaks_before_the_commit_is_sent_is_replaced(st
         group.start_soon(commit)
         await anyio.sleep(0.2)
         assert sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'drawbar' AND wait_event_type = 'Lock'"  # noqa: E501
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'drawbar' AND wait_event_type = 'Lock'"
         ) == [(True,)]
         sql("COMMIT")
     assert replies[0].applied
@@ -130,7 +131,8 @@ async def test_a_commit_whose_answer_does_not_come_is_unknown(
     with monkeypatch.context() as patched:
         patched.setattr(Wire, "sync", lost)
         with pytest.raises(
-            StoreUnavailable, match="the line is dead. Whether the operation was carried out is unknown"  # noqa: RUF043
+            StoreUnavailable,
+            match="the line is dead. Whether the operation was carried out is unknown",  # noqa: RUF043
         ):
             await store.commit(outcome(task, TaskStatus.COMPLETED, step("b")))
     assert len(tries) == 1

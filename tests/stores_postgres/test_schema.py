@@ -73,7 +73,8 @@ async def test_a_later_migration_is_done_by_init_alone(
     monkeypatch.setattr(schema, "MIGRATIONS", (schema.FIRST, "ALTER TABLE drawbar.run ADD extra text;"))
     monkeypatch.setattr(schema, "VERSION", 2)
     with pytest.raises(
-        StoreVersionError, match="has version 1 .* works with version 2: stop .*`drawbar store init --store"  # noqa: RUF043
+        StoreVersionError,
+        match="has version 1 .* works with version 2: stop .*`drawbar store init --store",  # noqa: RUF043
     ):
         await stores(postgres_url).open()
     assert (await stores(postgres_url).init()).endswith("version 2 migrated from 1")

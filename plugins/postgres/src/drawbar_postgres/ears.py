@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CHECK = 20.0
-"""Seconds of silence after which the connection is asked whether it is still one, and waiting callers look for themselves."""  # noqa: E501
+"""Seconds of silence after which the connection is checked, and after which callers look for themselves."""
 LINGER = 20.0
 """Seconds for which a run's commits go on to tell: those who watch a run come back at once."""
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -38,8 +38,8 @@ ECHO = 3.0
 """Seconds that a word of our own may take to come back."""
 HELLO = "0 0 hello"
 DEAF = (
-    "%s: what is told by NOTIFY does not arrive, so runs are asked for again and again; if there is a pooler in between, give "  # noqa: E501
-    "the store a URL without it, or one where it pools sessions"
+    "%s: what is told by NOTIFY does not arrive, so runs are asked for again and again; if there is a pooler "
+    "in between, give the store a URL without it, or one where it pools sessions"
 )
 
 

@@ -130,8 +130,8 @@ class Foresight(Rows[PostgresRun]):
         """Creates the run, before anybody asks whether it is there: of two who try, one waits here for the other."""
         metadata = new.metadata or None
         row = self.tell(
-            ADD_RUN, new.id, new.workflow_id, new.fingerprint, new.forked_from, encode(new.input), encode(new.state or None),  # noqa: E501
-            encode(metadata), reads.labels(metadata),
+            ADD_RUN, new.id, new.workflow_id, new.fingerprint, new.forked_from, encode(new.input),
+            encode(new.state or None), encode(metadata), reads.labels(metadata),
         ).row()  # fmt: skip
         if row is None:
             self._locked(new.id, self.tell(LOCK_WHOLE, new.id).row(), whole=True)

@@ -1,9 +1,9 @@
-"""Operations on one run, from one process: those that come while another is being carried out go together in the next transaction.
+"""Operations on one run from one process: those that come while one is carried out go together in the next transaction.
 
-They all need the lock of the run's row, so they could not run side by side anyway: each would keep a connection
-waiting for it, and each would wait for the disk with the lock in its hands. So a fan-out of many short steps costs a
+They all need the lock of the run's row, so they could not run side by side anyway: each would keep a connection waiting
+for it, and each would wait for the disk with the lock in its hands. So a fan-out of many short steps costs one
 transaction for several of them. Operations on different runs have nothing to do with each other here.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

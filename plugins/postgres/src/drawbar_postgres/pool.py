@@ -47,8 +47,8 @@ class Pool:
         options = self._options
         if not self._seats.acquire(timeout=options.timeout):
             raise StoreUnavailable(
-                f"{options.where}: all {options.pool_size} connections of this process have been busy for {options.timeout:g} s "  # noqa: E501
-                "(their number is the option pool_size of the store's URL)"
+                f"{options.where}: all {options.pool_size} connections of this process have been busy for "
+                f"{options.timeout:g} s (their number is the option pool_size of the store's URL)"
             )
         try:
             with self._lock:

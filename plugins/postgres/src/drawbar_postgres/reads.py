@@ -174,7 +174,8 @@ def outputs(ask: Ask, run_id: str, addresses: Sequence[str]) -> dict[str, Json]:
     """See `Store.outputs`."""
     rows = ask(
         "SELECT d.address, t.output FROM unnest(%s::text[]) d (address) CROSS JOIN LATERAL "
-        "(SELECT output, status FROM drawbar.task WHERE run = %s AND address = d.address LIMIT 1) t WHERE t.status = 'completed'",  # noqa: E501
+        "(SELECT output, status FROM drawbar.task WHERE run = %s AND address = d.address LIMIT 1) t "
+        "WHERE t.status = 'completed'",
         list(addresses), run_id,
     )  # fmt: skip
     return {address: decode(output) for address, output in rows}

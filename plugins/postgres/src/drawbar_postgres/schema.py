@@ -151,13 +151,13 @@ def check(found: int, options: Options) -> None:
                 prepare(connection, options)
         except NotAllowed as error:
             raise StoreVersionError(
-                f"{options.where} has no Drawbar tables in the schema {options.schema!r}, and this role may not create them: "  # noqa: E501
-                f"{init} as a role that may"
+                f"{options.where} has no Drawbar tables in the schema {options.schema!r}, and this role may not create "
+                f"them: {init} as a role that may"
             ) from error
     elif found < VERSION:
         raise StoreVersionError(
-            f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres works with "  # noqa: E501
-            f"version {VERSION}: stop the workers that use it, and {init}"
+            f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres works "
+            f"with version {VERSION}: stop the workers that use it, and {init}"
         )
     elif found > VERSION:
         raise _too_new(options, found)
@@ -222,6 +222,6 @@ def _line(error: errors.Error) -> str:
 
 def _too_new(options: Options, found: int) -> StoreVersionError:
     return StoreVersionError(
-        f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres knows only up to "  # noqa: E501
-        f"version {VERSION}: install a newer drawbar-postgres, or name another schema in the store's URL (?schema=…)"
+        f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres knows only "
+        f"up to version {VERSION}: install a newer drawbar-postgres, or name another schema in the store's URL (?schema=…)"
     )

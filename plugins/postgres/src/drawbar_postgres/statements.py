@@ -52,10 +52,13 @@ DUE = "SELECT run, address FROM drawbar.task WHERE wake_at <= %s AND finished_at
 FREE = "SELECT run, address FROM drawbar.task WHERE status = 'scheduled' LIMIT %s"
 
 ADD_RUN = (
-    "INSERT INTO drawbar.run (id, workflow_id, fingerprint, status, forked_from, input, state, metadata, labels, created_at) "  # noqa: E501
-    f"VALUES (%s, %s, %s, 'pending', %s, %s, %s, %s, %s, {CLOCK}) ON CONFLICT DO NOTHING RETURNING created_at"
+    "INSERT INTO drawbar.run (id, workflow_id, fingerprint, status, forked_from, input, state, metadata, "
+    f"labels, created_at) VALUES (%s, %s, %s, 'pending', %s, %s, %s, %s, %s, {CLOCK}) ON CONFLICT DO NOTHING RETURNING created_at"
 )
-SAVE_RUN = "UPDATE drawbar.run SET status = %s, active = %s, timed = %s, suspended = %s, started_at = %s, finished_at = %s, seq = %s"  # noqa: E501
+SAVE_RUN = (
+    "UPDATE drawbar.run SET status = %s, active = %s, timed = %s, suspended = %s, started_at = %s, "
+    "finished_at = %s, seq = %s"
+)
 ADD_EVENTS = "WITH e AS (INSERT INTO drawbar.event (run, first, count, at, body) VALUES (%s, %s, %s, %s, %s))"
 COLLECT = (
     "DELETE FROM drawbar.mail WHERE run = %s AND event = %s AND n = "

@@ -1,8 +1,8 @@
 """The store: connections and threads of each process, made when they are needed.
 
-A database is spoken to in threads, and that with a connection that blocks: so the store works in every event loop that anyio knows, and
-what an operation does is the same code as in every other store.
-"""  # noqa: E501
+A database is spoken to in threads, over connections that block: so the store works in every event loop that anyio
+knows, and what an operation does is the same code as in every other store.
+"""
 
 # ruff: noqa: D102 - what the methods do is told in Store
 
@@ -133,7 +133,9 @@ class PostgresStore(Store):
         """Carries out an operation on many runs."""
         return await self._thread(partial(self._here().transact, operation, self.redispatch, *args, **kwargs))
 
-    async def _change(self, run_id: str, operation: Callable[Concatenate[PostgresRows, P], T], *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: E501
+    async def _change(
+        self, run_id: str, operation: Callable[Concatenate[PostgresRows, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Carries out an operation on one run."""
         here = self._here()
         job = Job(lambda rows: operation(rows, *args, **kwargs))
