@@ -223,5 +223,6 @@ def _line(error: errors.Error) -> str:
 def _too_new(options: Options, found: int) -> StoreVersionError:
     return StoreVersionError(
         f"{options.where} has version {found} of the schema {options.schema!r}, and this drawbar-postgres knows only "
-        f"up to version {VERSION}: install a newer drawbar-postgres, or name another schema in the store's URL (?schema=…)"
+        f"up to version {VERSION}: install a newer drawbar-postgres, or name another schema in the store's URL "
+        "(?schema=…)"
     )

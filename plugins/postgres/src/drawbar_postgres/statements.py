@@ -53,7 +53,8 @@ FREE = "SELECT run, address FROM drawbar.task WHERE status = 'scheduled' LIMIT %
 
 ADD_RUN = (
     "INSERT INTO drawbar.run (id, workflow_id, fingerprint, status, forked_from, input, state, metadata, "
-    f"labels, created_at) VALUES (%s, %s, %s, 'pending', %s, %s, %s, %s, %s, {CLOCK}) ON CONFLICT DO NOTHING RETURNING created_at"
+    f"labels, created_at) VALUES (%s, %s, %s, 'pending', %s, %s, %s, %s, %s, {CLOCK}) "
+    "ON CONFLICT DO NOTHING RETURNING created_at"
 )
 SAVE_RUN = (
     "UPDATE drawbar.run SET status = %s, active = %s, timed = %s, suspended = %s, started_at = %s, "
