@@ -76,7 +76,8 @@ def test_its_own_tests_say_what_is_left_to_do(package: Path, tmp_path: Path) -> 
     for todo in TODOS:
         assert todo in done.stdout
     assert "Traceback" not in done.stdout
-    assert done.stdout.count("not written yet:") == 2, "once, and once more in the summary"
+    # Once, and in the summary, which is longer when CI is set: not once for every clause.
+    assert 2 <= done.stdout.count("not written yet:") <= 4
 
 
 def test_the_kit_says_it_too(package: Path, tmp_path: Path) -> None:

@@ -16,7 +16,11 @@ def main() -> None:
     from drawbar.cli.app import run
 
     code = run()
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone (`| head`); without this, Python would complain of it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if _threads_left():
         # Steps in threads that do not listen to `ctx.cancelled`: Python would wait for them, hours if
         # need be.
