@@ -122,7 +122,7 @@ async def test_who_is_cancelled_while_waiting_leaves_the_others(store: PostgresS
 async def test_who_is_cancelled_while_leading_hands_over(postgres_url: str, stores: Stores, sql: Sql) -> None:
     store = stores(postgres_url, pool_size=1)
     await store.open()
-    run_id = await begin(store, step("a"))
+    run_id, other = await begin(store, step("a")), await begin(store, step("a"))
     ended: list[int] = []
     sql("BEGIN")
     sql("SELECT 1 FROM drawbar.run FOR UPDATE")
@@ -132,8 +132,7 @@ async def test_who_is_cancelled_while_leading_hands_over(postgres_url: str, stor
         ended.append(number)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(store.release, "me")
-        group.start_soon(store.emit, "another", [])  # has the only thread
+        group.start_soon(store.emit, other, [])  # has the only thread
         await anyio.sleep(0.1)
         async with anyio.create_task_group() as cancelled:
             cancelled.start_soon(emit, 1)  # leads, and waits for a thread
@@ -142,6 +141,7 @@ async def test_who_is_cancelled_while_leading_hands_over(postgres_url: str, stor
             await anyio.sleep(0.1)
             cancelled.cancel_scope.cancel()
         sql("COMMIT")
+    assert ended == [2]
     assert store._here().lanes._lanes == {}
 
 

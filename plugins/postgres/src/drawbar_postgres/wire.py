@@ -132,26 +132,22 @@ class Wire:
         return answer
 
     def ask(self, text: bytes, *values: Any, once: bool = False) -> list[Row]:
-        """Sends a statement, outside of a transaction, and waits for its rows."""
-        answer = self.tell(text, *values, once=once)
-        self.sync()
-        return self.rows(answer)
+        """Sends a statement, and waits for its rows."""
+        return self.rows(self.tell(text, *values, once=once))
 
     def rows(self, answer: Answer) -> list[Row]:
         """The rows of an answer; waits for it."""
         if answer.result is None:
-            self.pg.send_flush_request()
-            self._flush()
-            while answer.result is None:
-                self._receive()
+            self.sync()
         result = answer.result
-        if not result.ntuples:
+        if result is None or not result.ntuples:
             return []
         self._transformer.set_pgresult(result)
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def sync(self) -> None:
-        """Waits for everything that was sent. Raises the first error there was."""
+        """Sends what was told, and waits for all answers. Raises the first error there was."""
+        # Not a flush: to the server we would be at work after that, and a frozen process would keep its locks for ever.
         self.pg.pipeline_sync()
         self._sent.append(None)
         self._flush()
