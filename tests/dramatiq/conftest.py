@@ -74,7 +74,7 @@ class Served:
         self.client = client
 
 
-@pytest.fixture(scope="session", params=["redis-redis", "rabbitmq-redis", "redis-sqlite"])
+@pytest.fixture(scope="session", params=["rabbitmq-redis", "redis-sqlite"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A worker of two processes on each broker."""
     kind, keeper = request.param.split("-")

@@ -21,11 +21,11 @@ PROJECT = ROOT / "examples" / "dramatiq_project"
 
 
 @pytest.fixture
-def environment(broker: str, store: str) -> Iterator[dict[str, str]]:
+def environment(redis_broker: str, store: str) -> Iterator[dict[str, str]]:
     """The services of the project."""
     with services.redis_database() as results:
         settings = {f"DRAWBAR_{key.upper()}": value for key, value in FAST.items()}
-        yield {"PODCAST_BROKER": broker, "PODCAST_RESULTS": results, "DRAWBAR_STORE": store, **settings}
+        yield {"PODCAST_BROKER": redis_broker, "PODCAST_RESULTS": results, "DRAWBAR_STORE": store, **settings}
 
 
 def dramatiq_worker(module: str, *more: str) -> list[str]:

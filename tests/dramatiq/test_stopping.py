@@ -11,17 +11,17 @@ from tests.support.queues.processes import Processes, wait_until, witnesses
 
 
 def test_a_warm_stop_finishes_the_step_and_hands_on_the_run(
-    broker: str, store: str, client: OpenClient, processes: Processes, tmp_path: Path
+    rabbitmq_url: str, store: str, client: OpenClient, processes: Processes, tmp_path: Path
 ) -> None:
-    worker = processes(drawbar_worker(broker, store)).says(READY)
-    run = client(broker).start_sync(line, Job(folder=tmp_path, seconds=2, n=1))
+    worker = processes(drawbar_worker(rabbitmq_url, store)).says(READY)
+    run = client(rabbitmq_url).start_sync(line, Job(folder=tmp_path, seconds=2, n=1))
     wait_until(lambda: witnesses(tmp_path, "slow"), 20, "slow starts")
 
     assert worker.stop() == 0
 
     assert f"run {run.id}: slow completed" in worker.log
     assert not witnesses(tmp_path, "last")
-    processes(drawbar_worker(broker, store))
+    processes(drawbar_worker(rabbitmq_url, store))
     assert run.result_sync(30).unwrap() == 1
     steps = [witnesses(tmp_path, step) for step in ("first", "slow", "slow-async", "last")]
     assert [attempt for lines in steps for attempt, *_ in lines] == ["1"] * 4

@@ -12,9 +12,11 @@ from tests.support.queues.processes import Processes, wait_until
 
 
 def test_the_engine_is_switched_in_the_configuration(
-    broker: str, store: str, processes: Processes, client: OpenClient, tmp_path: Path
+    rabbitmq_url: str, store: str, processes: Processes, client: OpenClient, tmp_path: Path
 ) -> None:
+    """On RabbitMQ too, which takes a queue from one of the two alone."""
     pytest.importorskip("drawbar_celery")
+    broker = rabbitmq_url
     celery = processes(celery_worker(broker, store, pool="threads")).ready()
     before = client(broker, "celery")
     sleeping = before.start_sync(nap, Job(folder=tmp_path, n=3))
