@@ -66,7 +66,7 @@ def test_a_warm_stop_finishes_the_step_and_hands_on_the_run(pool: str, working: 
 
 @pools
 def test_a_warm_stop_gives_back_what_takes_too_long(pool: str, working: Working) -> None:
-    worker, run = working.begin(pool, 3, "shutdown_timeout=0.5", "lease=60", "redispatch=60")
+    worker, run = working.begin(pool, 2, "shutdown_timeout=0.5", "lease=60", "redispatch=60")
 
     assert worker.stop() == 0
 

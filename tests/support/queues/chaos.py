@@ -32,9 +32,9 @@ from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
 FULL = os.environ.get("DRAWBAR_CHAOS") == "full"
 CHOSEN = os.environ.get("DRAWBAR_TEST_BROKER")
 BROKERS = [CHOSEN] if CHOSEN in ("redis", "rabbitmq") else ["redis", *(["rabbitmq"] if FULL else [])]
-RUNS = 500 if FULL else 64
+RUNS = 500 if FULL else 48
 WORKERS = 3 if FULL else 2
-TIMES: dict[str, Any] = {**FAST, "lease": "3", "redispatch": "1"}
+TIMES: dict[str, Any] = {**FAST, "lease": "3", "redispatch": "0.5"}
 
 
 def storm(
@@ -66,7 +66,7 @@ def storm(
                     with contextlib.suppress(EngineError):  # the broker is away; run and event are in the store
                         start(client, folder, n)
                     time.sleep(0.05)
-                ended = wait_for_all(client, 60 if FULL else 20)
+                ended = wait_for_all(client, 60 if FULL else 12)
         finally:
             havoc.end()
         havoc.restart_ended()
