@@ -159,11 +159,18 @@ class Plan:
 
     def locate(self, address: str) -> tuple[Node, Numbers] | None:
         """The place that an address names, or None."""
-        address = address.removesuffix(ENTER)
-        node = self.nodes.get(address)
+        if address.endswith(ENTER):
+            address = address[: -len(ENTER)]
+        nodes = self.nodes
+        node = nodes.get(address)
         if node is not None and not node.marks:
             return node, ()
-        node = self.nodes.get(NUMBERS.sub("", address))
+        if address[-1:] == "]":  # the item of a foreach, most often of the only one: cheaper than the general way
+            outer, _, number = address[:-1].rpartition("[")
+            node = nodes.get(outer + "[]")
+            if node is not None and node.marks == "[" and number.isdecimal():
+                return node, (int(number),)
+        node = nodes.get(NUMBERS.sub("", address))
         if node is None:
             return None
         numbers = tuple(int(number) for number in NUMBERS.findall(address))

@@ -189,15 +189,14 @@ class Worker:
             run_event(run.id, run.workflow_id, event)
 
     async def _commit(self, hold: Hold, transition: Transition) -> Reply:
-        hold.committing = True
-        try:
-            if not self.store.durable:
-                reply = await self.store.commit(transition)
-            else:
+        reply = self._commit_now(transition)
+        if reply is None:
+            hold.committing = True
+            try:
                 with anyio.CancelScope(shield=True):  # interrupted, it would be unknown; let it end
                     reply = await self._surely(transition)
-        finally:
-            hold.committing = False
+            finally:
+                hold.committing = False
         delay = transition.delay if transition.status is TaskStatus.RETRYING else None
         after = transition.next
         if isinstance(after, NewTask) and after.kind in (Kind.TIMER, Kind.EVENT):
@@ -205,6 +204,12 @@ class Worker:
         if delay is not None:
             self.poke(delay)
         return reply
+
+    def _commit_now(self, transition: Transition) -> Reply | None:
+        try:
+            return self.store.commit_now(transition)
+        except StoreUnavailable:
+            return None  # `_surely` says so, and tries again
 
     async def _surely(self, transition: Transition) -> Reply:
         """Commits; a store that is down for a moment costs no work that is done, as long as a lease lasts.

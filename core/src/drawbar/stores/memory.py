@@ -110,6 +110,9 @@ class MemoryStore(Store):
     async def commit(self, transition: Transition) -> Reply:
         return self._do(transitions.commit, transition)
 
+    def commit_now(self, transition: Transition) -> Reply | None:
+        return self._do(transitions.commit, transition)
+
     async def renew(
         self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
     ) -> Sequence[tuple[str, str, int]]:

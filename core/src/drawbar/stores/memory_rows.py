@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count, islice
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from drawbar.records import TIMED, Json, RunRecord, Task, TaskStatus
@@ -24,13 +25,13 @@ Pack = tuple[int, float, Sequence[Event]]
 HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
 WAITING, CANCELLED = TaskStatus.WAITING, TaskStatus.CANCELLED
 TIMERS = TIMED | {TaskStatus.RETRYING}
-TASK_FIELDS = tuple(column.name for column in fields(Task))
-RUN_FIELDS = tuple(column.name for column in fields(RunRecord))
+task_values = attrgetter(*[column.name for column in fields(Task)])
+run_values = attrgetter(*[column.name for column in fields(RunRecord)])
 
 
 def copy_task(task: Task) -> Task:
     """A task as others may have it."""
-    return Task(*[getattr(task, name) for name in TASK_FIELDS])
+    return Task(*task_values(task))
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +53,7 @@ class MemoryRun(RunRecord):
 
     def record(self) -> RunRecord:
         """The run as others may have it."""
-        run = RunRecord(*[getattr(self, name) for name in RUN_FIELDS])
+        run = RunRecord(*run_values(self))
         run.state = dict(self.state)
         return run
 
@@ -206,7 +207,7 @@ class MemoryRows(Rows[MemoryRun]):
     # Changing
 
     def add_run(self, run: RunRecord) -> None:
-        self.runs[run.id] = MemoryRun(*[getattr(run, name) for name in RUN_FIELDS])
+        self.runs[run.id] = MemoryRun(*run_values(run))
 
     def merge(self, run: MemoryRun, state: Mapping[str, Json]) -> None:
         run.state.update(state)

@@ -97,18 +97,25 @@ class SqliteStore(Store):
 
     async def _write(self, operation: Callable[Concatenate[SqliteRows, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         file = self._here()
-        if not file.pending and file.lock.acquire(blocking=False):
-            try:
-                result: T = file.transact(self.redispatch, operation, args, kwargs)
-            finally:
-                file.lock.release()
-            if result is not BUSY:
-                return result
+        result: T = self._at_once(file, operation, args, kwargs)
+        if result is not BUSY:
+            return result
         job = Job(operation, args, kwargs)
         await self._turn(file, job)
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[no-any-return]
+
+    def _at_once(
+        self, file: File, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Writes, if nobody else does or waits to; else BUSY."""
+        if file.pending or not file.lock.acquire(blocking=False):
+            return BUSY
+        try:
+            return file.transact(self.redispatch, operation, args, kwargs)
+        finally:
+            file.lock.release()
 
     async def _turn(self, file: File, job: Job) -> None:
         """Waits until a job was carried out: by this task, or by another that had the turn."""
@@ -157,6 +164,10 @@ class SqliteStore(Store):
 
     async def commit(self, transition: Transition) -> Reply:
         return await self._write(transitions.commit, transition)
+
+    def commit_now(self, transition: Transition) -> Reply | None:
+        reply = self._at_once(self._here(), transitions.commit, (transition,), {})
+        return None if reply is BUSY else reply  # type: ignore[no-any-return]
 
     async def renew(
         self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
