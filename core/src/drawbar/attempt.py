@@ -19,6 +19,7 @@ import anyio.to_process
 import anyio.to_thread
 
 from drawbar.errors import FatalError, StepTimeout
+from drawbar.faults import fault_of
 from drawbar.signals import BailStep, SuspendStep
 from drawbar.steps.step import Step
 
@@ -109,10 +110,8 @@ async def attempt(
         return Bailed(signal.output)
     except Exception as error:  # noqa: BLE001 - whatever a step raises is an outcome
         return Failed(error)
-    except (KeyboardInterrupt, GeneratorExit, anyio.get_cancelled_exc_class()):
-        raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit and the like: the step's own doing, not the end of the worker
-        return Failed(error)
+    except BaseException as error:  # noqa: BLE001 - what comes from outside is raised again
+        return Failed(fault_of(error, f"step {step.id!r}"))
 
 
 async def _call(step: Step[..., Any], ctx: Context | None, args: list[Any], kwargs: dict[str, Any]) -> Any:

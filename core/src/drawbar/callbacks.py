@@ -9,6 +9,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
+from drawbar.faults import fault_of
 from drawbar.records import RunStatus, Task
 from drawbar.results import load_result
 
@@ -45,7 +46,8 @@ async def run_callbacks(store: Store, workflow: Workflow[Any, Any], task: Task) 
             answer = callback(result)
             if inspect.isawaitable(answer):
                 await answer
-        except Exception:
+        except BaseException as error:
+            fault_of(error, name)  # raises again what comes from outside
             log.exception(
                 "%s of workflow %r failed; run %s is not touched by it", name, workflow.id, task.run_id
             )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import random
-import traceback
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from drawbar.errors import (
     ValueTooLarge,
     WorkerLost,
 )
+from drawbar.faults import fault_of, info_of
 from drawbar.forking import MEMO, input_address
 from drawbar.jsonform import size_of, to_json
 from drawbar.lookups import Lookups
@@ -44,7 +44,6 @@ from drawbar.records import (
     TaskStatus,
     Transition,
 )
-from drawbar.signals import BailStep, SuspendStep
 from drawbar.steps.policy import ONCE
 from drawbar.steps.step import Step
 
@@ -156,9 +155,9 @@ class Runner:
             taken = await self._taken_over(hold, task, node, numbers)
             if taken is not None:
                 return taken
-        if node.wants_context or wrappers is not None:
-            hold.ctx = ctx = self._context(hold, task, node, numbers, step)
         try:
+            if node.wants_context or wrappers is not None:
+                hold.ctx = ctx = self._context(hold, task, node, numbers, step)
             refs = await self.lookups(hold, node, numbers, node.refs) if node.refs else {}
         except InvalidInput as error:
             return await self._failed(hold, task, node, numbers, Failed(error), ctx)
@@ -223,7 +222,7 @@ class Runner:
     ) -> Transition:
         """The transition of an attempt that failed: tried again, or its fallback's, or the end of the run."""
         error = outcome.error
-        info = _info(error, task.address, task.attempt)
+        info = info_of(error, task.address, task.attempt)
         if node.op is not Op.STEP:
             return self._fail(hold, task, task.address, error, shown=node.shown(numbers))
         step: Step[..., Any] = node.source
@@ -297,10 +296,11 @@ class Runner:
                 answer = await self._ask(hold, move)
                 if move.node.op in (Op.MAP, Op.CHECK):
                     self._check_size(answer, f"the value after {move.node.shown(move.numbers)}")
-            except (Exception, SuspendStep, BailStep) as error:  # noqa: BLE001 - the user's code
+            except BaseException as error:  # noqa: BLE001 - the user's code; what comes from outside is raised again
                 shown = move.node.shown(move.numbers)
+                fault = fault_of(error, f"what {shown} asks")
                 return self._fail(
-                    hold, task, move.node.entry(move.numbers), error, move.value, transition, shown
+                    hold, task, move.node.entry(move.numbers), fault, move.value, transition, shown
                 )
             move = hold.machine.answer(move, answer, records)
         hold.pending = {}
@@ -331,8 +331,8 @@ class Runner:
 
         At the task itself, or at a node that was entered after the task had completed.
         """
-        log.info("run %s fails at %s: %s", task.run_id, shown or address, error)
-        info = _info(error, shown or address, task.attempt if address == task.address else 1)
+        info = info_of(error, shown or address, task.attempt if address == task.address else 1)
+        log.info("run %s fails at %s: %s", task.run_id, shown or address, info["message"])
         records: Records = []
         if transition is None or address == task.address:
             transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.FAILED, error=info)
@@ -435,15 +435,3 @@ def _payload(task: Task, node: Node) -> Json:
     raise EventTimeout(
         f"no event {wait.event!r} came within {wait.timeout:g} s, and {node.id} has no default"
     )
-
-
-def _info(error: BaseException, address: str, attempts: int) -> dict[str, Json]:
-    """An exception in JSON form, with where it happened."""
-    text = "".join(traceback.format_exception(error, limit=-8))[-8000:]
-    return {
-        "type": type(error).__qualname__,
-        "message": str(error),
-        "address": address,
-        "attempts": attempts,
-        "traceback": text,
-    }
