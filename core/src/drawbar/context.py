@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from drawbar.convert import converter
 from drawbar.errors import InvalidOutput
 from drawbar.jsonform import Misfit, fresh, plain, to_json
-from drawbar.kinds import Kind, forms_of
+from drawbar.kinds import Form, Kind, forms_of
 from drawbar.refs import id_of
 from drawbar.signals import BailStep, SuspendStep
 
@@ -22,7 +22,7 @@ class Context:
 
     Attributes:
         run_id: Id of the run.
-        workflow_id: Id of the workflow that the step belongs to.
+        workflow_id: Id of the run's workflow, the outermost one.
         step_id: Id of the step.
         address: Where in the run the task sits: `resize[17]`, `poll#4`.
         attempt: Which try of the task this is, from 1.
@@ -32,7 +32,7 @@ class Context:
         resume_data: What the run was resumed with (in the type of `resume=`), None before.
         suspend_data: What the step handed to `suspend` before it was resumed.
         metadata: What was given to `run(metadata=…)`.
-        error: In a fallback step: the error of the step that failed, as a dict with `type` and `message`.
+        error: In a fallback step: the exception that the step failed with; None elsewhere.
         updates: What `update_state` has collected in this attempt, in JSON form.
     """
 
@@ -119,10 +119,12 @@ class Context:
     def state(self) -> Any:
         """The state of the run with this attempt's own updates: the workflow's `state=` model, or a dict.
 
+        In a nested workflow that has a model of its own, that one.
+
         It is a copy: change it with `update_state`.
         """
         merged = self._merged()
-        return merged if self._state_model is None else converter(self._state_model).load(merged)
+        return merged if self._state_model is None else state_in(self._state_model, merged)
 
     def _merged(self) -> dict[str, Json]:
         state = self._state
@@ -141,7 +143,7 @@ class Context:
         new = {key: self._state_value(key, value) for key, value in fields.items()}
         if self._state_model is not None:
             try:
-                converter(self._state_model).load({**self._merged(), **new})
+                state_in(self._state_model, {**self._merged(), **new})
             except Misfit as error:
                 raise InvalidOutput(f"update_state({', '.join(fields)}): {error}") from None
         # One assignment, so that a reader in another thread sees all of them or none.
@@ -151,7 +153,7 @@ class Context:
         where = f"update_state({key}=…)"
         if self._state_model is None:
             return to_json(value, where)
-        (form,) = forms_of(self._state_model, "shape")
+        form = _fields_of(self._state_model)
         if key not in form.fields and form.kind is Kind.MAPPING and not form.open:
             raise InvalidOutput(f"{where}: the state has no such key; it has {', '.join(form.fields)}")
         try:
@@ -204,3 +206,25 @@ class Context:
 
     def __repr__(self) -> str:
         return f"<Context run={self.run_id!r} address={self.address!r} attempt={self.attempt}>"
+
+
+def state_in(model: Any, state: Mapping[str, Json]) -> Any:
+    """A run's state in a state model; raises Misfit.
+
+    A run has one state, with the keys of all its workflows' models. A model that forbids extra keys must not
+    stumble over those of another.
+    """
+    load = converter(model).load
+    try:
+        return load(state)
+    except Misfit:
+        form = _fields_of(model)
+        if form.open or form.fields.keys() >= state.keys():
+            raise
+        return load({key: item for key, item in state.items() if key in form.fields})
+
+
+def _fields_of(model: Any) -> Form:
+    """The form of a state model that is a mapping (`S | None` has another one)."""
+    forms = forms_of(model, "shape")
+    return next((form for form in forms if form.kind is Kind.MAPPING), forms[0])

@@ -211,6 +211,15 @@ class Plan:
                 return node
         return None
 
+    def state_model(self, node: Node) -> Any:
+        """The model in which the run's state is seen at a node: that of the nearest workflow that has one."""
+        for up in node.parents():
+            if up.op is Op.SCOPE and up.source.workflow is not None:
+                model = up.source.workflow.state_model
+                if model is not None:
+                    return model
+        return self.workflow.state_model
+
     def before(self, node: Node) -> Callable[[Node], bool]:
         """A test for `fork`: whether a node's recorded outputs stand when the run starts again from `node`.
 

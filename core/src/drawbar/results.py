@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
+from drawbar.context import state_in
 from drawbar.errors import InvalidInput, RunCancelled, RunFailed, RunNotFound, RunSuspended
+from drawbar.jsonform import Misfit
 from drawbar.records import Json, Kind, RunRecord, RunStatus, Task, TaskStatus
-from drawbar.values import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,7 +127,12 @@ class RunResult(Generic[Out]):
     def state(self) -> Any:
         """See the class."""
         model = self._workflow.state_model if self._workflow else None
-        return shape_of(model).revive(self._run.state) if model is not None else self._run.state
+        if model is None:
+            return self._run.state
+        try:
+            return state_in(model, self._run.state)
+        except Misfit as error:
+            raise InvalidInput(f"the state of run {self.run_id}: {error}") from None
 
     @cached_property
     def steps(self) -> Mapping[str, StepResult]:

@@ -387,7 +387,7 @@ class Runner:
             index=node.index(numbers),
             run_input=lambda: workflow.input_shape.revive(run.input),
             state=run.state,
-            state_model=workflow.state_model,
+            state_model=hold.plan.state_model(node),
             resume_data=resumed,
             suspend_data=task.payload if step is not None else None,
             metadata=run.metadata,
