@@ -177,9 +177,10 @@ def compile_plan(workflow: Workflow[Any, Any], flow: Flow) -> Plan:
     needs_state = any(
         node.wants_context or any(isinstance(ref, RunState) for ref in node.refs) for node in nodes.values()
     )
-    if needs_state:  # `ctx.output_of` may ask for a step of any loop that has ended
+    if needs_state:  # `ctx.output_of` may ask for a step of any loop that has ended, or that was run for each item
         for node in nodes.values():
             node.counted = node.op is Op.LOOP
+            node.recorded = node.recorded or node.op is Op.FOREACH
     return Plan(workflow, nodes, made[0], end, _fingerprint(workflow, nodes), flow.targets, needs_state)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from drawbar.convert import converter
-from drawbar.errors import InvalidOutput
+from drawbar.errors import InvalidInput, InvalidOutput
 from drawbar.jsonform import Misfit, fresh, plain, to_json
 from drawbar.kinds import Form, Kind, forms_of
 from drawbar.refs import id_of
@@ -197,12 +198,23 @@ class Context:
             self._emitter(form)
 
     def output_of(self, step: Any) -> Any:
-        """The output of a step that has run before: for a step in its type, for an id as plain JSON."""
+        """The output of a step that has run before: for a step in its type, for an id as plain JSON.
+
+        Of a step that ran for each item of a foreach, the list of its outputs.
+        """
         if self._reader is None:
             raise LookupError(f"output_of({id_of(step)!r}): this Context belongs to no run")
         value = self._reader(id_of(step))
         shape = getattr(step, "output_shape", None)
-        return fresh(value) if shape is None else shape.revive(value, f"output_of({id_of(step)!r})")
+        if shape is None:
+            return fresh(value)
+        try:
+            return shape.load(value)
+        except Misfit as error:
+            if isinstance(value, list):  # of a foreach: one output for each item
+                with suppress(Misfit):
+                    return [shape.load(item) for item in value]
+            raise InvalidInput(f"output_of({id_of(step)!r}): {error}") from None
 
     def __repr__(self) -> str:
         return f"<Context run={self.run_id!r} address={self.address!r} attempt={self.attempt}>"

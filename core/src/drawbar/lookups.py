@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import InvalidInput
 from drawbar.plan import Node, Numbers, Op, Plan
-from drawbar.refs import OutputOf, RunInput, RunState
+from drawbar.refs import OutputOf, Ref, RunInput, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from drawbar.records import Json, RunRecord
     from drawbar.stores.base import Store
@@ -46,8 +46,16 @@ class Lookups:
         found = {address: self.pending[address] for address in wanted if address in self.pending}
         return found, [address for address in wanted if address not in found]
 
-    async def resolve(self, node: Node, numbers: Numbers, refs: Iterable[Any]) -> dict[Any, Json]:
+    async def resolve(
+        self, node: Node, numbers: Numbers, refs: Iterable[Any], optional: Collection[Any] = ()
+    ) -> dict[Any, Json]:
         """What each reference points at, seen from a place.
+
+        Args:
+            node: The node.
+            numbers: Its numbers.
+            refs: The references.
+            optional: Those that are left out when there is nothing at their path.
 
         Raises:
             InvalidInput: There is nothing at a reference's path.
@@ -57,9 +65,9 @@ class Lookups:
         counts: dict[OutputOf, str] = {}
         for ref in refs:
             if isinstance(ref, RunInput):
-                found[ref] = ref.lookup(self.run.input)
+                _follow(ref, self.run.input, found, optional)
             elif isinstance(ref, RunState):
-                found[ref] = ref.lookup(self.run.state)
+                _follow(ref, self.run.state, found, optional)
             elif isinstance(ref, OutputOf):
                 address, count = self.plan.target(node, numbers, ref)
                 wanted[ref] = address
@@ -75,7 +83,7 @@ class Lookups:
         for ref, address in wanted.items():
             if address not in outputs:
                 raise InvalidInput(f"{node.template} refers to the output of {address!r}, which has none")
-            found[ref] = ref.lookup(outputs[address])
+            _follow(ref, outputs[address], found, optional)
         return found
 
     def reader(self, node: Node, numbers: Numbers) -> Callable[[str], Json]:
@@ -94,15 +102,20 @@ class Lookups:
                 last = self._outputs_now(count)
                 address = address.replace("%d", str(last.get(count, 1)))
             outputs = self._outputs_now(address)
-            if address not in outputs:
-                hint = (
-                    ""
-                    if target.op is Op.STEP
-                    else "; name it in an annotation, output_of(...), to have it recorded"
-                )
+            kept = target.op is Op.STEP or target.recorded
+            if address not in outputs or not kept:  # the task of a join is there, and what it gathered is not
+                hint = "" if kept else "; name it in an annotation, output_of(...), to have it recorded"
                 raise InvalidInput(
                     f"{node.template} asks for the output of {address!r}, which has none yet{hint}"
                 )
             return outputs[address]
 
         return read
+
+
+def _follow(ref: Ref, root: Json, found: dict[Any, Json], optional: Collection[Any]) -> None:
+    try:
+        found[ref] = ref.lookup(root)
+    except InvalidInput:
+        if ref not in optional:
+            raise

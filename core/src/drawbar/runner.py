@@ -48,7 +48,7 @@ from drawbar.steps.policy import ONCE
 from drawbar.steps.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     import anyio
 
@@ -158,7 +158,7 @@ class Runner:
         try:
             if node.wants_context or wrappers is not None:
                 hold.ctx = ctx = self._context(hold, task, node, numbers, step)
-            refs = await self.lookups(hold, node, numbers, node.refs) if node.refs else {}
+            refs = await self.lookups(hold, node, numbers, node.refs, step.optional) if node.refs else {}
         except InvalidInput as error:
             return await self._failed(hold, task, node, numbers, Failed(error), ctx)
         outcome: Outcome = await attempt(step, task.input, ctx, refs, wrappers)
@@ -268,7 +268,7 @@ class Runner:
         if isinstance(fallback, Step):
             ctx = hold.ctx = self._context(hold, task, node, numbers, fallback, error)
             refs = (
-                await self.lookups(hold, node, numbers, tuple(fallback.refs.values()))
+                await self.lookups(hold, node, numbers, fallback.refs.values(), fallback.optional)
                 if fallback.refs
                 else {}
             )
@@ -412,9 +412,11 @@ class Runner:
         refs = await self.lookups(hold, node, numbers, node.refs) if node.refs else {}
         return await ask(node, wanted.value, ctx, refs)
 
-    async def lookups(self, hold: Hold, node: Node, numbers: Numbers, refs: Iterable[Any]) -> dict[Any, Json]:
+    async def lookups(
+        self, hold: Hold, node: Node, numbers: Numbers, refs: Iterable[Any], optional: Collection[Any] = ()
+    ) -> dict[Any, Json]:
         """What references point at."""
-        return await Lookups(self.store, hold.plan, hold.run, hold.pending).resolve(node, numbers, refs)
+        return await Lookups(self.store, hold.plan, hold.run, hold.pending).resolve(node, numbers, refs, optional)
 
     def _emitter(self, hold: Hold, address: str) -> Callable[[Json], None]:
         def emit(data: Json) -> None:

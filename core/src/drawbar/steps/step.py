@@ -166,6 +166,11 @@ class Step(Generic[P, R]):
         return self._types.signature.refs
 
     @property
+    def optional(self) -> frozenset[Ref]:
+        """The references of parameters with a default: it is meant when nothing is there."""
+        return frozenset(p.ref for p in self._types.signature.parameters if p.ref is not None and not p.required)
+
+    @property
     def needs(self) -> Needs:
         """What it asks of the value that reaches it."""
         return self._types.needs
