@@ -56,7 +56,7 @@ class GatedStore(MemoryStore):
         await self._gate()
         return claim
 
-    def commit_now(self, transition: Transition) -> Reply | None:
+    def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
         return None  # by way of the gates
 
     async def commit(self, transition: Transition) -> Reply:

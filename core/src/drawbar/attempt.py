@@ -10,6 +10,7 @@ import importlib
 import logging
 import sys
 from contextlib import AsyncExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,24 @@ async def attempt(
         return Failed(fault_of(error, f"step {step.id!r}"))
 
 
+def attempt_here(step: Step[..., Any], value: Json, ctx: Context | None) -> Outcome:
+    """As `attempt`, blocking, in the thread of the caller: for sync steps that need nothing but their value.
+
+    Each has the context variables as the caller has them: what one sets the next one does not see.
+    """
+    try:
+        args, kwargs = step.bind(value, ctx, {})
+        return Completed(step.dump(copy_context().run(step.fn, *args, **kwargs)))
+    except SuspendStep as signal:
+        return Suspended(signal.payload)
+    except BailStep as signal:
+        return Bailed(signal.output)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - there is no scope here whose cancellation it could be
+        return Failed(error)
+
+
 async def _call(step: Step[..., Any], ctx: Context | None, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Calls the function where it belongs, within the step's timeout."""
     timeout = step.policy.timeout
@@ -165,4 +184,4 @@ def _call_by_name(module: str, name: str, args: list[Any], kwargs: dict[str, Any
     return _find(module, name)(*args, **kwargs)
 
 
-__all__ = ["Bailed", "Completed", "Failed", "Outcome", "Suspended", "attempt"]
+__all__ = ["Bailed", "Completed", "Failed", "Outcome", "Suspended", "attempt", "attempt_here"]

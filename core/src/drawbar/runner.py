@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,27 @@ class Hold:
     """Outputs by address that the next commit will record."""
     committing: bool = False
     """While True the lease is none of the heartbeat's business: the commit decides."""
+    given_up: bool = False
+    """Whether nothing may be committed any more; a thread that is at a step finds out afterwards."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take_emitted(self) -> list[NewEvent]:
+        """What was emitted so far; a thread may be emitting more just now."""
+        emitted = self.emitted[:]
+        del self.emitted[: len(emitted)]
+        return emitted
+
+    def begin_commit(self) -> bool:
+        """Has a thread commit, unless it was given up."""
+        with self.lock:
+            self.committing = not self.given_up
+        return self.committing
+
+    def give_up(self) -> bool:
+        """Has nothing committed any more; False, and nothing changed, while something is."""
+        with self.lock:
+            self.given_up = not self.committing
+        return self.given_up
 
 
 class Runner:
@@ -157,14 +179,20 @@ class Runner:
                 return taken
         try:
             if node.wants_context or wrappers is not None:
-                hold.ctx = ctx = self._context(hold, task, node, numbers, step)
+                hold.ctx = ctx = self.context(hold, task, node, numbers, step)
             refs = await self.lookups(hold, node, numbers, node.refs, step.optional) if node.refs else {}
         except InvalidInput as error:
             return await self._failed(hold, task, node, numbers, Failed(error), ctx)
-        outcome: Outcome = await attempt(step, task.input, ctx, refs, wrappers)
+        outcome = await attempt(step, task.input, ctx, refs, wrappers)
+        return await self.conclude(hold, task, node, numbers, outcome)
+
+    async def conclude(
+        self, hold: Hold, task: Task, node: Node, numbers: Numbers, outcome: Outcome
+    ) -> Transition:
+        """The transition of a step, from what came of it."""
         if isinstance(outcome, Failed):
-            return await self._failed(hold, task, node, numbers, outcome, ctx)
-        return await self._succeeded(hold, task, node, numbers, outcome, ctx)
+            return await self._failed(hold, task, node, numbers, outcome, hold.ctx)
+        return await self._succeeded(hold, task, node, numbers, outcome, hold.ctx)
 
     async def _succeeded(
         self,
@@ -266,7 +294,7 @@ class Runner:
         fallback = node.source.policy.fallback
         ctx = None
         if isinstance(fallback, Step):
-            ctx = hold.ctx = self._context(hold, task, node, numbers, fallback, error)
+            ctx = hold.ctx = self.context(hold, task, node, numbers, fallback, error)
             refs = (
                 await self.lookups(hold, node, numbers, fallback.refs.values(), fallback.optional)
                 if fallback.refs
@@ -363,7 +391,7 @@ class Runner:
         move = hold.machine.enter(hold.plan.first, (), task.input, records)
         return await self._settle(hold, task, move, records, transition)
 
-    def _context(
+    def context(
         self,
         hold: Hold,
         task: Task,
@@ -408,7 +436,7 @@ class Runner:
     async def _ask(self, hold: Hold, wanted: Ask) -> Any:
         """The answer of the callable a node holds."""
         node, numbers = wanted.node, wanted.numbers
-        ctx = self._context(hold, hold.task, node, numbers) if node.wants_context else None
+        ctx = self.context(hold, hold.task, node, numbers) if node.wants_context else None
         refs = await self.lookups(hold, node, numbers, node.refs) if node.refs else {}
         return await ask(node, wanted.value, ctx, refs)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from drawbar.errors import ConfigurationError, StoreUnavailable
 from drawbar.machine import Machine
@@ -33,6 +34,7 @@ from drawbar.records import (
     Transition,
 )
 from drawbar.runner import Hold, Runner
+from drawbar.stretch import Stretch, place_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -81,7 +83,8 @@ class Worker:
         self.poke: Callable[[float], None] = lambda delay: None
         """Told when a task becomes due in so many seconds: set by the ticker."""
         self._machines: dict[Plan, Machine] = {}
-        self._observed = has_event_observers()
+        self.watched = has_event_observers()
+        """Whether plugins are to be told of every event."""
 
     # -- one message
     # -------------------------------------------------------------------------------------------------
@@ -108,7 +111,7 @@ class Worker:
             return
         assert claim.task is not None
         assert claim.run is not None
-        if self._observed and claim.task.kind is Kind.STEP:  # the claim's own event is the newest
+        if self.watched and claim.task.kind is Kind.STEP:  # the claim's own event is the newest
             self._observe(claim.run, await self.store.events(message.run_id, claim.run.seq - 1, 1))
         with anyio.CancelScope() as scope:
             hold = Hold(plan, self._machine(plan), claim.run, claim.task, scope)
@@ -134,69 +137,86 @@ class Worker:
 
     async def _go_on(self, hold: Hold, slots: Mapping[str, Json] | None, queue: str | None) -> None:
         """Task after task in place."""
-        settings = self.settings
         breath = hold.started
         task: Task | None = hold.task
-        wants_state = hold.plan.needs_state
-        says = log.isEnabledFor(logging.INFO)
         while task is not None:
-            began = monotonic() if says else 0.0
-            transition = await self.runner.work(hold, task, slots)
-            now = monotonic()
-            transition.owner = self.owner
-            transition.lease = settings.lease
-            transition.queue = queue
-            transition.want_state = wants_state
-            transition.want_events = self._observed
-            transition.claim = not self.stopping and now - hold.started < settings.message_budget
-            if hold.emitted:
-                transition.events = (*hold.emitted, *transition.events)
-                hold.emitted = []
-            reply = await self._commit(hold, transition)
+            began = monotonic()
+            reply: Reply | None = None
+            place = place_in_thread(self, hold, task)
+            if place is None:
+                transition = await self.runner.work(hold, task, slots)
+            else:
+                stretch = await self._in_thread(hold, Stretch(self, hold, place, queue))
+                task, reply = stretch.task, stretch.reply
+                transition = stretch.transition or await self.runner.conclude(hold, task, *stretch.left)
+            if reply is None:
+                self.complete(hold, transition, queue)
+                reply = await self._commit(hold, transition)
+                if reply.applied:
+                    self.says(task, transition, began)
             if not reply.applied:
                 log.info("task %s of run %s is no longer ours: outcome dropped", task.address, task.run_id)
                 return
-            if says and task.kind is Kind.STEP:
-                again = f", attempt {task.attempt}" if task.attempt > 1 else ""
-                log.info(
-                    "run %s: %s %s in %.3f s%s",
-                    task.run_id,
-                    task.address,
-                    transition.status,
-                    now - began,
-                    again,
-                )
             if reply.events:
                 self._observe(hold.run, reply.events)
             if reply.ready:
                 # `task` has ended, and is what is held until the next one is: a renewal would take it for lost.
                 hold.committing = True
                 await self._dispatch(hold.plan, reply.ready, hold.run.id)
-                hold.committing = False
+            hold.committing = False
             if transition.bail is not None or reply.finished:
                 self.stop_others(hold.run.id, transition.bail or "", hold)
             task, slots = reply.next, reply.slots
             if task is not None:
-                hold.task = task
-                if reply.state is not None:
-                    hold.run.state = dict(reply.state)
-                if now - breath > BREATH:
+                self.take(hold, task, reply)
+                if monotonic() - breath > BREATH:
                     await anyio.lowlevel.checkpoint()
                     breath = monotonic()
+
+    def complete(self, hold: Hold, transition: Transition, queue: str | None) -> None:
+        """Adds to a transition what is the worker's: in whose name, and whether to go on."""
+        settings = self.settings
+        transition.owner = self.owner
+        transition.lease = settings.lease
+        transition.queue = queue
+        transition.want_state = hold.plan.needs_state
+        transition.want_events = self.watched
+        transition.claim = not self.stopping and monotonic() - hold.started < settings.message_budget
+        if hold.emitted:
+            transition.events = (*hold.take_emitted(), *transition.events)
+
+    def says(self, task: Task, transition: Transition, began: float) -> None:
+        """One line a step."""
+        if task.kind is Kind.STEP and log.isEnabledFor(logging.INFO):
+            again = f", attempt {task.attempt}" if task.attempt > 1 else ""
+            took = monotonic() - began
+            log.info("run %s: %s %s in %.3f s%s", task.run_id, task.address, transition.status, took, again)
+
+    def take(self, hold: Hold, task: Task, reply: Reply) -> None:
+        """Holds the next task."""
+        hold.task = task
+        if reply.state is not None:
+            hold.run.state = dict(reply.state)
+
+    async def _in_thread(self, hold: Hold, stretch: Stretch) -> Stretch:
+        """Has a thread work. Left before it is done, it commits nothing any more."""
+        try:
+            await anyio.to_thread.run_sync(stretch.work, abandon_on_cancel=True)
+        except anyio.get_cancelled_exc_class():
+            with hold.lock:
+                hold.given_up = True
+            with anyio.CancelScope(shield=True):
+                while hold.committing and not stretch.ended:  # noqa: ASYNC110 - it is a matter of milliseconds
+                    await anyio.sleep(0.002)
+            raise
+        return stretch
 
     def _observe(self, run: RunRecord, events: Iterable[EventRecord]) -> None:
         for event in events:
             run_event(run.id, run.workflow_id, event)
 
     async def _commit(self, hold: Hold, transition: Transition) -> Reply:
-        reply = self._commit_now(transition)
-        if reply is None:
-            hold.committing = True
-            try:
-                with anyio.CancelScope(shield=True):  # interrupted, it would be unknown; let it end
-                    reply = await self._surely(transition)
-            finally:
-                hold.committing = False
+        reply = self._commit_now(transition) or await self._commit_shielded(hold, transition)
         delay = transition.delay if transition.status is TaskStatus.RETRYING else None
         after = transition.next
         if isinstance(after, NewTask) and after.kind in (Kind.TIMER, Kind.EVENT):
@@ -210,6 +230,15 @@ class Worker:
             return self.store.commit_now(transition)
         except StoreUnavailable:
             return None  # `_surely` says so, and tries again
+
+    async def _commit_shielded(self, hold: Hold, transition: Transition) -> Reply:
+        hold.committing = True
+        try:
+            with anyio.CancelScope(shield=True):  # interrupted, it would be unknown; let it end
+                reply = await self._surely(transition)
+        finally:
+            hold.committing = False
+        return reply
 
     async def _surely(self, transition: Transition) -> Reply:
         """Commits; a store that is down for a moment costs no work that is done, as long as a lease lasts.
@@ -251,7 +280,7 @@ class Worker:
 
         A sync one is told by its context.
         """
-        if hold.committing or hold.task.kind is Kind.CALLBACK:
+        if hold.task.kind is Kind.CALLBACK or not hold.give_up():
             return
         if hold.ctx is not None:
             hold.ctx._cancel()
@@ -261,9 +290,9 @@ class Worker:
         """Appends what running steps have emitted so far, so that watchers see it live."""
         for hold in list(self.held):
             if hold.emitted and not hold.committing:
-                events, hold.emitted = hold.emitted, []
+                events = hold.take_emitted()
                 newest = await self.store.emit(hold.run.id, events)
-                if self._observed:
+                if self.watched:
                     self._observe(
                         hold.run, await self.store.events(hold.run.id, newest - len(events), len(events))
                     )

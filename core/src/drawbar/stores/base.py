@@ -109,10 +109,14 @@ class Store(ABC):
         `Reply.ready`.
         """
 
-    def commit_now(self, transition: Transition) -> Reply | None:
-        """As `commit`, for a store that can do it without waiting; None: it cannot now, and has done nothing.
+    def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
+        """As `commit`, for a store that can do it without an event loop; None: it cannot now, and has done nothing.
 
         Saves a step that goes on in place the machinery of waiting, which costs more than the rest of it.
+
+        Args:
+            transition: See `commit`.
+            may_block: Whether this is a thread that may wait for a server's answer; else it is an event loop's.
         """
         return None
 

@@ -110,7 +110,7 @@ class MemoryStore(Store):
     async def commit(self, transition: Transition) -> Reply:
         return self._do(transitions.commit, transition)
 
-    def commit_now(self, transition: Transition) -> Reply | None:
+    def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
         return self._do(transitions.commit, transition)
 
     async def renew(

@@ -165,9 +165,9 @@ class SqliteStore(Store):
     async def commit(self, transition: Transition) -> Reply:
         return await self._write(transitions.commit, transition)
 
-    def commit_now(self, transition: Transition) -> Reply | None:
+    def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
         reply = self._at_once(self._here(), transitions.commit, (transition,), {})
-        return None if reply is BUSY else reply  # type: ignore[no-any-return]
+        return None if reply is BUSY else reply
 
     async def renew(
         self, owner: str, held: Iterable[tuple[str, str, int]], lease: float

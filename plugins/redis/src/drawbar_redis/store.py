@@ -134,19 +134,19 @@ class RedisStore(Store):
     async def commit(self, transition: Transition) -> Reply:
         """Applies a transition."""
         args = codec.transition_args(transition, self.redispatch, self.options.retention)
-        reply = await self._script(scripts.COMMIT, transition.run_id, args)
-        if not reply[0]:
-            return Reply(False)
-        _, ended, task, slots, ready, state, seq, events = reply
-        return Reply(
-            True,
-            None if task is None else codec.claimed(transition.run_id, task, transition),
-            codec.pairs(slots),
-            codec.ready(ready),
-            codec.pairs(state),
-            bool(ended),
-            [codec.event(number, raw) for number, raw in enumerate(events, seq - len(events) + 1)] if events else (),
-        )
+        return _committed(transition, await self._script(scripts.COMMIT, transition.run_id, args))
+
+    def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
+        """Applies a transition, in a thread."""
+        if not may_block:
+            return None
+        args = codec.transition_args(transition, self.redispatch, self.options.retention)
+        keys = self.keys.run(transition.run_id)
+        try:
+            reply = self._connections.script_now(scripts.COMMIT, keys, args)
+        except StoreError:
+            return None  # `commit` knows what can be done about it, and what to say
+        return _committed(transition, reply)
 
     async def renew(
         self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
@@ -314,6 +314,22 @@ class RedisStore(Store):
                 count, more = await self._shard(scripts.PURGE, shard, (dump([older_than]),))
                 deleted += count
         return deleted
+
+
+def _committed(transition: Transition, reply: list[Any]) -> Reply:
+    """What `commit.lua` replied."""
+    if not reply[0]:
+        return Reply(False)
+    _, ended, task, slots, ready, state, seq, events = reply
+    return Reply(
+        True,
+        None if task is None else codec.claimed(transition.run_id, task, transition),
+        codec.pairs(slots),
+        codec.ready(ready),
+        codec.pairs(state),
+        bool(ended),
+        [codec.event(number, raw) for number, raw in enumerate(events, seq - len(events) + 1)] if events else (),
+    )
 
 
 _NO_RUN = "there is no run {!r} in this store"

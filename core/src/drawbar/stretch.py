@@ -1,0 +1,144 @@
+"""Sync steps in a row, worked on in one thread.
+
+To hand a call to a thread and to be told that it is done costs more than a short step and its commit together.
+So the thread that has run a step commits it too, and goes on with the next one, as long as that is a sync step
+like it and nobody has to be asked, told or dispatched in between. All else is the event loop's, which gets what
+the thread could not do.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from drawbar.attempt import Completed, Outcome, attempt_here
+from drawbar.errors import StoreUnavailable
+from drawbar.jsonform import size_of
+from drawbar.plan import Op
+from drawbar.records import Arrive, Kind, NewEvent, NewTask, Reply, Task, TaskStatus, Transition
+
+if TYPE_CHECKING:
+    from drawbar.machine import Records
+    from drawbar.plan import Node, Numbers
+    from drawbar.runner import Hold
+    from drawbar.worker import Worker
+
+Place = tuple["Node", "Numbers"]
+
+
+class Stretch:
+    """One stay in a thread; afterwards, how far it has come.
+
+    Attributes:
+        task: The last task that was worked on.
+        outcome: What came of it, when that is all that could be done here.
+        transition: What it has to be committed as, when that was found out.
+        reply: What the store said, when that was committed. (Then the hold is still `committing`: what follows
+            is to be dispatched first.)
+        ended: Whether the thread is done.
+
+    Args:
+        worker: Whose thread it is.
+        hold: What is held; its task is the first one.
+        place: The task's.
+        queue: The queue that the message came from.
+    """
+
+    def __init__(self, worker: Worker, hold: Hold, place: Place, queue: str | None) -> None:
+        self.task: Task = hold.task
+        self.outcome: Outcome | None = None
+        self.transition: Transition | None = None
+        self.reply: Reply | None = None
+        self.ended = False
+        self._worker = worker
+        self._hold = hold
+        self._place = place
+        self._queue = queue
+
+    def work(self) -> None:
+        """Works on task after task. Blocking, in a thread."""
+        try:
+            while self._step(*self._place):
+                pass
+        finally:
+            self.ended = True
+
+    @property
+    def left(self) -> tuple[Node, Numbers, Outcome]:
+        """What the runner needs to conclude the last task: its place, and what came of it."""
+        assert self.outcome is not None
+        return *self._place, self.outcome
+
+    def _step(self, node: Node, numbers: Numbers) -> bool:
+        """Works on one task; whether there is another one for this thread."""
+        worker, hold, task = self._worker, self._hold, self.task
+        began = monotonic()
+        hold.ctx = worker.runner.context(hold, task, node, numbers, node.source) if node.wants_context else None
+        self.transition = self.reply = None
+        self.outcome = attempt_here(node.source, task.input, hold.ctx)
+        if not isinstance(self.outcome, Completed):
+            return False
+        transition = self._plainly(node, numbers, self.outcome)
+        if transition is None or not hold.begin_commit():
+            return False
+        worker.complete(hold, transition, self._queue)
+        self.transition = transition
+        reply = self.reply = _commit(worker, transition)
+        if reply is None:
+            hold.committing = False
+            return False
+        if not reply.applied:
+            return False
+        worker.says(task, transition, began)
+        follows = reply.next
+        place = None if follows is None or reply.ready else place_in_thread(worker, hold, follows)
+        if follows is None or place is None or hold.given_up:
+            return False
+        worker.take(hold, follows, reply)
+        self.task, self._place = follows, place
+        hold.committing = False
+        return True
+
+    def _plainly(self, node: Node, numbers: Numbers, outcome: Completed) -> Transition | None:
+        """The transition, when what follows is a step or an arrival; None when it takes more to find that out."""
+        hold, task, records = self._hold, self.task, list[NewTask]()
+        if size_of(outcome.output) > self._worker.settings.max_value_size:
+            return None
+        move = hold.machine.leave(node, numbers, outcome.output, records)
+        if not (isinstance(move, Arrive) or (isinstance(move, NewTask) and move.kind is Kind.STEP)):
+            return None
+        return completed(hold, task, outcome, move, records)
+
+
+def completed(
+    hold: Hold, task: Task, outcome: Completed, move: NewTask | Arrive | None, records: Records
+) -> Transition:
+    """The transition of a step that completed, as far as it is known before anybody is asked what follows."""
+    ctx = hold.ctx
+    transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED, outcome.output)
+    transition.events = (NewEvent("task.completed", task.address, {"attempt": task.attempt}),)
+    transition.next = move
+    transition.extra = records
+    if ctx is not None and ctx.updates:
+        transition.state = ctx.updates
+        hold.run.state = {**hold.run.state, **ctx.updates}
+    return transition
+
+
+def place_in_thread(worker: Worker, hold: Hold, task: Task) -> Place | None:
+    """The place of a task that a thread can work on by itself: a sync step that needs nothing but its value."""
+    if task.kind is not Kind.STEP or task.lost or hold.run.forked_from is not None or worker.watched:
+        return None
+    place = hold.plan.locate(task.address)
+    if place is None or place[0].op is not Op.STEP or place[0].refs:
+        return None
+    step = place[0].source
+    policy = step.policy
+    return place if not step.is_async and policy.run_in == "thread" and policy.timeout is None else None
+
+
+def _commit(worker: Worker, transition: Transition) -> Reply | None:
+    try:
+        return worker.store.commit_now(transition, may_block=True)
+    except StoreUnavailable:
+        return None  # the event loop says so, and tries again
