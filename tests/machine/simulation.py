@@ -48,9 +48,11 @@ class GatedStore(MemoryStore):
         if dies[0]:
             raise Died
 
-    async def claim(self, run_id: str, address: str, *, owner: str, lease: float) -> Claim:
+    async def claim(
+        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+    ) -> Claim:
         await self._gate()
-        claim = await super().claim(run_id, address, owner=owner, lease=lease)
+        claim = await super().claim(run_id, address, owner=owner, lease=lease, widen=widen)
         if claim.task is not None and claim.run is not None:
             self.claimed[address] += 1
         await self._gate()

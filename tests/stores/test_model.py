@@ -132,8 +132,17 @@ operations = st.one_of(
     *[operation("commit", which=st.integers(0, 100), **outcomes)] * 4,
     *[operation("work", run_id=run_ids, which=st.integers(0, 100), **outcomes)] * 6,
     operation("create", run_id=run_ids, tasks=st.lists(st.one_of(new_tasks, memos), max_size=4)),
-    operation("claim", run_id=run_ids, which=st.integers(0, 100), owner=st.sampled_from(OWNERS), lease=delays),
-    operation("claim", run_id=run_ids, which=st.integers(0, 100), owner=st.sampled_from(OWNERS), lease=delays),
+    *[
+        operation(
+            "claim",
+            run_id=run_ids,
+            which=st.integers(0, 100),
+            owner=st.sampled_from(OWNERS),
+            lease=delays,
+            widen=st.booleans(),
+        )
+    ]
+    * 2,
     operation("renew", which=st.integers(0, 100), owner=st.sampled_from(OWNERS)),
     operation("release", owner=st.sampled_from(OWNERS), died=st.booleans()),
     operation("due", undelivered=st.sampled_from([False, False, False, True])),
@@ -195,10 +204,10 @@ class Player:
         new = NewRun(run_id, "flow", "print", {"in": 1}, tasks, state={"k": 0}, metadata=metadata)
         return await self.store.create(new)
 
-    async def claim(self, run_id: str, which: int, owner: str, lease: float) -> Any:
+    async def claim(self, run_id: str, which: int, owner: str, lease: float, widen: bool) -> Any:
         tasks = await self.store.tasks(run_id)
         address = tasks[which % len(tasks)].address if tasks else "nothing"
-        claim = await self.store.claim(run_id, address, owner=owner, lease=self.lease(lease))
+        claim = await self.store.claim(run_id, address, owner=owner, lease=self.lease(lease), widen=widen)
         if claim.task is not None:
             self.hold(claim.task)
         return claim

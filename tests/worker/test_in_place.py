@@ -1,5 +1,6 @@
 """Going on in place: what is dispatched, what is not, and what a lost lease does."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,8 @@ import anyio.lowlevel
 import pytest
 
 from drawbar import Workflow, step, workflow
-from drawbar.machine import Machine
-from drawbar.records import Message, NewRun, RunStatus
+from drawbar.machine import BEGIN, Machine
+from drawbar.records import Message, NewRun, RunStatus, TaskStatus
 from drawbar.settings import Settings
 from drawbar.stores.memory import MemoryStore
 from drawbar.worker import Worker
@@ -76,13 +77,40 @@ async def test_a_step_with_a_queue_of_its_own_is_dispatched_there() -> None:
     assert [(message.address, message.queue) for message in bench.sent] == [("after", None)]
 
 
-async def test_a_wide_fan_out_puts_a_window_on_the_broker() -> None:
-    bench = Bench(workflow("wide").foreach(inc).commit(), fan_out=10)
+@pytest.mark.parametrize("limit", [10, 100])
+async def test_a_wide_fan_out_puts_a_window_on_the_broker(limit: int) -> None:
+    bench = Bench(workflow("wide").foreach(inc).commit(), fan_out=limit)
     await bench.worker.process(await bench.start(list(range(1000))))
-    assert len(bench.sent) == 9  # the window but one, which this worker went on with, and took all others
+    sent = min(limit, BEGIN) - 1  # all but the one that this worker went on with; and it took all others
+    assert len(bench.sent) == sent
     for message in list(bench.sent):
         await bench.worker.process(message)
-    assert len(bench.sent) == 9
+    assert len(bench.sent) == sent
+    assert await bench.status() is RunStatus.COMPLETED
+
+
+async def test_a_fan_out_grows_as_workers_take_it_up_to_its_limit() -> None:
+    leave = anyio.Event()
+
+    @step
+    async def wait(x: int) -> int:
+        await leave.wait()
+        return x
+
+    bench = Bench(workflow("wide").foreach(wait).commit(), fan_out=40)
+    async with anyio.create_task_group() as group:
+        group.start_soon(bench.worker.process, await bench.start(list(range(200))))
+        for taken in range(39):
+            while len(bench.sent) == taken:
+                await anyio.lowlevel.checkpoint()
+            group.start_soon(bench.worker.process, bench.sent[taken])
+        while len(bench.worker.held) < 40:
+            await anyio.lowlevel.checkpoint()
+        statuses = Counter(task.status for task in await bench.store.tasks("run"))
+        assert statuses[TaskStatus.RUNNING] == 40
+        assert statuses[TaskStatus.SCHEDULED] == 0
+        assert len(bench.sent) == 39
+        leave.set()
     assert await bench.status() is RunStatus.COMPLETED
 
 

@@ -30,6 +30,14 @@ ASKING = frozenset({Op.MAP, Op.CHECK, Op.BRANCH, Op.CHOOSE, Op.AGAIN})
 """Nodes that always ask; SLEEP and UNTIL ask when they hold a callable."""
 
 
+BEGIN = 16
+"""With how many items a foreach begins, unless the graph says how many are to be in flight.
+
+Each of them that a worker takes off a queue brings one more with it, up to the setting `fan_out`: so there are
+messages for as many as there are workers to take them, and few more.
+"""
+
+
 @dataclass(slots=True)
 class Ask:
     """A callable has to be asked.
@@ -220,7 +228,21 @@ class Machine:
         join = node.address(numbers)
         body = node.bodies[0]
         tasks = [self._task(body, (*numbers, index), item, join) for index, item in enumerate(items)]
-        return FanOut(join, len(tasks), tasks, node.source.concurrency or self.fan_out)
+        return FanOut(join, len(tasks), tasks, node.source.concurrency or min(self.fan_out, BEGIN))
+
+    def widens(self, address: str) -> bool:
+        """Whether the worker that takes this task off a queue is to bring one more item of its foreach with it.
+
+        The items that a foreach begins with do, and those that come with them, as far as there may be as many. The
+        first one does not: most often the worker that opened the fan-out goes on with it. Nor does an item that is
+        taken in the place of one that has ended.
+        """
+        place = self.plan.locate(address) if "[" in address else None
+        index = place[0].index(place[1]) if place is not None else None
+        if place is None or index is None:
+            return False
+        each = next(up for up in place[0].parents() if up.op is Op.FOREACH)
+        return each.source.concurrency is None and 0 < index <= self.fan_out - BEGIN
 
     def _timer(
         self,

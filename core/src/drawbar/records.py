@@ -341,7 +341,8 @@ class Claim:
     slots: Mapping[str, Json] | None = None
     """For a JOIN: slot to value."""
     ready: Sequence[tuple[str, str | None]] = ()
-    """For FINISHED: (address, queue) of the tasks it scheduled that nobody has claimed yet."""
+    """For FINISHED: (address, queue) of the tasks it scheduled that nobody has claimed yet. For GRANTED: of the one
+    that was freed beside it."""
 
 
 @dataclass(slots=True)

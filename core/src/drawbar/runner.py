@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
-from dataclasses import dataclass, field
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from drawbar.asking import ask, coerce
@@ -30,8 +27,8 @@ from drawbar.faults import fault_of, info_of
 from drawbar.forking import MEMO, input_address
 from drawbar.jsonform import size_of, to_json
 from drawbar.lookups import Lookups
-from drawbar.machine import Ask, Machine, Move, Records, Refuse
-from drawbar.plan import Node, Numbers, Op, Plan
+from drawbar.machine import Ask, Move, Records, Refuse
+from drawbar.plan import Node, Numbers, Op
 from drawbar.plugins import hooks, wrap_attempt
 from drawbar.records import (
     Finish,
@@ -39,7 +36,6 @@ from drawbar.records import (
     Kind,
     NewEvent,
     NewTask,
-    RunRecord,
     RunStatus,
     Task,
     TaskStatus,
@@ -51,51 +47,11 @@ from drawbar.steps.step import Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    import anyio
-
+    from drawbar.hold import Hold
     from drawbar.settings import Settings
     from drawbar.stores.base import Store
 
 log = logging.getLogger("drawbar.worker")
-
-
-@dataclass(slots=True, eq=False)
-class Hold:
-    """What one call of `process` holds: one task at a time, and the run it belongs to."""
-
-    plan: Plan
-    machine: Machine
-    run: RunRecord
-    task: Task
-    scope: anyio.CancelScope
-    started: float = field(default_factory=monotonic)
-    ctx: Context | None = None
-    emitted: list[NewEvent] = field(default_factory=list)
-    pending: Mapping[str, Json] = field(default_factory=dict)
-    """Outputs by address that the next commit will record."""
-    committing: bool = False
-    """While True the lease is none of the heartbeat's business: the commit decides."""
-    given_up: bool = False
-    """Whether nothing may be committed any more; a thread that is at a step finds out afterwards."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def take_emitted(self) -> list[NewEvent]:
-        """What was emitted so far; a thread may be emitting more just now."""
-        emitted = self.emitted[:]
-        del self.emitted[: len(emitted)]
-        return emitted
-
-    def begin_commit(self) -> bool:
-        """Has a thread commit, unless it was given up."""
-        with self.lock:
-            self.committing = not self.given_up
-        return self.committing
-
-    def give_up(self) -> bool:
-        """Has nothing committed any more; False, and nothing changed, while something is."""
-        with self.lock:
-            self.given_up = not self.committing
-        return self.given_up
 
 
 class Runner:

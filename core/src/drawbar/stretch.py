@@ -18,9 +18,9 @@ from drawbar.plan import Op
 from drawbar.records import Arrive, Kind, NewEvent, NewTask, Reply, Task, TaskStatus, Transition
 
 if TYPE_CHECKING:
+    from drawbar.hold import Hold
     from drawbar.machine import Records
     from drawbar.plan import Node, Numbers
-    from drawbar.runner import Hold
     from drawbar.worker import Worker
 
 Place = tuple["Node", "Numbers"]

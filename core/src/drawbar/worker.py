@@ -17,6 +17,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from drawbar.errors import ConfigurationError, StoreUnavailable
+from drawbar.hold import Hold
 from drawbar.machine import Machine
 from drawbar.plugins import has_event_observers, run_event
 from drawbar.records import (
@@ -33,7 +34,7 @@ from drawbar.records import (
     TaskStatus,
     Transition,
 )
-from drawbar.runner import Hold, Runner
+from drawbar.runner import Runner
 from drawbar.stretch import Stretch, place_in_thread
 
 if TYPE_CHECKING:
@@ -103,20 +104,28 @@ class Worker:
             # Not acknowledged away: the task stays in the store, and is dispatched again in a while.
             log.warning(self.workflows.explain(message))
             return
+        machine = self._machine(plan)
         claim = await self.store.claim(
-            message.run_id, message.address, owner=self.owner, lease=self.settings.lease
+            message.run_id,
+            message.address,
+            owner=self.owner,
+            lease=self.settings.lease,
+            widen=machine.widens(message.address),
         )
         if claim.status is not ClaimStatus.GRANTED:
             await self._not_granted(message, claim)
             return
         assert claim.task is not None
         assert claim.run is not None
-        if self.watched and claim.task.kind is Kind.STEP:  # the claim's own event is the newest
-            self._observe(claim.run, await self.store.events(message.run_id, claim.run.seq - 1, 1))
+        if self.watched and claim.task.kind is Kind.STEP:  # its start, and what was freed beside it, are the newest
+            new = 1 + len(claim.ready)
+            self._observe(claim.run, await self.store.events(message.run_id, claim.run.seq - new, new))
         with anyio.CancelScope() as scope:
-            hold = Hold(plan, self._machine(plan), claim.run, claim.task, scope)
+            hold = Hold(plan, machine, claim.run, claim.task, scope)
             self.held.add(hold)
             try:
+                if claim.ready:
+                    await self._dispatch(message, claim.ready)
                 await self._go_on(hold, claim.slots, claim.task.queue)
             finally:
                 self.held.discard(hold)

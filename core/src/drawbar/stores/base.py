@@ -72,7 +72,9 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def claim(self, run_id: str, address: str, *, owner: str, lease: float) -> Claim:
+    async def claim(
+        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+    ) -> Claim:
         """Leases a task to `owner` for `lease` seconds.
 
         Granted when the task is SCHEDULED, or its `wake_at` has passed in status RUNNING (then `lost` grows
@@ -80,6 +82,9 @@ class Store(ABC):
         longer run is CANCELLED. Granting sets RUNNING, `attempt + 1`, `wake_at = now + lease`, `dispatches`
         to 0, and a run that has not ended to `running`. Otherwise nothing changes: FINISHED, LEASED
         (RUNNING), EARLY (everything else), MISSING.
+
+        `widen` makes the first HELD task of the same join SCHEDULED as well, with this one as its `parent`, when
+        this is the first task of a slot and it is granted for the first time: then it is in `Claim.ready`.
         """
 
     @abstractmethod

@@ -104,8 +104,10 @@ class MemoryStore(Store):
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         return self._do(transitions.create, run)
 
-    async def claim(self, run_id: str, address: str, *, owner: str, lease: float) -> Claim:
-        return self._do(transitions.claim, run_id, address, owner, lease)
+    async def claim(
+        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+    ) -> Claim:
+        return self._do(transitions.claim, run_id, address, owner, lease, widen)
 
     async def commit(self, transition: Transition) -> Reply:
         return self._do(transitions.commit, transition)

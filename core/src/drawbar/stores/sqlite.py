@@ -159,8 +159,10 @@ class SqliteStore(Store):
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         return await self._write(transitions.create, run)
 
-    async def claim(self, run_id: str, address: str, *, owner: str, lease: float) -> Claim:
-        return await self._write(transitions.claim, run_id, address, owner, lease)
+    async def claim(
+        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+    ) -> Claim:
+        return await self._write(transitions.claim, run_id, address, owner, lease, widen)
 
     async def commit(self, transition: Transition) -> Reply:
         return await self._write(transitions.commit, transition)

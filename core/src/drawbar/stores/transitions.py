@@ -276,7 +276,9 @@ def create(rows: AnyRows, new: NewRun) -> tuple[RunRecord, bool]:
     return rows.whole_run(run), True
 
 
-def claim(rows: AnyRows, run_id: str, address: str, owner: str, lease: float) -> Claim:
+def claim(
+    rows: AnyRows, run_id: str, address: str, owner: str, lease: float, widen: bool = False
+) -> Claim:
     """See `Store.claim`."""
     run = rows.run(run_id)
     task = rows.whole_task(run, address) if run is not None else None
@@ -310,12 +312,14 @@ def claim(rows: AnyRows, run_id: str, address: str, owner: str, lease: float) ->
         run.status = RUN_RUNNING
         if run.started_at is None:
             run.started_at = rows.now
-    change = Change(rows, run)
+    change = Change(rows, run, address)
     if task.kind is STEP:
         change.events.append(("task.started", address, {"attempt": task.attempt}))
+    if widen and task.fan is not None and task.attempt == 1:
+        change.pull(task.fan)
     change.close()
     slots = rows.slots(run, address) if task.kind is JOIN else None
-    return Claim(ClaimStatus.GRANTED, task, rows.whole_run(run), slots)
+    return Claim(ClaimStatus.GRANTED, task, rows.whole_run(run), slots, change.ready)
 
 
 def commit(rows: AnyRows, transition: Transition) -> Reply:

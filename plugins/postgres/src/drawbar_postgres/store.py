@@ -154,8 +154,10 @@ class PostgresStore(Store):
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         return await self._change(run.id, _create, run)
 
-    async def claim(self, run_id: str, address: str, *, owner: str, lease: float) -> Claim:
-        return await self._change(run_id, _claim, run_id, address, owner, lease)
+    async def claim(
+        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+    ) -> Claim:
+        return await self._change(run_id, _claim, run_id, address, owner, lease, widen)
 
     async def commit(self, transition: Transition) -> Reply:
         return await self._change(transition.run_id, transitions.commit, transition)
@@ -284,9 +286,9 @@ def _create(rows: PostgresRows, run: NewRun) -> tuple[RunRecord, bool]:
     return transitions.create(rows, run)
 
 
-def _claim(rows: PostgresRows, run_id: str, address: str, owner: str, lease: float) -> Claim:
+def _claim(rows: PostgresRows, run_id: str, address: str, owner: str, lease: float, widen: bool) -> Claim:
     rows.foresee_claim(run_id, address)
-    return transitions.claim(rows, run_id, address, owner, lease)
+    return transitions.claim(rows, run_id, address, owner, lease, widen)
 
 
 def _renew(

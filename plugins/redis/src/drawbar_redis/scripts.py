@@ -27,7 +27,7 @@ def _make(name: str, *parts: str) -> Script:
 
 
 CREATE = _make("create", "new", "reply")
-CLAIM = _make("claim", "reply")
+CLAIM = _make("claim", "new", "reply")
 COMMIT = _make("commit", "new", "end", "reply")
 RENEW = _make("renew")
 RELEASE = _make("release")

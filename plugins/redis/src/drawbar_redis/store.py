@@ -118,16 +118,19 @@ class RedisStore(Store):
         record.input, record.state, record.metadata = run.input, dict(run.state), dict(run.metadata)
         return record, True
 
-    async def claim(self, run_id: str, address: str, *, owner: str, lease: float) -> Claim:
+    async def claim(
+        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+    ) -> Claim:
         """Leases a task."""
-        reply = await self._script(scripts.CLAIM, run_id, (dump([address, owner, lease]),))
+        reply = await self._script(scripts.CLAIM, run_id, (dump([address, owner, lease, widen]),))
         status = ClaimStatus(reply[0].decode())
         if status is ClaimStatus.GRANTED:
             return Claim(
                 status,
                 codec.claimed(run_id, reply[1]),
                 codec.run(reply[2]),
-                codec.pairs(reply[3] if len(reply) > 3 else None),
+                codec.pairs(reply[3]),
+                codec.ready(reply[4]),
             )
         return Claim(status, ready=codec.ready(reply[1]) if status is ClaimStatus.FINISHED else ())
 

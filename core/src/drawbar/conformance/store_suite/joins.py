@@ -57,6 +57,53 @@ class TestFanOuts:
         assert [found[f"j[{number}]"] for number in range(4)] == [TaskStatus.SCHEDULED] * 2 + [TaskStatus.HELD] * 2
         assert await counts(store, run_id) == (2, 0, 0)
 
+    async def test_a_claim_may_free_one_more(self, store: Store) -> None:
+        run_id, _ = await open_fan(store, 4, 1)
+
+        claim = await store.claim(run_id, "j[0]", owner="me", lease=60, widen=True)
+
+        assert claim.status is ClaimStatus.GRANTED
+        assert list(claim.ready) == [("j[1]", None)]
+        found = await statuses(store, run_id)
+        assert [found[f"j[{number}]"] for number in range(1, 4)] == [
+            TaskStatus.SCHEDULED,
+            TaskStatus.HELD,
+            TaskStatus.HELD,
+        ]
+        assert (await look(store, run_id, "j[1]")).parent == "j[0]"
+        assert await counts(store, run_id) == (2, 0, 0)
+        assert (await happened(store, run_id))[-2:] == [("task.started", "j[0]"), ("task.scheduled", "j[1]")]
+
+    async def test_what_a_claim_has_freed_is_found_by_a_second_delivery(self, store: Store) -> None:
+        run_id, _ = await open_fan(store, 3, 1)
+        claim = await store.claim(run_id, "j[0]", owner="me", lease=60, widen=True)
+        assert claim.task is not None
+        await complete(store, claim.task, slot("j", 0, None))
+
+        second = await store.claim(run_id, "j[0]", owner="other", lease=60, widen=True)
+
+        assert second.status is ClaimStatus.FINISHED
+        assert set(second.ready) == {("j[1]", None), ("j[2]", None)}  # by the claim, and by the commit
+
+    async def test_only_the_first_claim_of_a_slot_frees_one_more(self, store: Store) -> None:
+        run_id, _ = await open_fan(store, 4, 1)
+        first = await store.claim(run_id, "j[0]", owner="me", lease=60, widen=True)
+        assert first.task is not None
+        await store.release("me")
+
+        again = await store.claim(run_id, "j[0]", owner="me", lease=60, widen=True)
+
+        assert again.status is ClaimStatus.GRANTED
+        assert list(again.ready) == []
+
+    async def test_a_claim_outside_of_fan_outs_frees_nothing(self, store: Store) -> None:
+        run_id = await begin(store, step("a"))
+
+        claim = await store.claim(run_id, "a", owner="me", lease=60, widen=True)
+
+        assert claim.status is ClaimStatus.GRANTED
+        assert list(claim.ready) == []
+
     async def test_the_join_knows_its_slots(self, store: Store) -> None:
         run_id, _ = await open_fan(store, 4, 2)
 

@@ -1,6 +1,6 @@
 -- Leases a task to an owner.
 --
--- Head: [address, owner, lease]. Reply: ["granted", task, run, slots] | ["finished", [address, queue, …]] |
+-- Head: [address, owner, lease, widen]. Reply: ["granted", task, run, slots, [address, queue]] | ["finished", [address, queue, …]] |
 -- [status].
 local h = decode(ARGV[1])
 local address, owner, lease = h[1], h[2], h[3]
@@ -36,6 +36,11 @@ if not OVER[run.status] then
   run.status = 'running'
   if not run.started then call('HSET', RUN, 'started', NOW_TEXT) end
 end
+if h[4] and m[FAN] ~= '' and m[ATTEMPT] == 1 then
+  BY = address
+  pull(m[FAN])
+end
+if #ready > 0 then value('c', address, encode(ready)) end
 flush()
 local slots = m[KIND] == 'join' and call('HGETALL', slots_key(address))
-return { 'granted', reply_task(t), reply_run(), slots }
+return { 'granted', reply_task(t), reply_run(), slots, ready }

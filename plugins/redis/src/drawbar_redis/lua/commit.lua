@@ -112,7 +112,7 @@ if #timed > 0 then
   children = timed
 end
 if #children > 0 then
-  local before = t.m[ATTEMPT] > 1 and call('HGET', VALUES, 'c' .. address)
+  local before = (t.m[ATTEMPT] > 1 or t.m[FAN] ~= '') and call('HGET', VALUES, 'c' .. address)
   if before then
     before = decode(before)
     for i = 1, #children do before[#before + 1] = children[i] end
