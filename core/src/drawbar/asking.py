@@ -6,6 +6,7 @@ They get the value back in the type that the step before declared, and answer wh
 from __future__ import annotations
 
 import inspect
+import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def _meant(ref: Ref, value: Json, refs: Mapping[Any, Json]) -> Json:
 def _seconds(answer: Any, node: Node) -> float:
     if isinstance(answer, timedelta):
         return answer.total_seconds()
-    if isinstance(answer, int | float) and not isinstance(answer, bool) and answer >= 0:
+    if isinstance(answer, int | float) and not isinstance(answer, bool) and 0 <= answer < math.inf:
         return float(answer)
     raise InvalidOutput(
         f"{node.template} must answer seconds (0 or more) or a timedelta, and answered {answer!r}"

@@ -6,9 +6,6 @@ work.
 
 from __future__ import annotations
 
-import importlib
-import logging
-import sys
 from contextlib import AsyncExitStack
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -16,19 +13,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_process
 import anyio.to_thread
 
-from drawbar.errors import FatalError, StepTimeout
+from drawbar.elsewhere import run_in_process
+from drawbar.errors import StepTimeout
 from drawbar.faults import fault_of
 from drawbar.signals import BailStep, SuspendStep
-from drawbar.steps.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from drawbar.context import Context
     from drawbar.records import Json
+    from drawbar.steps.step import Step
 
 
 @dataclass(slots=True)
@@ -60,21 +57,6 @@ class Failed:
 
 
 Outcome = Completed | Suspended | Bailed | Failed
-
-
-class _ChildNoise(logging.Filter):
-    """Drops a false alarm of asyncio's.
-
-    When a process pool closes, CPython's child watcher may find that a child has been waited for already
-    (BaseSubprocessTransport.close polls it), and warns of a return code that nobody asks for.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is to be logged."""
-        return not str(record.msg).startswith("Unknown child process pid")
-
-
-_child_noise = _ChildNoise()
 
 
 async def attempt(
@@ -152,36 +134,9 @@ async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
     if run_in == "inline":
         return step.fn(*args, **kwargs)
     if run_in == "process":
-        module, name = _importable(step)
-        logging.getLogger("asyncio").addFilter(_child_noise)
-        return await anyio.to_process.run_sync(_call_by_name, module, name, args, kwargs, cancellable=True)
+        return await run_in_process(step, args, kwargs)
     # A thread cannot be stopped: it is left behind, told by ctx.cancelled, and what it returns is nobody's.
     return await anyio.to_thread.run_sync(partial(step.fn, *args, **kwargs), abandon_on_cancel=True)
-
-
-def _importable(step: Step[..., Any]) -> tuple[str, str]:
-    """Module and name of a step's function: pickle would refuse it, because the name stands for the step."""
-    module, name = getattr(step.fn, "__module__", None), getattr(step.fn, "__qualname__", None)
-    if module and name and _find(module, name) is step.fn:
-        return module, name
-    raise FatalError(
-        f"step {step.id!r} cannot run in a process: {step.fn!r} cannot be imported there by its name; "
-        "define it at the top level of a module, or let it run in a thread"
-    )
-
-
-def _find(module: str, name: str) -> Any:
-    try:
-        found = sys.modules.get(module) or importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError):
-        return None
-    return found.fn if isinstance(found, Step) else found
-
-
-def _call_by_name(module: str, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    return _find(module, name)(*args, **kwargs)
 
 
 __all__ = ["Bailed", "Completed", "Failed", "Outcome", "Suspended", "attempt", "attempt_here"]

@@ -38,6 +38,7 @@ Two more are raised by *steps*, to steer: `FatalError` (never retried) and `Retr
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -200,9 +201,23 @@ class RetryAfter(Exception):
         seconds: The delay, in seconds or as a timedelta; replaces the delay of the step's policy.
     """
 
+    seconds: float = 0.0
+
     def __init__(self, seconds: float | timedelta, message: str = "") -> None:
         self.seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
+        if not self.seconds < math.inf:  # nan, too
+            raise ValueError(f"RetryAfter({seconds!r}): give seconds, or a timedelta")
         super().__init__(message or f"retry after {self.seconds:g} s")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Of its text alone, which is what exceptions are pickled by, it could not be made again.
+        return _made_again, (type(self), self.args, dict(self.__dict__))
+
+
+def _made_again(kind: type[RetryAfter], args: tuple[Any, ...], state: Mapping[str, Any]) -> RetryAfter:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 def error_info(error: BaseException, *, traceback: str | None = None) -> dict[str, Any]:
