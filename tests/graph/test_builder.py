@@ -188,6 +188,8 @@ def double(x: int) -> int:
         (lambda b: b.then("fetch"), GraphError, ".then(…): 'fetch' is a text: give the step itself"),
         (lambda b: b.then(lambda x: x), StepError, "a lambda has no name: give it an id"),
         (lambda b: b.then(3), StepError, "3 cannot be called"),
+        (lambda b: b.then(None), StepError, "None cannot be called"),
+        (lambda b: b.choose((always, None)), StepError, "None cannot be called"),
         (lambda b: b.then(plain, id="a.b"), StepError, "step id 'a.b': an id is made of letters"),
         (lambda b: b.map(always, id="a.b"), GraphError, "map id 'a.b': an id is made of letters"),
         (
@@ -219,6 +221,13 @@ def double(x: int) -> int:
 def test_a_wrong_argument_is_refused_with_the_way_out(add: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=re.escape(says)):
         add(flow())
+
+
+def test_a_constant_without_json_form_names_its_map() -> None:
+    with pytest.raises(GraphError) as caught:
+        flow().map({"db": [object()]}, id="names")
+
+    assert caught.value.node == "names"
 
 
 def test_a_workflow_committed_twice_is_two_equal_ones() -> None:

@@ -502,10 +502,21 @@ def with_optional_context(value: Any, ctx: Context | None = None) -> bool: ...  
 async def asynchronous(value: Any, ctx: Context) -> bool: ...  # type: ignore[empty-body]
 
 
+@dataclass
+class Above:
+    """A dataclass has no hash."""
+
+    limit: int
+
+    def __call__(self, value: int) -> bool:
+        return value > self.limit
+
+
 @pytest.mark.parametrize(
     "condition",
     [
         always,
+        Above(3),
         with_default,
         with_optional_context,
         asynchronous,

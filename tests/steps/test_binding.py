@@ -346,6 +346,24 @@ def test_a_step_binds_the_same_after_with_id() -> None:
     assert step(number).with_id("again").bind("3") == step(number).bind("3")
 
 
+def only_args(*args: Any) -> None: ...
+def typed_args(ctx: Context, *numbers: int) -> None: ...
+def args_and_kwargs(*args: Any, **kwargs: Any) -> None: ...
+
+
+def test_where_there_are_only_args_the_value_is_one_of_them() -> None:
+    ctx = Context()
+
+    assert step(only_args).bind([1, 2]) == ([[1, 2]], {})
+    assert step(only_args).bind({"args": 1}) == ([{"args": 1}], {})
+    assert step(typed_args).bind("3", ctx) == ([ctx, 3], {})
+
+
+def test_where_there_are_args_and_kwargs_a_mapping_is_spread() -> None:
+    assert step(args_and_kwargs).bind({"args": 1}) == ([], {"args": 1})
+    assert step(args_and_kwargs).bind(3) == ([3], {})
+
+
 def test_built_ins_take_one_value() -> None:
     assert step(len).bind([1, 2])[0] == [[1, 2]]
     assert step(max).bind([1, 2]) == ([[1, 2]], {})

@@ -8,11 +8,11 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import pytest
 
-from drawbar import Context, Retry, StepError, output_of, run_input, step, value_at
+from drawbar import Context, Retry, StepError, output_of, run_input, step, value_at, workflow
 from drawbar.steps import Step
 
 if TYPE_CHECKING:
@@ -326,6 +326,22 @@ def test_a_fallback_function_becomes_a_step() -> None:
 
     assert made.fallback is not None
     assert made.fallback.id == "triple"
+
+
+def test_a_fallback_may_be_a_lambda() -> None:
+    assert step(triple, fallback=lambda x: 0).fallback is not None
+
+
+def test_a_fallback_is_no_workflow() -> None:
+    with pytest.raises(StepError, match="a value or one step; a workflow or chain cannot stand in for a step"):
+        step(triple, fallback=workflow("w").then(double).commit())
+
+
+def test_a_step_that_never_returns_may_say_so() -> None:
+    def fail(x: int) -> NoReturn:
+        raise ValueError(x)
+
+    step(fail).check()
 
 
 def test_a_fallback_may_be_none() -> None:

@@ -2,6 +2,7 @@
 
 import enum
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -215,6 +216,13 @@ def test_a_revived_value_can_be_changed_without_touching_the_recorded_one(shape:
     revived["a"].append(3)
 
     assert recorded == {"a": [{"b": 1}]}
+
+
+def test_an_iterable_can_be_looked_at_twice() -> None:
+    revived = Typed(Iterable[date]).revive(["2026-01-02"])
+
+    assert [list(revived), list(revived)] == [[date(2026, 1, 2)]] * 2
+    assert Typed(Iterable[int]).dump({1}) == [1]
 
 
 def test_a_validator_cannot_touch_the_recorded_value() -> None:

@@ -21,7 +21,7 @@ from drawbar.faults import fault_of
 from drawbar.signals import BailStep, SuspendStep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from drawbar.context import Context
     from drawbar.records import Json
@@ -132,11 +132,19 @@ async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
         return await step.fn(*args, **kwargs)
     run_in = step.policy.run_in
     if run_in == "inline":
-        return step.fn(*args, **kwargs)
+        output = step.fn(*args, **kwargs)
+        return await output if hasattr(type(output), "__await__") else output
     if run_in == "process":
         return await run_in_process(step, args, kwargs)
     # A thread cannot be stopped: it is left behind, told by ctx.cancelled, and what it returns is nobody's.
-    return await anyio.to_thread.run_sync(partial(step.fn, *args, **kwargs), abandon_on_cancel=True)
+    (output,) = await anyio.to_thread.run_sync(partial(_boxed, step.fn, args, kwargs), abandon_on_cancel=True)
+    # A lambda or a decorator round an async function does not look async.
+    return await output if hasattr(type(output), "__await__") else output
+
+
+def _boxed(fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> tuple[Any]:
+    """What a function returns, in a tuple: trio lets no coroutine out of a thread."""
+    return (fn(*args, **kwargs),)
 
 
 __all__ = ["Bailed", "Completed", "Failed", "Outcome", "Suspended", "attempt", "attempt_here"]

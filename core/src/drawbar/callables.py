@@ -10,9 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@lru_cache(4096)
 def takes_context(function: Callable[..., Any]) -> bool:
     """Whether a condition or mapper takes `(value, ctx)` rather than `(value)`."""
+    try:
+        return _takes_context(function)
+    except TypeError:  # it has no hash, as an instance of a dataclass
+        return _takes_context.__wrapped__(function)
+
+
+@lru_cache(4096)
+def _takes_context(function: Callable[..., Any]) -> bool:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some builtins tell nothing about themselves

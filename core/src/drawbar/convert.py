@@ -12,7 +12,8 @@ import math
 import operator
 import sys
 import types
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Never, NoReturn, TypeVar
 
 import typing_extensions
 from pydantic import TypeAdapter, ValidationError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from drawbar.records import Json
 
 _SCALARS = frozenset({int, float, str, bool, type(None)})
+_SILENT = (Any, object, inspect.Parameter.empty, NoReturn, Never)
 
 
 class Converter:
@@ -50,6 +52,9 @@ class Converter:
         if is_any(annotation):
             self.load, self.dump = fresh, plain
             return
+        if typing_extensions.get_origin(annotation) is Iterable:
+            # To pydantic an iterable is an iterator: the second one to look at it would find nothing.
+            annotation = list[typing_extensions.get_args(annotation)]  # type: ignore[misc]
         adapter: TypeAdapter[Any] = TypeAdapter(_with_own_typed_dicts(annotation))
         load, dump = _loader(adapter, annotation), _dumper(adapter)
         exact = type(None) if annotation is None else annotation
@@ -77,8 +82,8 @@ def _converter(annotation: Any, _text: str) -> Converter:
 
 
 def is_any(annotation: Any) -> bool:
-    """Whether a type says nothing: no annotation, `Any`, `object`, a type variable."""
-    return annotation in (Any, object, inspect.Parameter.empty) or isinstance(annotation, TypeVar)
+    """Whether a type says nothing: no annotation, `Any`, `object`, a type variable, what never returns."""
+    return annotation in _SILENT or isinstance(annotation, TypeVar)
 
 
 def _with_own_typed_dicts(annotation: Any) -> Any:

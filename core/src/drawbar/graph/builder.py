@@ -229,7 +229,7 @@ class Builder(Generic[In, Value, Out]):
         """
         at = self._id("map", id)
         if not callable(mapper):
-            mapper = _template(mapper, f"map {at!r}")
+            mapper = _template(mapper, at)
         return self._add(Map(at, mapper))
 
     def sleep(
@@ -346,12 +346,13 @@ class Builder(Generic[In, Value, Out]):
         return tuple(pairs), last
 
 
-def _template(template: Any, where: str) -> Any:
+def _template(template: Any, node: str) -> Any:
     """A map's dict, its constants in JSON form."""
     from drawbar.refs import Ref
 
+    where = f"map {node!r}"
     if not isinstance(template, Mapping):
-        raise GraphError(f"{where}: {template!r} is neither a function nor a dict")
+        raise GraphError(f"{where}: {template!r} is neither a function nor a dict", node=node)
 
     def walk(item: Any) -> Any:
         if isinstance(item, Ref):
@@ -360,7 +361,7 @@ def _template(template: Any, where: str) -> Any:
             return {str(key): walk(inner) for key, inner in item.items()}
         if isinstance(item, list | tuple):
             return [walk(inner) for inner in item]
-        return _constant(item, where, where)
+        return _constant(item, where, node)
 
     return walk(template)
 

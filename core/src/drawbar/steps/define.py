@@ -119,7 +119,10 @@ def step(
 
 def as_step(thing: Any, id: str | None = None) -> Step[..., Any]:
     """A step as it is, or one made of a plain function (under another id than its name)."""
-    return thing if isinstance(thing, Step) else cast("Step[..., Any]", step(thing, id=id))
+    if isinstance(thing, Step):
+        return thing
+    _check_callable(thing)  # None, too, for which `step` means something else
+    return cast("Step[..., Any]", step(thing, id=id))
 
 
 def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) -> Policy:
@@ -138,7 +141,10 @@ def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) ->
         raise StepError(f"step(queue={queue!r}): the name of a queue")
     given = fallback is not _UNSET
     if given and callable(fallback):
-        fallback = as_step(fallback)
+        # Nothing goes by its id, so that a lambda needs none.
+        fallback = as_step(fallback, "fallback" if getattr(fallback, "__name__", "") == "<lambda>" else None)
+    elif type(fallback).__module__.startswith("drawbar.graph."):
+        raise StepError("step(fallback=…): a value or one step; a workflow or chain cannot stand in for a step")
     return Policy(
         retry=Retry.of(retry),
         timeout=timeout,

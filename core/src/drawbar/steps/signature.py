@@ -8,7 +8,7 @@ import sys
 import types
 import typing
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import typing_extensions
@@ -150,6 +150,9 @@ def read_signature(fn: Any, where: str, names: Mapping[str, Any]) -> Signature:
             takes_rest = True
         elif found.kind is not found.VAR_POSITIONAL and found.name not in given:
             parameters.append(_parameter(found, hints.get(found.name, EMPTY), where))
+    rest = next((p for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL), None)
+    if rest is not None and all(p.is_context or p.ref is not None for p in parameters):
+        parameters = [*map(_by_place, parameters), _only_rest(rest.name, hints.get(rest.name, EMPTY), takes_rest)]
     returns = hints.get("return", EMPTY)
     if not inspect.iscoroutinefunction(_plain(fn)) and get_origin(returns) in (Awaitable, Coroutine):
         returns = get_args(returns)[-1]
@@ -192,6 +195,21 @@ def _hints(fn: Any, where: str, names: dict[str, Any]) -> dict[str, Any]:
         ) from None
     except Exception as error:
         raise StepError(f"{where}: its annotations cannot be read: {error}") from error
+
+
+def _by_place(parameter: Parameter) -> Parameter:
+    """What stands before `*args` is given by place, or the value would get there."""
+    keyword_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    return parameter if keyword_only else replace(parameter, kind=inspect.Parameter.POSITIONAL_ONLY)
+
+
+def _only_rest(name: str, annotation: Any, takes_rest: bool) -> Parameter:
+    """`*args` where nothing else can take the value: it is the one argument there is.
+
+    With `**kwargs` beside it, as in a decorator that does not say what it decorates, it takes what is no mapping.
+    """
+    default = None if takes_rest else EMPTY
+    return Parameter(f"*{name}", annotation, inspect.Parameter.POSITIONAL_ONLY, default)  # no key is called so
 
 
 def _parameter(parameter: inspect.Parameter, annotation: Any, where: str) -> Parameter:
