@@ -223,6 +223,7 @@ def test_an_iterable_can_be_looked_at_twice() -> None:
 
     assert [list(revived), list(revived)] == [[date(2026, 1, 2)]] * 2
     assert Typed(Iterable[int]).dump({1}) == [1]
+    assert Typed(typing.Iterable).revive(["a"]) == Typed(Iterable).revive(["a"]) == ["a"]
 
 
 def test_a_validator_cannot_touch_the_recorded_value() -> None:

@@ -52,9 +52,9 @@ class Converter:
         if is_any(annotation):
             self.load, self.dump = fresh, plain
             return
-        if typing_extensions.get_origin(annotation) is Iterable:
+        if Iterable in (annotation, typing_extensions.get_origin(annotation)):
             # To pydantic an iterable is an iterator: the second one to look at it would find nothing.
-            annotation = list[typing_extensions.get_args(annotation)]  # type: ignore[misc]
+            annotation = list[typing_extensions.get_args(annotation) or Any]  # type: ignore[misc]
         adapter: TypeAdapter[Any] = TypeAdapter(_with_own_typed_dicts(annotation))
         load, dump = _loader(adapter, annotation), _dumper(adapter)
         exact = type(None) if annotation is None else annotation
