@@ -79,7 +79,7 @@ def calls_nobody_back(run_callbacks: Any) -> Any:
     return broken
 
 
-@fault(runner, "_info", "FAIL-01", "FAIL-10")
+@fault(runner, "info_of", "FAIL-01", "FAIL-10")
 def tells_little_of_errors(info: Any) -> Any:
     return lambda error, address, attempts: {**info(error, address, attempts), "type": "Exception"}
 

@@ -87,13 +87,16 @@ async def attempt(
         else:
             output = await _call(step, ctx, args, kwargs)
         return Completed(step.dump(output))
-    except SuspendStep as signal:
-        return Suspended(signal.payload)
-    except BailStep as signal:
-        return Bailed(signal.output)
     except Exception as error:  # noqa: BLE001 - whatever a step raises is an outcome
         return Failed(error)
     except BaseException as error:  # noqa: BLE001 - what comes from outside is raised again
+        signal = error
+        while isinstance(signal, BaseExceptionGroup) and len(signal.exceptions) == 1:
+            signal = signal.exceptions[0]  # the step was left from inside a task group, which wraps what leaves it
+        if isinstance(signal, SuspendStep):
+            return Suspended(signal.payload)
+        if isinstance(signal, BailStep):
+            return Bailed(signal.output)
         return Failed(fault_of(error, f"step {step.id!r}"))
 
 
