@@ -1,11 +1,13 @@
 """Sync steps in a row: in one thread, each committed, and nothing after it was told to stop."""
 
+import asyncio
 import threading
 from contextvars import ContextVar
 from typing import Any
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import pytest
 
 from drawbar import Context, RunStatus, TaskStatus, step, workflow
@@ -202,3 +204,31 @@ async def test_a_step_in_a_thread_may_call_its_event_loop() -> None:
     await bench.worker.process(await bench.start(0))
 
     assert (await outputs(bench))["second"] == 2
+
+
+async def test_a_coroutine_that_a_sync_function_gives_back_is_awaited_in_the_loop() -> None:
+    async def hidden(value: int) -> int:
+        await anyio.lowlevel.checkpoint()
+        return value + 1
+
+    flow = workflow("hidden").then(step(lambda value: hidden(value), id="one")).then(step(lambda value: value, id="two"))
+    bench = Bench(flow.commit())
+
+    await bench.worker.process(await bench.start(0))
+
+    assert (await outputs(bench))["two"] == 1
+
+
+async def test_what_was_cancelled_elsewhere_is_an_error_of_the_step() -> None:
+    @step
+    def asks() -> None:
+        raise asyncio.CancelledError
+
+    bench = Bench(workflow("asks").then(asks).commit())
+
+    await bench.worker.process(await bench.start(None))
+
+    run = await bench.store.load("run")
+    assert run is not None
+    assert run.status is RunStatus.FAILED
+    assert "nobody had cancelled it" in run.error["message"]

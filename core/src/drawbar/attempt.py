@@ -56,6 +56,13 @@ class Failed:
     error: BaseException
 
 
+@dataclass(slots=True)
+class Begun:
+    """A sync step gave back something to be awaited: a lambda or a decorator round an async function does so."""
+
+    output: Any
+
+
 Outcome = Completed | Suspended | Bailed | Failed
 
 
@@ -87,35 +94,43 @@ async def attempt(
         else:
             output = await _call(step, ctx, args, kwargs)
         return Completed(step.dump(output))
-    except Exception as error:  # noqa: BLE001 - whatever a step raises is an outcome
-        return Failed(error)
-    except BaseException as error:  # noqa: BLE001 - what comes from outside is raised again
-        signal = error
-        while isinstance(signal, BaseExceptionGroup) and len(signal.exceptions) == 1:
-            signal = signal.exceptions[0]  # the step was left from inside a task group, which wraps what leaves it
-        if isinstance(signal, SuspendStep):
-            return Suspended(signal.payload)
-        if isinstance(signal, BailStep):
-            return Bailed(signal.output)
-        return Failed(fault_of(error, f"step {step.id!r}"))
+    except BaseException as error:  # noqa: BLE001 - whatever a step raises is an outcome
+        return _outcome_of(error, step)
 
 
-def attempt_here(step: Step[..., Any], value: Json, ctx: Context | None) -> Outcome:
+def attempt_here(step: Step[..., Any], value: Json, ctx: Context | None) -> Outcome | Begun:
     """As `attempt`, blocking, in the thread of the caller: for sync steps that need nothing but their value.
 
     Each has the context variables as the caller has them: what one sets the next one does not see.
     """
     try:
         args, kwargs = step.bind(value, ctx, {})
-        return Completed(step.dump(copy_context().run(step.fn, *args, **kwargs)))
-    except SuspendStep as signal:
-        return Suspended(signal.payload)
-    except BailStep as signal:
-        return Bailed(signal.output)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:  # noqa: BLE001 - there is no scope here whose cancellation it could be
+        output = copy_context().run(step.fn, *args, **kwargs)
+        return Begun(output) if hasattr(type(output), "__await__") else Completed(step.dump(output))
+    except BaseException as error:  # noqa: BLE001 - as above
+        return _outcome_of(error, step)
+
+
+async def attempt_rest(step: Step[..., Any], begun: Begun) -> Outcome:
+    """Awaits what a thread has begun."""
+    try:
+        return Completed(step.dump(await begun.output))
+    except BaseException as error:  # noqa: BLE001 - as above
+        return _outcome_of(error, step)
+
+
+def _outcome_of(error: BaseException, step: Step[..., Any]) -> Outcome:
+    """What it means that a step raised; what comes from outside is raised again."""
+    if isinstance(error, Exception):
         return Failed(error)
+    signal = error
+    while isinstance(signal, BaseExceptionGroup) and len(signal.exceptions) == 1:
+        signal = signal.exceptions[0]  # the step was left from inside a task group, which wraps what leaves it
+    if isinstance(signal, SuspendStep):
+        return Suspended(signal.payload)
+    if isinstance(signal, BailStep):
+        return Bailed(signal.output)
+    return Failed(fault_of(error, f"step {step.id!r}"))
 
 
 async def _call(step: Step[..., Any], ctx: Context | None, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -150,4 +165,14 @@ def _boxed(fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> t
     return (fn(*args, **kwargs),)
 
 
-__all__ = ["Bailed", "Completed", "Failed", "Outcome", "Suspended", "attempt", "attempt_here"]
+__all__ = [
+    "Bailed",
+    "Begun",
+    "Completed",
+    "Failed",
+    "Outcome",
+    "Suspended",
+    "attempt",
+    "attempt_here",
+    "attempt_rest",
+]

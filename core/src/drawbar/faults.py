@@ -33,7 +33,7 @@ def fault_of(error: BaseException, what: str) -> BaseException:
         return StepError(f"{what} cannot be left by ctx.suspend() or ctx.bail(): only steps can; make it one")
     if isinstance(error, KeyboardInterrupt | GeneratorExit):
         raise error
-    if isinstance(error, anyio.get_cancelled_exc_class()):
+    if _is_cancellation(error):
         if _is_cancelled():
             raise error
         own = RuntimeError(f"{what} raised {type(error).__qualname__}, and nobody had cancelled it: {text_of(error)}")
@@ -42,9 +42,19 @@ def fault_of(error: BaseException, what: str) -> BaseException:
     return error  # SystemExit and the like: its own doing, not the end of the worker
 
 
+def _is_cancellation(error: BaseException) -> bool:
+    try:
+        return isinstance(error, anyio.get_cancelled_exc_class())
+    except RuntimeError:  # a thread without an event loop; it may have asked for what was cancelled in one
+        return type(error).__name__ in ("CancelledError", "Cancelled")
+
+
 def _is_cancelled() -> bool:
-    if anyio.current_effective_deadline() == -math.inf:
-        return True
+    try:
+        if anyio.current_effective_deadline() == -math.inf:
+            return True
+    except RuntimeError:  # a thread: nobody can cancel what it does
+        return False
     # An engine may be written in plain asyncio, and cancel its tasks without a scope of anyio's.
     asyncio = sys.modules.get("asyncio")
     try:

@@ -11,7 +11,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from drawbar.asking import ask, coerce
-from drawbar.attempt import Bailed, Completed, Failed, Outcome, Suspended, attempt
+from drawbar.attempt import Bailed, Begun, Completed, Failed, Outcome, Suspended, attempt, attempt_rest
 from drawbar.callbacks import END, START, run_callbacks
 from drawbar.context import Context
 from drawbar.errors import (
@@ -143,9 +143,11 @@ class Runner:
         return await self.conclude(hold, task, node, numbers, outcome)
 
     async def conclude(
-        self, hold: Hold, task: Task, node: Node, numbers: Numbers, outcome: Outcome
+        self, hold: Hold, task: Task, node: Node, numbers: Numbers, outcome: Outcome | Begun
     ) -> Transition:
         """The transition of a step, from what came of it."""
+        if isinstance(outcome, Begun):
+            outcome = await attempt_rest(node.source, outcome)
         if isinstance(outcome, Failed):
             return await self._failed(hold, task, node, numbers, outcome, hold.ctx)
         return await self._succeeded(hold, task, node, numbers, outcome, hold.ctx)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from drawbar.attempt import Completed, Outcome, attempt_here
+from drawbar.attempt import Begun, Completed, Outcome, attempt_here
 from drawbar.errors import StoreUnavailable
 from drawbar.jsonform import size_of
 from drawbar.plan import Op
@@ -46,7 +46,7 @@ class Stretch:
 
     def __init__(self, worker: Worker, hold: Hold, place: Place, queue: str | None) -> None:
         self.task: Task = hold.task
-        self.outcome: Outcome | None = None
+        self.outcome: Outcome | Begun | None = None
         self.transition: Transition | None = None
         self.reply: Reply | None = None
         self.ended = False
@@ -64,7 +64,7 @@ class Stretch:
             self.ended = True
 
     @property
-    def left(self) -> tuple[Node, Numbers, Outcome]:
+    def left(self) -> tuple[Node, Numbers, Outcome | Begun]:
         """What the runner needs to conclude the last task: its place, and what came of it."""
         assert self.outcome is not None
         return *self._place, self.outcome
