@@ -6,23 +6,29 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import anyio
 
 from drawbar.conformance.store_suite.kit import complete, counts, event, fan, happened, outcome, slot, step, take
-from drawbar.records import ClaimStatus, Finish, Kind, NewRun, RunStatus, Task, TaskStatus
+from drawbar.records import Claim, ClaimStatus, Finish, Kind, NewRun, RunStatus, Task, TaskStatus
 from drawbar.stores import Store
 from drawbar.stores.sqlite import plugin
 
 RUN = "hammered"
 WIDTH = 120
 LEASE = 0.1
+ROUNDS = 40
+"""How often a pair of workers dies."""
+WIDE = 200
+"""A fan-out that all of them together cannot finish."""
 
 
-async def prepare(store: Store) -> None:
+async def prepare(store: Store, width: int = WIDTH) -> None:
     """Make a run with a fan-out, most of which is to be pulled."""
     await store.create(NewRun(RUN, "flow", "print", None, [step("a")]))
-    await complete(store, await take(store, RUN, "a"), fan("j", WIDTH, 12))
+    await complete(store, await take(store, RUN, "a"), fan("j", width, 12))
 
 
 async def work(store: Store) -> None:
@@ -120,37 +126,59 @@ def swarm(path: str) -> None:
 
 
 def die(path: str) -> None:
-    """Have workers killed: in pairs, one at a certain statement, one at a certain time; then one does the rest."""
+    """Have workers killed: in pairs, one at a certain statement, one at a certain time; then one does the rest.
+
+    Both come only so far, on the fastest machine too: the run has not ended when the last of them dies.
+    """
     chance = random.Random(7)
-    for number in range(40):
-        one, two = os.fork(), 0
+    for number in range(ROUNDS):
+        holds = number % 2 == 1  # every other one dies with a task in its hands, whatever it had to wait for before
+        most = chance.randrange(40 if holds else 80)
+        one = os.fork()
         if not one:
-            work_until_killed(path, statement=number * 3 + chance.randrange(3))
+            work_until(path, most, die_at_once, holds=holds)
+        most = chance.randrange(60)
         two = os.fork()
         if not two:
-            work_until_killed(path, statement=None)
+            work_until(path, most, wait_for_death, holds=False)
         time.sleep(chance.random() * 0.04)
         os.kill(two, signal.SIGKILL)
-        for child in (one, two):
-            os.waitpid(child, 0)
+        os.waitpid(two, 0)
+        _, status = os.waitpid(one, 0)
+        assert os.WIFSIGNALED(status), "the run has ended too early"
         anyio.run(check, path)
     store = plugin.create(f"sqlite:///{path}")
     anyio.run(work, store)
     anyio.run(store.close)
 
 
-def work_until_killed(path: str, statement: int | None) -> None:
-    """Work, and kill this process before the statement of that number."""
-    left = statement
+def die_at_once() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait_for_death() -> None:
+    while True:
+        signal.pause()
+
+
+def work_until(path: str, statement: int, end: Callable[[], None], *, holds: bool) -> None:
+    """Work, and end before the statement of that number; with `holds`, of those after a task was claimed."""
+    left, counts = statement, not holds
 
     def count(sql: str) -> None:
         nonlocal left
-        if left is not None:
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        left -= counts
+        if left < 0:
+            end()
+
+    async def claim(*args: Any, **options: Any) -> Claim:
+        nonlocal counts
+        found = await granted(*args, **options)
+        counts = counts or found.status is ClaimStatus.GRANTED
+        return found
 
     store = plugin.create(f"sqlite:///{path}")
+    granted, store.claim = store.claim, claim  # type: ignore[method-assign]
     store._here()._writer.set_trace_callback(count)  # type: ignore[attr-defined]
     anyio.run(work, store)
     os._exit(0)
@@ -173,7 +201,7 @@ def main(what: str, path: str) -> None:
     elif what == "swarm":
         swarm(path)
     elif what == "die":
-        anyio.run(prepare, store)
+        anyio.run(prepare, store, WIDE)
         anyio.run(store.close)
         die(path)
     else:

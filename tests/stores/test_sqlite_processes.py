@@ -13,7 +13,7 @@ import pytest
 from drawbar.conformance.store_suite.kit import counts, event, happened, record
 from drawbar.records import RunStatus, TaskStatus
 from drawbar.stores.sqlite import plugin
-from tests.stores.hammer import RUN, WIDTH
+from tests.stores.hammer import ROUNDS, RUN, WIDE, WIDTH
 from tests.support.source import ROOT
 
 
@@ -33,8 +33,8 @@ def check_file(path: Path) -> None:
     connection.close()
 
 
-async def check_rows(path: Path, *, ended: bool) -> Counter[str]:
-    """The run is consistent, and whole if it has ended. Returns how often which type of event happened."""
+async def check_rows(path: Path, width: int = WIDTH) -> Counter[str]:
+    """The run is consistent, and has ended as a whole. Returns how often which type of event happened."""
     store = plugin.create(f"sqlite:///{path}")
     await counts(store, RUN)
     types = Counter(kind for kind, _ in await happened(store, RUN))
@@ -42,9 +42,8 @@ async def check_rows(path: Path, *, ended: bool) -> Counter[str]:
     steps = [task for task in completed if task.address.startswith("j[")]
     state = (await record(store, RUN)).state
     assert state == {task.address: task.attempt for task in steps}
-    if ended:
-        assert (await record(store, RUN)).status is RunStatus.COMPLETED
-        assert [task.output for task in steps] == list(range(WIDTH))
+    assert (await record(store, RUN)).status is RunStatus.COMPLETED
+    assert [task.output for task in steps] == list(range(width))
     await store.close()
     return types
 
@@ -54,7 +53,7 @@ def test_processes_make_the_file_and_share_the_work(path: Path) -> None:
     run("swarm", path)
 
     check_file(path)
-    types = anyio.run(lambda: check_rows(path, ended=True))
+    types = anyio.run(check_rows, path)
     assert types["task.completed"] == WIDTH + 1
     assert types["run.completed"] == 1
 
@@ -64,9 +63,9 @@ def test_processes_die_at_any_point(path: Path) -> None:
     run("die", path)
 
     check_file(path)
-    types = anyio.run(lambda: check_rows(path, ended=True))
-    assert types["task.completed"] == WIDTH + 1
-    assert types["task.started"] > WIDTH + 10
+    types = anyio.run(check_rows, path, WIDE)
+    assert types["task.completed"] == WIDE + 1
+    assert types["task.started"] >= WIDE + 1 + ROUNDS // 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
