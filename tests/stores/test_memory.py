@@ -6,9 +6,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from drawbar.conformance.store_suite.kit import begin, complete, event, fan, later, slot, step, take
+from drawbar.conformance.store_suite.kit import begin, commit, complete, event, fan, later, slot, step, take
 from drawbar.errors import SettingsError
-from drawbar.records import Finish, RunStatus
+from drawbar.records import Finish, Kind, NewRun, NewTask, RunStatus, TaskStatus
 from drawbar.stores.memory import MemoryStore, plugin
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +107,23 @@ async def test_threads_lose_and_double_nothing() -> None:
         await anyio.to_thread.run_sync(thread.join)
 
     assert joins == [{str(number): number for number in range(200)}]
+
+
+async def test_timers_of_a_run_that_was_purged_are_not_those_of_the_next_with_its_id() -> None:
+    store = make()
+    end = NewTask("$end", Kind.CALLBACK)
+    for lease in (60, 5000):
+        _, created = await store.create(NewRun("again", "flow", "print", None, [step("a")]))
+        assert created
+        await complete(store, await take(store, "again", "a"), Finish(RunStatus.COMPLETED), extra=[end])
+        callback = await take(store, "again", "$end", lease=lease)
+        if lease == 60:
+            await commit(store, callback, TaskStatus.RETRYING, delay=100)
+            await later(store, 1)
+            assert await store.purge(0) == 1
+    await later(store, 200)
+
+    assert list((await store.due()).messages) == []
 
 
 async def test_timers_that_were_overtaken_are_forgotten() -> None:

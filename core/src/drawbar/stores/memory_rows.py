@@ -72,6 +72,10 @@ class MemoryRun(RunRecord):
                     yield number, at, event
 
 
+Timer = tuple[float, int, MemoryRun, str]
+"""When, number (so that no two compare equal), run, address."""
+
+
 class MemoryRows(Rows[MemoryRun]):
     """All rows of one store in memory. Used under the store's lock.
 
@@ -86,7 +90,7 @@ class MemoryRows(Rows[MemoryRun]):
         self.runs: dict[str, MemoryRun] = {}
         self.awake: dict[str, MemoryRun] = {}
         """The runs that may have open tasks."""
-        self.timers: list[tuple[float, int, MemoryRun, str]] = []
+        self.timers: list[Timer] = []
         self.soonest = inf
         self.woken: list[Waiter] = []
         """Those to be woken when the lock is released."""
@@ -163,26 +167,28 @@ class MemoryRows(Rows[MemoryRun]):
 
     def overdue(self, limit: int) -> Sequence[tuple[str, str]]:
         now = self.now
-        found: dict[tuple[str, str], float] = {}
-        while len(found) < limit and self._timer() and self.timers[0][0] <= now:
-            at, _, run, address = heapq.heappop(self.timers)
-            found[run.id, address] = at
-        if self.soonest <= now:
-            self.soonest = inf
-            late = []
-            for task in self.open_tasks():
-                if task.status is SCHEDULED or task.status is RUNNING:
-                    at = task.wake_at or 0.0
-                    if at <= now:
-                        late.append((at, task.run_id, task.address))
-                    elif at < self.soonest:
-                        self.soonest = at
-            late.sort()
-            room = limit - len(found)
-            found.update(((run_id, address), at) for at, run_id, address in late[:room])
-            if late[room:]:
-                self.soonest = late[room][0]
-        return list(found)
+        timers: dict[tuple[str, str], Timer] = {}
+        while len(timers) < limit and self._timer() and self.timers[0][0] <= now:
+            timer = heapq.heappop(self.timers)
+            timers[timer[2].id, timer[3]] = timer
+        if self.soonest > now:
+            return list(timers)
+        self.soonest = inf
+        late = [(timer[0], *place) for place, timer in timers.items()]
+        for task in self.open_tasks():
+            if task.status is SCHEDULED or task.status is RUNNING:
+                at = task.wake_at or 0.0
+                if at <= now:
+                    late.append((at, task.run_id, task.address))
+                elif at < self.soonest:
+                    self.soonest = at
+        late.sort()
+        for at, run_id, address in late[limit:]:
+            if (run_id, address) in timers:
+                heapq.heappush(self.timers, timers[run_id, address])
+            elif at < self.soonest:
+                self.soonest = at
+        return [(run_id, address) for _, run_id, address in late[:limit]]
 
     def undelivered(self, limit: int) -> Sequence[tuple[str, str]]:
         scheduled = (task for task in self.open_tasks() if task.status is SCHEDULED)
@@ -193,7 +199,7 @@ class MemoryRows(Rows[MemoryRun]):
         while self.timers:
             at, _, run, address = self.timers[0]
             task = run.tasks.get(address)
-            if task is not None and task.wake_at == at and task.status in TIMERS and run.id in self.runs:
+            if task is not None and task.wake_at == at and task.status in TIMERS and self.runs.get(run.id) is run:
                 return True
             heapq.heappop(self.timers)
         return False

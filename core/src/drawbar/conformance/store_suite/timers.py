@@ -184,6 +184,16 @@ class TestHanding:
         assert first == ["a", "b"]
         assert await due_addresses(store, 2) == ["c"]
 
+    async def test_what_is_due_longest_goes_first_of_whatever_kind(self, store: Store) -> None:
+        run_id = await begin(store, step("a"), step("c"), sleep("b", 2 * BLINK), sleep("d", 4 * BLINK))
+        await take(store, run_id, "a", lease=BLINK)
+        await take(store, run_id, "c", lease=3 * BLINK)
+        await later(store, 5 * BLINK)
+
+        found = [await due_addresses(store, 1) for _ in range(5)]
+
+        assert found == [["a"], ["b"], ["c"], ["d"], []]
+
     async def test_a_limit_holds_for_lost_leases_too(self, store: Store) -> None:
         run_id = await begin(store, *[step(f"a{number}") for number in range(5)])
         for number in range(5):
