@@ -5,8 +5,10 @@
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -14,19 +16,24 @@ import pytest
 
 from drawbar.conformance.store_suite.kit import (
     begin,
+    commit,
     complete,
     counts,
     event,
+    fan,
     happened,
     look,
+    outcome,
     step,
     suspend,
     take,
     together,
 )
 from drawbar.errors import NotSuspended, SettingsError, StoreUnavailable, StoreVersionError
-from drawbar.records import Finish, RunStatus
+from drawbar.records import Finish, RunStatus, TaskStatus, Transition
+from drawbar.stores import sqlite_reads as reads
 from drawbar.stores.sqlite import SqliteStore, plugin
+from drawbar.stores.sqlite_file import Job
 
 pytestmark = pytest.mark.anyio
 
@@ -329,6 +336,59 @@ async def test_in_one_transaction_each_has_its_own_error(store: SqliteStore, pat
     await happened(store, run_id)
 
 
+async def test_in_one_transaction_a_refused_commit_says_nothing_about_the_next(store: SqliteStore, path: Path) -> None:
+    run_id = await begin(store, step("a"), step("b"))
+    one, two = await take(store, run_id, "a"), await take(store, run_id, "b")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    late = outcome(one, TaskStatus.COMPLETED, step("j[1]"))
+    late.attempt = 7  # looks whether j[1] is there, and is refused
+    opened = outcome(one, TaskStatus.COMPLETED, fan("j", 2, 1))
+    taken = outcome(two, TaskStatus.COMPLETED, step("j[1]"))
+    replies: list[Any] = []
+
+    async def commit_one(transition: Transition) -> None:
+        replies.append((transition is late, await store.commit(transition)))
+
+    async with anyio.create_task_group() as group:
+        for number, transition in enumerate((late, opened, taken), 1):
+            group.start_soon(commit_one, transition)
+            while len(store._here().pending) < number:  # noqa: ASYNC110 - in this order
+                await anyio.sleep(0.001)
+        other.execute("COMMIT")
+    other.close()
+
+    assert [reply.applied is not refused for refused, reply in replies] == [True] * 3
+    assert (await look(store, run_id, "j[1]")).status is TaskStatus.HELD
+    assert await counts(store, run_id) == (1, 0, 0)
+
+
+async def test_others_who_give_up_meanwhile_take_nobodys_turn(store: SqliteStore, path: Path) -> None:
+    class Raced(deque[Job]):
+        """As it looks when another thread takes its job away at the same moment."""
+
+        def __len__(self) -> int:
+            return super().__len__() + 1
+
+        def remove(self, job: Job) -> None:
+            raise ValueError
+
+    run_id = await begin(store, step("a"))
+    store._here().pending = Raced()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with anyio.move_on_after(0.05):
+        await store.emit(run_id, [event("e")])
+    async with anyio.create_task_group() as group:
+        group.start_soon(store.emit, run_id, [event("f")])
+        await anyio.sleep(0.05)
+        other.execute("COMMIT")
+    other.close()
+
+    assert ("f", None) in await happened(store, run_id)
+
+
 async def test_who_is_cancelled_while_waiting_has_done_nothing(store: SqliteStore, path: Path) -> None:
     run_id = await begin(store, step("a"))
     other = sqlite3.connect(path, isolation_level=None)
@@ -415,6 +475,28 @@ async def test_a_commit_of_another_store_ends_a_wait(store: SqliteStore, path: P
 
     assert times[0] - sent < 1
     await other.close()
+
+
+async def test_a_rest_that_is_over_at_once_is_waited_for_anew(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await begin(store, step("a"))
+    task = await take(store, run_id, "a")
+    read, looks = store._read, 0
+
+    async def look_again(query: Callable[..., Any], *args: Any) -> Any:
+        nonlocal looks
+        looks += query is reads.find_run
+        return await read(query, *args)
+
+    monkeypatch.setattr(store, "_read", look_again)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: store.wait(run_id, 0, 0.6, settled=True))
+        await anyio.sleep(0.1)
+        await commit(store, task, TaskStatus.SUSPENDED)
+        await store.resume(run_id, "a", None)  # before those who wait come to look
+
+    assert looks < 50
 
 
 async def test_the_log_does_not_grow_for_ever(store: SqliteStore, path: Path) -> None:

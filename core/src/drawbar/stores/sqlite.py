@@ -14,6 +14,7 @@ import os
 import random
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -137,8 +138,9 @@ class SqliteStore(Store):
                 await anyio.sleep(pause * (0.5 + random.random()))
                 pause = min(pause * 2, 0.02)
         finally:
-            if not job.done and job in file.pending:
-                file.pending.remove(job)
+            if not job.done:
+                with suppress(ValueError):  # another thread is just carrying it out
+                    file.pending.remove(job)
 
     async def _read(self, query: Callable[..., T], *args: Any) -> T:
         deadline = time.monotonic() + self._options.busy

@@ -110,7 +110,10 @@ class File:
 
     def take_turn(self, redispatch: float) -> None:
         """Carries out what is pending in one transaction, unless somebody else is writing. Under `lock`."""
-        jobs = [self.pending.popleft() for _ in range(len(self.pending))]
+        jobs: list[Job] = []
+        with suppress(IndexError):  # not by their number: other threads, who give up, take theirs away
+            while True:
+                jobs.append(self.pending.popleft())
         try:
             if self.transact(redispatch, _together, (jobs,), {}) is not BUSY:
                 for job in jobs:

@@ -87,6 +87,7 @@ class SqliteRows(Rows[SqliteRun]):
 
     def hint(self, transition: Transition) -> None:
         run_id = transition.run_id
+        self._hinted = self._free = None  # of another operation in the same transaction
         if run_id in self._runs:
             return
         follows = transition.next

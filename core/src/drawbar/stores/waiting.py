@@ -49,15 +49,20 @@ class Waiter:
     def wake(self) -> None:
         """Ends the wait; from any thread, never blocks."""
         if get_ident() == self._thread:
-            self._event.set()
+            self._set()
             return
         with suppress(RuntimeError):  # its loop is closed: nobody waits any more
-            self._soon(self._event.set)
+            self._soon(self._set)
+
+    def _set(self) -> None:
+        self._event.set()
 
     async def wait(self, timeout: float) -> None:
-        """Waits until woken, or for `timeout` seconds."""
+        """Waits until woken, or for `timeout` seconds. May be called again: what woke it need not hold any more."""
         with anyio.move_on_after(timeout):
             await self._event.wait()
+        if self._event.is_set():
+            self._event = anyio.Event()
 
 
 def wake_all(waiters: Iterable[Waiter]) -> None:
