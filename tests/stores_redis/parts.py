@@ -22,7 +22,8 @@ from drawbar.stores.base import Store
 def new_run(run_id: str = "r", *tasks: NewTask, **fields: Any) -> NewRun:
     """A run that starts with a step `a`, or with these tasks."""
     value = fields.pop("value", None)
-    return NewRun(run_id, "flow", "f1", value, tasks or (NewTask("a", Kind.STEP, value),), **fields)
+    workflow = fields.pop("workflow_id", "flow")
+    return NewRun(run_id, workflow, "f1", value, tasks or (NewTask("a", Kind.STEP, value),), **fields)
 
 
 async def start(store: Store, run_id: str = "r", *tasks: NewTask, **fields: Any) -> Task:

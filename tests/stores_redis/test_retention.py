@@ -75,6 +75,36 @@ async def test_a_run_that_ended_expires(stores: Stores, redis_url: str) -> None:
     assert await store.runs() == []
 
 
+async def test_a_run_that_ended_before_there_was_a_retention_expires_too(stores: Stores, redis_url: str) -> None:
+    await full_run(stores(redis_url), RunStatus.FAILED)
+    store = stores(redis_url, retention=0.4)
+    await anyio.sleep(0.5)
+    await store.due()  # the ticker finds it, and gives it its time from now on
+    assert await store.load("r") is not None
+    await anyio.sleep(0.6)
+    assert await store.load("r") is None
+    await store.due()
+    assert await keys(store) == {"due"}  # of the callback, which nobody has taken up
+
+
+@pytest.mark.parametrize("workflow", ["flow", "other"])
+async def test_who_gets_the_id_of_an_expired_run_inherits_nothing(store: RedisStore, workflow: str) -> None:
+    await full_run(store, RunStatus.FAILED)
+    for name in await keys(store):  # as when they expire: the indexes know it later
+        if name.endswith((":r", ":items", ":kept", ":e")):
+            await store._connections.command("", "DEL", f"{store.keys.bases[0]}{name}")
+    task = await start(store, "r", workflow_id=workflow)
+    assert [run.id for run in await store.runs(workflow_id=workflow)] == ["r"]
+    if workflow != "flow":
+        assert await store.runs(workflow_id="flow") == []
+    assert await store.purge(-1) == 0
+    assert [run.id for run in await store.runs()] == ["r"]
+    await store.commit(done(task, end()))
+    assert await store.purge(100) == 0
+    assert await store.purge(-1) == 1
+    assert await keys(store) == {"due"}
+
+
 async def test_a_run_that_goes_on_does_not_expire(stores: Stores, redis_url: str) -> None:
     store = stores(redis_url, retention=1)
     await full_run(store, RunStatus.FAILED)

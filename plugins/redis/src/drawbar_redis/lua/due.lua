@@ -38,10 +38,16 @@ if first[2] then reply[1] = format('%.6f', math.max(0, tonumber(first[2]) - NOW)
 if h[3] > 0 then
   for _, name in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', NOW - h[3], 'LIMIT', 0, 100)) do
     local id, workflow = unpacked(name)
-    if call('EXISTS', BASE .. 'run:' .. id) == 0 then
+    local there = use(id)
+    local same = there and call('HGET', RUN, 'workflow') == workflow
+    if not (same and OVER[run.status]) then -- gone, or the id is another run's now
       call('ZREM', ENDED, name)
-      call('ZREM', RUNS, id)
-      call('ZREM', BASE .. 'runs-of:' .. workflow, id)
+      if not there then call('ZREM', RUNS, id) end
+      if not same then call('ZREM', BASE .. 'runs-of:' .. workflow, id) end
+    elseif not run.expires then -- it ended when nothing was to expire
+      run.expires = math.floor((NOW + h[3]) * 1000)
+      call('HSET', RUN, 'expires', format('%.0f', run.expires))
+      flush()
     end
   end
 end

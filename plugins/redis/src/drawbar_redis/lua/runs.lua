@@ -13,6 +13,8 @@ for _, id in ipairs(ids) do
   end
   if not use(id) then
     call('ZREM', index, id) -- expired
+  elseif workflow and call('HGET', RUN, 'workflow') ~= workflow then
+    call('ZREM', index, id) -- expired, and the id is another workflow's now
   else
     offset = offset + 1
     if not wanted or run.status == wanted then reply[#reply + 1] = reply_run() end
