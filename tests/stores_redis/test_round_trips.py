@@ -150,3 +150,29 @@ async def test_calls_of_the_same_moment_go_together(alone: RedisStore, monkeypat
         for number in range(50):
             group.start_soon(claim, alone, f"r{number}", "a")
     assert writes <= 3
+
+
+async def test_runs_by_metadata_are_looked_for_a_hundred_at_a_time(alone: RedisStore, sent: list[bytes]) -> None:
+    for number in range(120):
+        await alone.create(new_run(f"r{number}", metadata={"first": not number}))
+    await alone.runs()
+    sent.clear()
+    assert [run.id for run in await alone.runs(metadata={"first": True}, limit=1)] == ["r0"]
+    assert len(sent) == 2
+
+
+async def test_a_run_that_is_created_between_two_pages_shows_no_run_twice(
+    alone: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(250):
+        await alone.create(new_run(f"r{number}", metadata={"odd": bool(number % 2)}))
+    page = alone._shard
+
+    async def and_create(*args: Any, **kwargs: Any) -> Any:
+        reply = await page(*args, **kwargs)
+        await alone.create(new_run(f"new-{len(reply)}-{reply[0]}"))
+        return reply
+
+    monkeypatch.setattr(alone, "_shard", and_create)
+    found = [run.id for run in await alone.runs(metadata={"odd": True}, limit=110)]
+    assert found == [f"r{number}" for number in range(249, 30, -2)]

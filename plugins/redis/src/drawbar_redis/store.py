@@ -43,6 +43,8 @@ _log = logging.getLogger(__name__)
 
 SCHEMA = 1
 """Version of the layout of the data. Every change of a key or a record raises it."""
+PAGE = 100
+"""How many runs are looked at in one round trip, at the least, where only Python can tell which are wanted."""
 END = dump(["$end", Kind.CALLBACK, "", ""]) + "\n"
 """The task that runs a run's callbacks, as an item."""
 
@@ -277,14 +279,16 @@ class RedisStore(Store):
         """Runs, newest first."""
         found: list[RunRecord] = []
         for shard in range(len(self.keys.bases)):
-            here: list[RunRecord] = []
+            here: dict[str, RunRecord] = {}  # by id: a run that is created between two pages moves the others on
             offset = 0
             while offset >= 0 and len(here) < limit:
-                head = dump([offset, limit - len(here), workflow_id or False, status or False])
+                most = max(limit, PAGE) if metadata else limit - len(here)
+                head = dump([offset, most, workflow_id or False, status or False])
                 offset, *replies = await self._shard(scripts.RUNS, shard, (head,), again=True)
-                records = map(codec.run, replies)
-                here += records if metadata is None else [r for r in records if carries(r.metadata, metadata)]
-            found += here
+                for record in map(codec.run, replies):
+                    if not metadata or carries(record.metadata, metadata):
+                        here.setdefault(record.id, record)
+            found += here.values()
         found.sort(key=lambda record: record.created_at, reverse=True)
         return found[:limit]
 
