@@ -88,6 +88,22 @@ async def test_a_read_goes_on_over_a_broken_connection(store: RedisStore) -> Non
     assert await store.load("r") is not None
 
 
+async def test_a_read_waits_for_a_server_that_is_busy(stores: Stores, alone: RedisStore) -> None:
+    await alone.create(new_run())
+    await alone._connections.command("", "CONFIG", "SET", "lua-time-limit", 10)
+    other = stores(alone.options.where)
+    await other.open()
+    until = "n[1] * 1e6 + n[2] > t[1] * 1e6 + t[2] + 3e5"
+    busy = f"local t, n = redis.call('TIME') repeat n = redis.call('TIME') until {until}"
+    async with anyio.create_task_group() as group:
+        group.start_soon(other._connections.command, "", "EVAL", busy, 0)
+        await anyio.sleep(0.1)
+        with pytest.raises(StoreUnavailable, match="cannot do that now: BUSY"):
+            await alone.create(new_run("never"))
+        assert await alone.load("r") is not None
+    assert await alone.load("never") is None
+
+
 async def test_a_read_goes_on_over_a_restart(stores: Stores) -> None:
     with durable() as server:
         store = stores(server.url)

@@ -11,6 +11,7 @@ import anyio
 import pytest
 import trio
 
+from drawbar.errors import StoreUnavailable
 from drawbar.records import Kind, NewTask
 from drawbar_redis import RedisStore
 from tests.stores_redis.conftest import make
@@ -150,9 +151,24 @@ def test_under_trio(redis_url: str) -> None:
     on_trio(main)
 
 
-def test_an_error_under_trio() -> None:
-    from drawbar.errors import StoreUnavailable
+def test_who_waits_under_trio_when_the_store_is_closed_is_told(redis_url: str) -> None:
+    async def main() -> None:
+        store = make(redis_url)
+        await start(store)
 
+        async def watch() -> None:
+            with pytest.raises(StoreUnavailable, match="was closed"):
+                await store.wait("r", 3, 60)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await anyio.sleep(0.3)
+            await store.close()
+
+    on_trio(main)
+
+
+def test_an_error_under_trio() -> None:
     store = make("redis://127.0.0.1:1")
 
     async def main() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from drawbar.errors import StoreUnavailable
 from drawbar.records import Kind, NewTask
 from drawbar_redis import RedisStore
 from drawbar_redis import ears as ears_module
@@ -121,6 +122,44 @@ async def test_a_lost_subscription_is_renewed(alone: RedisStore) -> None:
         await anyio.sleep(0.1)
         await alone.commit(done(task, end()))
     assert seen == [5]
+
+
+async def test_a_subscription_on_a_dead_line_takes_another(
+    stores: Stores, alone: RedisStore, server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stores(server.url, timeout=0.3)
+    task = await start(store)
+    await store.wait("r", 3, 0.05)
+    ears = store._connections.here().ears
+    monkeypatch.setattr(ears._wire, "tell", lambda packed: None)
+    task = await start(store, "other")
+    seen: list[int] = []
+
+    async def watch() -> None:
+        seen.append(await store.wait("other", 3, 20))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.sleep(0.8)
+        await alone.commit(done(task, end()))
+    assert seen == [5]
+
+
+async def test_who_waits_when_the_store_is_closed_is_told(store: RedisStore) -> None:
+    await start(store)
+    place = store._connections.here()
+
+    async def watch() -> None:
+        with pytest.raises(StoreUnavailable, match="was closed"):
+            await store.wait("r", 3, 60)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await anyio.sleep(0.1)
+            await store.close()
+    assert not place.link._wires
+    assert place.ears._wire is None
 
 
 async def test_without_the_right_to_subscribe(stores: Stores, alone: RedisStore, server: PrivateRedis) -> None:

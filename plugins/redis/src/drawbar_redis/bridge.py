@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from drawbar.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -58,7 +61,10 @@ class Bridge:
         except BaseException:
             future.cancel()
             raise
-        return future.result()
+        try:
+            return future.result()
+        except CancelledError:
+            raise StoreUnavailable("the Redis store was closed in the middle of an operation") from None
 
     def close(self) -> None:
         """Ends the thread, after what was handed to its loop before."""
@@ -72,5 +78,10 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        left = asyncio.all_tasks(loop)
+        for task in left:  # whoever waits for them, under trio, would do so for ever
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
     finally:
         loop.close()

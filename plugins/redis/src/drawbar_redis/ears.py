@@ -64,6 +64,7 @@ class Ears:
         self._connecting: asyncio.Task[Wire] | None = None
         self._watches: dict[bytes, Watch] = {}
         self._deaf = False
+        self._closed = False
 
     async def wait(self, channel: str, timeout: float, look: Look) -> None:
         """Waits until `look` is content: asks at first, and after each message on the channel."""
@@ -86,6 +87,8 @@ class Ears:
     async def _listen(self, channel: str, deadline: float, look: Look) -> None:
         tries = iter(TRIES)
         while True:
+            if self._closed:
+                raise StoreUnavailable(f"the store on Redis at {self._options.where} was closed")
             try:
                 watch = await self._watch(channel)
             except StoreUnavailable:
@@ -102,6 +105,7 @@ class Ears:
                 left = deadline - self._loop.time()
                 if content or left <= 0:
                     return
+                tries = iter(TRIES)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, CHECK)):
                         await woken
@@ -137,6 +141,10 @@ class Ears:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._options.timeout):
                     await asyncio.shield(watch.confirmed)
+            if not watch.confirmed.done():  # a line that is dead without a word: the next try takes another
+                wire.close()
+                if self._wire is wire:
+                    self._lost(wire)
         if not watch.confirmed.done() or not watch.confirmed.result():
             raise StoreUnavailable(f"Redis at {self._options.where} does not answer to a subscription")
         return watch
@@ -198,7 +206,8 @@ class Ears:
             watch.wake()
 
     def close(self) -> None:
-        """Lets go of the connection. In the loop that it belongs to."""
+        """Lets go of the connection, for good: who waits is told. In the loop that it belongs to."""
+        self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
         if self._wire is not None:

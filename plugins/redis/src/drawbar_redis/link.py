@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import hiredis
@@ -23,6 +24,8 @@ PASSING = (
     "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "OOM", "MISCONF", "NOREPLICAS",
 )  # fmt: skip
 """Errors that say that the server cannot do it now."""
+IN_A_SCRIPT = re.compile(rf"ERR Error running script .*: -({'|'.join(PASSING)})\b")
+"""The same of a command in a script, as Redis 6 tells it."""
 
 
 class Link:
@@ -39,6 +42,7 @@ class Link:
         self._connecting: dict[Address, asyncio.Task[Wire]] = {}
         self._nodes: dict[str, Address] = {}
         """Where in a cluster a route leads, learnt from its redirections."""
+        self._closed = False
 
     async def script(self, script: Script, keys: Sequence[str], args: Sequence[Arg], *, again: bool = False) -> Any:
         """Runs a script; the first key says where.
@@ -80,14 +84,19 @@ class Link:
         tries = iter(TRIES if again else ())
         while True:
             try:
-                return await self._directed(route, packed)
-            except ConnectionLost as error:
+                reply = await self._directed(route, packed)
+                if not again or not isinstance(reply, hiredis.ReplyError) or not _passes(str(reply)):
+                    return reply
                 pause = next(tries, None)
+                if pause is None:
+                    return reply
+            except ConnectionLost as error:
+                pause = None if self._closed else next(tries, None)
                 if pause is None:
                     doubt = "" if again else ". Whether the operation was carried out is unknown"
                     raise StoreUnavailable(f"{error}{doubt}") from error
             except StoreUnavailable:
-                pause = next(tries, None)
+                pause = None if self._closed else next(tries, None)
                 if pause is None:
                     raise
             await asyncio.sleep(pause)
@@ -118,6 +127,8 @@ class Link:
         wire = self._wires.get(address)
         if wire is not None and wire.open:
             return wire
+        if self._closed:  # who was under way must not leave a connection behind that nobody closes
+            raise StoreUnavailable(f"the store on Redis at {self._options.where} was closed")
         task = self._connecting.get(address)
         if task is None:
             target = None if address == self._home else address
@@ -142,17 +153,23 @@ class Link:
     def _refusal(self, reply: Exception, what: str) -> StoreError:
         text = str(reply)
         where = self._options.where
-        if text.startswith(PASSING):
+        if _passes(text):
             return StoreUnavailable(f"Redis at {where} cannot do that now: {text}")
         return StoreError(f"Redis at {where} refuses {what}: {text}")
 
     def close(self) -> None:
-        """Lets go of the connections. In the loop that they belong to."""
+        """Lets go of the connections, for good. In the loop that they belong to."""
+        self._closed = True
         for task in self._connecting.values():
             task.cancel()
         for wire in self._wires.values():
             wire.close()
         self._wires.clear()
+
+
+def _passes(error: str) -> bool:
+    """Whether an error says that the server cannot do it now."""
+    return error.startswith(PASSING) or IN_A_SCRIPT.match(error) is not None
 
 
 def _address(rest: str, known: Address) -> Address:
