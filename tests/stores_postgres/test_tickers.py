@@ -6,8 +6,10 @@ import anyio
 import pytest
 
 from drawbar.conformance.store_suite.kit import BLINK, begin, sleep, step, take, together
+from drawbar.records import NewRun
 from drawbar_postgres import PostgresStore
 from drawbar_postgres import store as module
+from drawbar_postgres.wire import Wire
 from tests.stores_postgres.conftest import Sql, Stores
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +88,27 @@ async def test_a_heartbeat_and_a_release_at_once(store: PostgresStore, postgres_
     )
     assert not [answer for answer in answers if isinstance(answer, BaseException)]
     assert answers[-1] == 30
+
+
+async def test_a_purge_between_asking_for_an_id_and_taking_it(
+    store: PostgresStore, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await begin(store, step("a"))
+    tell = Wire.tell
+
+    def purge_first(wire: Wire, text: bytes, *values: object, once: bool = False) -> object:
+        if b"FOR NO KEY UPDATE" in text:
+            sql("DELETE FROM drawbar.task")
+            sql("DELETE FROM drawbar.event")
+            sql("DELETE FROM drawbar.run")
+        return tell(wire, text, *values, once=once)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Wire, "tell", purge_first)
+        run, created = await store.create(NewRun(run_id, "flow", "print", None, [step("a")]))
+    assert created
+    assert run.seq == 2
+    await take(store, run_id, "a")
 
 
 async def test_nothing_is_due_and_nothing_is_locked(store: PostgresStore, sql: Sql) -> None:

@@ -129,13 +129,15 @@ class Foresight(Rows[PostgresRun]):
     def foresee_create(self, new: NewRun) -> None:
         """Creates the run, before anybody asks whether it is there: of two who try, one waits here for the other."""
         metadata = new.metadata or None
-        row = self.tell(
-            ADD_RUN, new.id, new.workflow_id, new.fingerprint, new.forked_from, encode(new.input),
-            encode(new.state or None), encode(metadata), reads.labels(metadata),
-        ).row()  # fmt: skip
-        if row is None:
-            self._locked(new.id, self.tell(LOCK_WHOLE, new.id).row(), whole=True)
-            return
+        values = (
+            new.id, new.workflow_id, new.fingerprint, new.forked_from, encode(new.input), encode(new.state or None),
+            encode(metadata), reads.labels(metadata),
+        )  # fmt: skip
+        while (row := self.tell(ADD_RUN, *values).row()) is None:
+            there = self.tell(LOCK_WHOLE, new.id).row()
+            if there is not None:  # else it was purged in between, and the id is free
+                self._locked(new.id, there, whole=True)
+                return
         run = PostgresRun(new.id, new.workflow_id, new.fingerprint, whole=True, has_state=True)
         (self.now,) = row
         run.created_at = self.now
