@@ -149,6 +149,18 @@ async def test_the_listening_connection_breaks(
         await store.emit(run_id, [event("e")])
 
 
+async def test_what_others_tell_on_the_channel_is_passed_over(store: PostgresStore, sql: Sql) -> None:
+    await listening(store)
+    run_id = await begin(store, step("a"))
+    for told in ("", "1 2", "x y z", "hello"):
+        sql("SELECT pg_notify('drawbar_drawbar', %s)", told)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: store.wait(run_id, 2, 30))
+        await anyio.sleep(0.3)
+        assert store._here().ears.hears
+        await store.emit(run_id, [event("e")])
+
+
 async def test_a_restart_is_waited_out(stores: Stores, server: PrivatePostgres) -> None:
     store = stores(server.url)
     await store.open()

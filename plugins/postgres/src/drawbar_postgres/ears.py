@@ -160,12 +160,15 @@ class Ears:
             other.ask(b"SELECT pg_notify($1, $2)", self._channel, HELLO)
 
     def _heard(self, told: str) -> None:
-        seq, at_rest, name = told.split()
         if told == HELLO:
             if not self.hears:
                 self.hears = True
                 self._wake_all()
             return
+        parts = told.split()
+        if len(parts) != 3 or not parts[0].isdecimal():  # anybody may tell anything on any channel
+            return
+        seq, at_rest, name = parts
         with self._lock:
             here = self._waiters.get(name, ())
             waiters = [one for one in here if (at_rest == "1" if one.settled else int(seq) > one.after)]
