@@ -8,10 +8,11 @@ import anyio
 import psycopg
 import pytest
 
-from drawbar.conformance.store_suite.kit import begin, complete, outcome, step, take, together
+from drawbar.conformance.store_suite.kit import begin, complete, event, happened, outcome, step, take, together
 from drawbar.errors import StoreError, StoreUnavailable
 from drawbar.records import NewTask, TaskStatus
 from drawbar_postgres import PostgresStore
+from drawbar_postgres.rows import PostgresRows
 from drawbar_postgres.wire import Wire
 from tests.stores_postgres.conftest import Sql, Stores
 from tests.support.servers import PrivatePostgres, free_port
@@ -185,6 +186,33 @@ async def test_a_deadlock_is_tried_again(store: PostgresStore, monkeypatch: pyte
     task = await take(store, run_id, "a")
     assert not failures
     assert task.attempt == 1
+
+
+async def test_an_interrupted_transaction_is_not_committed_with_the_next(store: PostgresStore, sql: Sql) -> None:
+    run_id = await begin(store, step("a"))
+
+    def interrupted(rows: PostgresRows) -> None:
+        rows.run(run_id)
+        rows.ask("UPDATE drawbar.run SET seq = 99 WHERE id = %s RETURNING 1", run_id)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store._here().transact(interrupted, 60.0)
+    await together([take(store, run_id, "a")])
+    assert sql("SELECT seq FROM drawbar.run") == [(3,)]
+
+
+async def test_the_isolation_is_the_stores_own(
+    postgres_url: str, stores: Stores, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a stricter one, whoever has waited for a run's lock fails, and has to try again until it is the first."""
+    monkeypatch.setattr("drawbar_postgres.here.TRIES", 1)
+    database = postgres_url.rpartition("/")[2]
+    sql(f"ALTER DATABASE {database} SET default_transaction_isolation TO 'repeatable read'")
+    store, other = stores(postgres_url), stores(postgres_url)
+    run_id = await _opened_run(store)
+    await together([each.emit(run_id, [event("e")]) for each in (store, other) for _ in range(100)])
+    assert len(await happened(store, run_id)) == 2 + 200
 
 
 async def test_what_postgresql_cannot_keep_is_refused(store: PostgresStore) -> None:

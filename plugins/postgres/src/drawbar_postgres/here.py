@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Whatever is the default of the role or the database: what waited for a lock has to see what the lock was for."""
 TRIES = 5
 """How often a transaction is tried that is known not to have been carried out."""
 
@@ -92,14 +94,13 @@ class Here:
         def work(wire: Wire) -> T:
             try:
                 rows = PostgresRows(wire, self._texts, redispatch)
-                rows.tell("BEGIN")
+                rows.tell(BEGIN)
                 result = operation(rows, *args, **options)
                 wire.committing = True
                 rows.tell("COMMIT")
                 wire.sync()
-            except Exception:
-                if not wire.closed:
-                    wire.undo()
+            except BaseException as error:
+                _mend(wire, error)
                 raise
             return result
 
@@ -114,9 +115,8 @@ class Here:
 
             try:
                 return query(ask, *args)
-            except Exception:
-                if not wire.closed:
-                    wire.undo()
+            except BaseException as error:
+                _mend(wire, error)
                 raise
 
         return self._with_wire(work)
@@ -135,6 +135,14 @@ class Here:
         """Lets go of all of it."""
         self.ears.close()
         self.pool.close()
+
+
+def _mend(wire: Wire, error: BaseException) -> None:
+    """Has a connection begin anew after an error."""
+    if not isinstance(error, Exception):
+        wire.close()  # interrupted wherever it was: the next to use it would commit half a transaction
+    elif not wire.closed:
+        wire.undo()
 
 
 def _surely_undone(error: psycopg.Error, wire: Wire) -> bool:
