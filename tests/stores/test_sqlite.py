@@ -499,6 +499,22 @@ async def test_a_rest_that_is_over_at_once_is_waited_for_anew(
     assert looks < 50
 
 
+async def test_who_waits_when_the_store_is_closed_is_told(store: SqliteStore) -> None:
+    run_id = await begin(store, step("a"))
+
+    async def wait() -> None:
+        with pytest.raises(StoreUnavailable, match="it was closed"):
+            await store.wait(run_id, 2, 60)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.sleep(0.05)
+            await store.close()
+
+    assert store._file is None
+
+
 async def test_the_log_does_not_grow_for_ever(store: SqliteStore, path: Path) -> None:
     run_id = await begin(store, step("a"))
     for _ in range(4000):

@@ -249,6 +249,24 @@ async def test_those_who_wait_look_for_themselves_now_and_then(
             sql("UPDATE drawbar.run SET seq = 3")  # not told of
 
 
+@pytest.mark.parametrize("listen", ["true", "false"])
+async def test_who_waits_when_the_store_is_closed_is_told(postgres_url: str, stores: Stores, listen: str) -> None:
+    store = stores(postgres_url, listen=listen)
+    await store.open()
+    run_id = await begin(store, step("a"))
+
+    async def wait() -> None:
+        with pytest.raises(StoreUnavailable, match="the store was closed"):
+            await store.wait(run_id, 2, 60)
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.sleep(0.5)
+            await store.close()
+    assert store._here_now is None
+
+
 async def test_a_run_that_is_purged(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drawbar_postgres.store.CHECK", 0.3)
     run_id = await begin(store, step("a"))

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import anyio
 import anyio.to_thread
 
-from drawbar.errors import SettingsError
+from drawbar.errors import SettingsError, StoreUnavailable
 from drawbar.records import (
     Claim,
     Due,
@@ -243,7 +243,8 @@ class SqliteStore(Store):
 
     async def wait(self, run_id: str, after: int, timeout: float, *, settled: bool = False) -> int:
         deadline = time.monotonic() + timeout
-        waiters = self._here().waiters
+        file = self._here()
+        waiters = file.waiters
         waiter = Waiter(after, settled)
         pause = 0.005
         here = waiters.setdefault(run_id, [])
@@ -257,6 +258,8 @@ class SqliteStore(Store):
                 # This process wakes its waiters; other processes' commits are seen by looking, the less often
                 # the more wait.
                 await waiter.wait(min(pause, left))
+                if self._file is not file:  # to go on would be to open it again, for nobody to close
+                    raise StoreUnavailable(f"store {self._options.path}: it was closed")
                 pause = min(pause * 1.5, max(0.05, len(waiters) * 0.0005))
         finally:
             here.remove(waiter)

@@ -231,7 +231,7 @@ class PostgresStore(Store):
         here = self._here()
         deadline = monotonic() + timeout
         waiter = Waiter(after, settled)
-        run = await self._look(run_id, waiter)
+        run = await self._look(here, run_id, waiter)
         if run is None or waiter.content(run) or timeout <= 0:
             return 0 if run is None else run.seq
         if not here.ears.hears:
@@ -241,11 +241,13 @@ class PostgresStore(Store):
         pause = next(pauses)
         seen = monotonic()
         while True:
+            if self._here_now is not here:  # to go on would be to open it again, for nobody to close
+                raise StoreUnavailable(f"{self.options.where}: the store was closed")
             waiter = Waiter(after, settled)
             here.ears.add(name, waiter)
             try:
                 try:
-                    run = await self._look(run_id, waiter)
+                    run = await self._look(here, run_id, waiter)
                     seen = monotonic()
                 except StoreUnavailable:
                     if monotonic() - seen > OUTAGE:
@@ -260,9 +262,8 @@ class PostgresStore(Store):
             finally:
                 here.ears.remove(name, waiter)
 
-    async def _look(self, run_id: str, waiter: Waiter) -> reads.PostgresRun | None:
+    async def _look(self, here: Here, run_id: str, waiter: Waiter) -> reads.PostgresRun | None:
         """The run; if its events are still to be waited for, its commits tell of them from now on."""
-        here = self._here()
 
         def look() -> reads.PostgresRun | None:
             run, now = here.read(reads.find_run, run_id)
