@@ -144,6 +144,8 @@ def test_a_requirement_of_an_extra_does_not_count(site: Path, plugins: Plugins) 
     [
         ("import no_such_broker", "ModuleNotFoundError: No module named 'no_such_broker'"),
         ("1/0", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence"),
+        (GOOD.replace("return Acme", "raise SystemExit(3)"), "SystemExit: 3"),
         ("x = 1", "AttributeError"),
         ("class plugin: ...", "has no function `drawbar_register_engine` marked with @drawbar.hookimpl"),
         (GOOD.replace("return Acme", "return Plugin"), "and not a subclass of drawbar.engine.Engine"),

@@ -131,7 +131,7 @@ class Plugins:
             engine = manager.hook.drawbar_register_engine()
         except DrawbarError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise EngineLoadError(f"{where} cannot be loaded: {_brief(error)}") from error
         if not (isinstance(engine, type) and issubclass(engine, Engine)):
             raise EngineLoadError(
@@ -236,7 +236,7 @@ def _new_manager() -> pluggy.PluginManager:
 def _import(where: str, point: metadata.EntryPoint) -> Any:
     try:
         return point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise EngineLoadError(f"{where} cannot be imported: {_brief(error)}") from error
 
 

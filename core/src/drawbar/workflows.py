@@ -106,7 +106,7 @@ def import_module_or_file(name: str) -> ModuleType:
                     f"no module {name!r}: it is looked for on PYTHONPATH and in {Path.cwd()}"
                 ) from error
             raise ConfigurationError(f"importing {name!r} failed: {error}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigurationError(f"importing {name!r} failed: {type(error).__name__}: {error}") from error
     path = Path(name).resolve()
     if not path.is_file():
@@ -128,7 +128,7 @@ def import_module_or_file(name: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise ConfigurationError(f"importing {name!r} failed: {type(error).__name__}: {error}") from error
     return module
