@@ -90,6 +90,8 @@ def test_json_of_a_failed_run_is_json_too(drawbar: Command) -> None:
             "flows.py:uncommitted is a graph that is not committed: end it with .commit()",
         ),
         (["run", "empty.py:x"], "empty.py holds no committed workflow"),
+        (["run", "leaves.py:x"], "importing 'leaves.py' failed: SystemExit: 0"),
+        (["run", "leaves:x"], "importing 'leaves' failed: SystemExit: 0"),
         (["run", "faulty.py:x"], "importing 'faulty.py' failed: ZeroDivisionError: division by zero"),
         (["run", "flows.py:good", "--input", '{"a"'], "is not valid JSON"),
         (["run", "flows.py:good", "--input", "@none.json"], "@none.json: cannot be read"),
@@ -119,11 +121,13 @@ def test_what_is_wrong_is_said_in_a_line_and_ends_with_2(
 ) -> None:
     Path("empty.py").write_text("")
     Path("faulty.py").write_text("1/0")
+    Path("leaves.py").write_text("raise SystemExit(0)")
     done = drawbar(*arguments)
     assert done.code == 2
     assert says in done.err
     assert "Traceback" not in done.err
-    assert len([line for line in done.err.splitlines() if line.startswith(("drawbar:", "Error:"))]) == 1
+    assert done.err.startswith("drawbar: ")
+    assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("place", [0, 2])
@@ -136,6 +140,31 @@ def test_debug_shows_the_traceback(drawbar: Command, place: int) -> None:
     assert "Traceback" in done.err
     assert 'File "' in done.err
     assert "faulty.py" in done.err
+
+
+def test_debug_shows_the_traceback_of_the_step_that_failed(drawbar: Command) -> None:
+    assert drawbar("run", "flows.py:bad", "--input", "1").err == ""
+    done = drawbar("run", "flows.py:bad", "--input", "1", "--debug")
+    assert done.code == 1
+    assert 'raise FatalError("out of paper")' in done.err
+
+
+def test_an_event_is_a_line_though_its_error_is_several(drawbar: Command) -> None:
+    source = "from drawbar import step, workflow\n@step\ndef f(x: int) -> int:\n    raise ValueError('a\\nb')\n"
+    Path("lines.py").write_text(source + "w = workflow('w').then(f).commit()\n")
+    lines = drawbar("run", "lines.py:w", "--input", "1").out.splitlines()
+    assert [line for line in lines if line.endswith("task.failed     f  ValueError: a b")]
+
+
+def test_without_a_command_there_is_help(drawbar: Command) -> None:
+    done = drawbar()
+    assert "Usage: drawbar" in done.err + done.out
+    assert "Commands:" in done.err + done.out
+
+
+def test_a_module_may_have_a_name_of_one_letter(drawbar: Command) -> None:
+    Path("f.py").write_text("from flows import good")
+    assert drawbar("run", "f:good", "--input", "3").code == 0
 
 
 def test_a_run_id_that_exists_joins_the_run(drawbar: Command) -> None:

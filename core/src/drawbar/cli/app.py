@@ -79,7 +79,7 @@ class Root(click.Group):
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="drawbar", message="drawbar %(version)s")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")  # see `run`
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, a step's too.")  # see `run`
 def cli(debug: bool) -> None:
     """Workflows, written once, on any installed engine."""
 
@@ -95,11 +95,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        result = cli.main(arguments, prog_name="drawbar", standalone_mode=False)
+        result = cli.main(arguments, prog_name="drawbar", standalone_mode=False, obj={"debug": debug})
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+            error.show()
+            return error.exit_code
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        place = f"; {context.command_path} --help says more" if context is not None else ""
+        _say(f"{error.format_message().rstrip('.')}{place}")
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")

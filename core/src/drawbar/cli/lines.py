@@ -36,7 +36,7 @@ def _about(event: Event) -> str:
     parts = []
     error = data.get("error")
     if error:
-        parts.append(f"{error.get('type', 'Error')}: {error.get('message', '')}")
+        parts.append(" ".join(f"{error.get('type', 'Error')}: {error.get('message', '')}".split()))
     elif data.get("reason"):
         parts.append(str(data["reason"]))
     if "attempt" in data and data["attempt"] != 1:

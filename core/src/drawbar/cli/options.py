@@ -79,7 +79,9 @@ def find_workflow(target: str) -> Workflow[Any, Any]:
     from drawbar.graph.workflow import Workflow
     from drawbar.workflows import import_module_or_file
 
-    place, _, name = target.rpartition(":") if ":" in target[2:] else (target, "", "")
+    place, _, name = target.rpartition(":")
+    if not place or (len(place) == 1 and name.startswith(("/", "\\"))):  # no name; the colon is that of `C:\\flows.py`
+        place, name = target, ""
     module = import_module_or_file(place)
     if not name:
         return _only_workflow(module, place)

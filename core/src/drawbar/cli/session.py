@@ -266,9 +266,16 @@ def tell(result: RunResult[Any], flags: Flags, workflows: str | None = None, *, 
             where = f" at {error.address}" if error and error.address else ""
             times = f" (attempt {error.attempts})" if error and error.attempts > 1 else ""
             click.secho(f"failed{where}{times}{took}: {error}", fg="red")
+            if error and error.traceback and _debugging():
+                click.echo(error.traceback.rstrip(), err=True)
             _next(kept, f"drawbar runs retry {result.run_id}{options}")
         case _:
             click.echo(str(result.status))
+
+
+def _debugging() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and bool((context.find_object(dict) or {}).get("debug"))
 
 
 def _next(kept: bool, command: str) -> None:
