@@ -23,15 +23,17 @@ import anyio.lowlevel
 from drawbar.callbacks import START
 from drawbar.errors import (
     ConfigurationError,
+    DefinitionError,
     DrawbarError,
     EngineError,
-    InvalidInput,
     RunConflict,
     RunNotFound,
+    StoreUnavailable,
 )
 from drawbar.forking import memos
-from drawbar.jsonform import size_of, to_json
+from drawbar.graph.workflow import Workflow
 from drawbar.machine import Machine
+from drawbar.outside import check_run_id, check_size, taken
 from drawbar.plugins import has_event_observers, load_engine, load_store, run_event
 from drawbar.records import FINISHED_RUN, Kind, Message, NewRun, NewTask, RunRecord, RunStatus
 from drawbar.runs import Run, RunResult
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-    from drawbar.graph.workflow import Workflow
     from drawbar.worker import Worker
 
 log = logging.getLogger("drawbar.client")
@@ -98,7 +99,7 @@ class Client:
                 await self.store.open()
         except TimeoutError:
             await self.store.close()
-            raise ConfigurationError(
+            raise StoreUnavailable(
                 f"the store did not answer within connect_timeout = {self.settings.connect_timeout:g} s"
             ) from None
         self._stack.push_async_callback(self.store.close)
@@ -169,6 +170,7 @@ class Client:
 
         Raises:
             InvalidInput: The input (or metadata) does not fit.
+            DefinitionError: It is no committed workflow.
             RunConflict: The id belongs to a run of another workflow, or with another input.
             EngineError: The broker cannot be reached. The run is in the store all the same, and starts when
                 a worker finds it.
@@ -176,8 +178,8 @@ class Client:
         """
         self._check(workflow)
         value = workflow.accept(input)
-        self._check_size(value, f"the input of {workflow.id!r}")
-        about = to_json(dict(metadata or {}), "the run's metadata")
+        check_size(value, f"the input of {workflow.id!r}", self.settings.max_value_size)
+        about = self.taken(dict(metadata or {}), "the run's metadata")
         run, created = await self._create(workflow, value, run_id, about, ())
         if not created and (run.workflow_id != workflow.id or run.input != value):
             what = f"workflow {run.workflow_id!r}" if run.workflow_id != workflow.id else "another input"
@@ -194,13 +196,15 @@ class Client:
         forked_from: str | None = None,
     ) -> tuple[RunRecord, bool]:
         plan = workflow.plan
+        if run_id is not None:
+            check_run_id(run_id)
         self.workflows.add(workflow)
         if workflow.callbacks.on_start is not None:
             first = NewTask(START, Kind.CALLBACK, value)
         else:
             first = Machine(plan, self.settings.fan_out).start(value)
         new = NewRun(
-            run_id or uuid.uuid4().hex,
+            uuid.uuid4().hex if run_id is None else run_id,
             plan.id,
             plan.fingerprint,
             value,
@@ -279,9 +283,8 @@ class Client:
             )
         tasks = await self.store.tasks(run.id)
         name = getattr(from_step, "id", from_step)
-        extra = memos(
-            workflow.plan, tasks, name, None if input is None else to_json(input, "the input of the fork")
-        )
+        given = None if input is None else self.taken(input, "the input of the fork")
+        extra = memos(workflow.plan, tasks, name, given)
         forked, created = await self._create(
             workflow, record.input, run_id, dict(record.metadata), extra, forked_from=run.id
         )
@@ -291,6 +294,10 @@ class Client:
 
     # -- what Run needs
     # ----------------------------------------------------------------------------------------------
+
+    def taken(self, value: Any, what: str) -> Any:
+        """A value from outside in JSON form; InvalidInput when it has none or is too large."""
+        return taken(value, what, self.settings.max_value_size)
 
     async def dispatch(self, run: RunRecord, ready: Sequence[tuple[str, str | None]]) -> None:
         """Sends tasks of a run to workers.
@@ -341,6 +348,8 @@ class Client:
             seen = record.seq
 
     def _check(self, workflow: Workflow[Any, Any]) -> None:
+        if not isinstance(workflow, Workflow):
+            raise DefinitionError(f"{workflow!r} is no committed workflow: end the graph with .commit()")
         if self.engine.in_process or self.engine.embedded or workflow.module != "__main__":
             return
         raise ConfigurationError(
@@ -348,14 +357,6 @@ class Client:
             f"{self.engine.name!r} can import. Move it into a module of its own, import it from there, and name "
             "that module in the setting workflows"
         )
-
-    def _check_size(self, value: Any, what: str) -> None:
-        size = size_of(value)
-        if size > self.settings.max_value_size:
-            raise InvalidInput(
-                f"{what} is {size:,} bytes, over the limit of {self.settings.max_value_size:,} "
-                "(setting max_value_size)"
-            )
 
     # -- the sync twins
     # ----------------------------------------------------------------------------------------------
@@ -404,42 +405,10 @@ def open_engine(
         EngineNotFound: No such engine is installed; names the package to install.
     """
     arguments = dict(settings)
-    if isinstance(store, str):
+    if store is not None and not isinstance(store, Store):
         arguments["store"] = store
     loaded = load_settings(name, arguments=arguments, flags=flags or {})
     return Client(loaded, store if isinstance(store, Store) else None)
 
 
-async def run_workflow(
-    workflow: Workflow[Any, Out],
-    input: Any = None,
-    *,
-    run_id: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    engine: str | None = None,
-    store: str | Store | None = None,
-    timeout: float | None = None,
-    **settings: Any,
-) -> RunResult[Out]:
-    """Opens the engine, runs a workflow, waits for its result, closes the engine. See `Workflow.run`."""
-    async with open_engine(engine, store=store, **settings) as client:
-        run = await client.start(workflow, input, run_id=run_id, metadata=metadata)
-        return await run.result(timeout)
-
-
-def run_workflow_sync(workflow: Workflow[Any, Out], input: Any = None, **options: Any) -> RunResult[Out]:
-    """As `run_workflow`, for code without an event loop.
-
-    Raises:
-        DrawbarError: There is an event loop in this thread: await `run` instead.
-    """
-    if in_event_loop():
-        raise DrawbarError("this thread runs an event loop: await workflow.run(...) instead of run_sync(...)")
-
-    async def run() -> RunResult[Out]:
-        return await run_workflow(workflow, input, **options)
-
-    return anyio.run(run)
-
-
-__all__ = ["Client", "open_engine", "run_workflow", "run_workflow_sync"]
+__all__ = ["Client", "open_engine"]

@@ -168,10 +168,11 @@ class Runner:
         """
         machine, records = hold.machine, Records()
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
-        if ctx is not None and ctx.updates:
-            transition.state = ctx.updates
-            hold.run.state = {**hold.run.state, **ctx.updates}  # what is asked before the commit sees it too
         try:
+            if ctx is not None and ctx.updates:
+                self._check_size(ctx.updates, f"what {task.address} wrote to the state")
+                transition.state = ctx.updates
+                hold.run.state = {**hold.run.state, **ctx.updates}  # what is asked before the commit sees it too
             if isinstance(outcome, Suspended):
                 payload = to_json(outcome.payload, f"what {task.address} handed to suspend")
                 self._check_size(payload, f"the suspend payload of {task.address}")
@@ -406,9 +407,8 @@ class Runner:
 
     def _emitter(self, hold: Hold, address: str) -> Callable[[Json], None]:
         def emit(data: Json) -> None:
-            hold.emitted.append(
-                NewEvent("task.emitted", address, {"data": to_json(data, f"what {address} emits")})
-            )
+            self._check_size(data, f"what {address} emits")
+            hold.emitted.append(NewEvent("task.emitted", address, {"data": data}))
 
         return emit
 

@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 
 from drawbar.errors import AmbiguousResume, InvalidInput, NotSuspended, RunFinished, RunNotFound
 from drawbar.events import Event
-from drawbar.jsonform import to_json
+from drawbar.jsonform import Misfit
 from drawbar.plan import Op
 from drawbar.records import FINISHED_RUN, Json, RunRecord, RunStatus, Task, TaskStatus
 from drawbar.results import ErrorInfo, RunResult, StepResult, load_result
@@ -87,18 +87,18 @@ class Run(Generic[Out]):
         Raises:
             AmbiguousResume: Several tasks are suspended, and `step` does not say which.
             NotSuspended: There is nothing to resume there; somebody else may have been first.
-            InvalidInput: The data does not fit; the task stays suspended.
+            InvalidInput: The data does not fit, or is too large; the task stays suspended.
         """
         record = await self._record()
         tasks = await self._client.store.tasks(self.id, statuses=(TaskStatus.SUSPENDED,))
         task = _pick(self.id, tasks, step)
-        value = to_json(data, f"the data to resume {task.address} with")
+        value = self._client.taken(data, f"the data to resume {task.address} with")
         workflow = self._known(record)
         place = workflow.plan.locate(task.address) if workflow is not None else None
         if place is not None and place[0].source.resume is not None:
             model = place[0].source.resume
             try:
-                value = model.dump(model.revive(value))
+                value = model.form(model.load(value))
             except Exception as error:
                 raise InvalidInput(
                     f"the data does not fit what {task.address} resumes with: {error}"
@@ -111,10 +111,10 @@ class Run(Generic[Out]):
 
         Raises:
             RunFinished: The run has ended.
-            InvalidInput: The payload does not fit the type that every wait for this event has.
+            InvalidInput: The payload does not fit the type that every wait for this event has, or is too large.
         """
         record = await self._record()
-        value = to_json(payload, f"the payload of event {name!r}")
+        value = self._client.taken(payload, f"the payload of event {name!r}")
         workflow = self._known(record)
         if workflow is not None and record.status not in FINISHED_RUN:
             value = _fitting(workflow, name, value)
@@ -234,7 +234,7 @@ def _pick(run_id: str, tasks: Sequence[Task], step: Any) -> Task:
             raise NotSuspended(f"run {run_id} has no suspended task")
         addresses = [task.address for task in tasks]
         raise AmbiguousResume(
-            f"run {run_id} is suspended at {', '.join(addresses)}: say which with step=", addresses
+            f"run {run_id} is suspended at {', '.join(addresses)}: say which with step= (--step)", addresses
         )
     name = getattr(step, "id", step)
     exact = [task for task in tasks if task.address == name]
@@ -263,8 +263,8 @@ def _fitting(workflow: Workflow[Any, Any], name: str, value: Json) -> Json:
     problem: Exception | None = None
     for node in waits:
         try:
-            return node.accepts.dump(node.accepts.revive(value))
-        except InvalidInput as error:
+            return node.accepts.form(node.accepts.load(value))
+        except Misfit as error:
             problem = error
     if problem is not None:
         raise InvalidInput(

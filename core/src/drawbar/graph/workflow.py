@@ -154,7 +154,7 @@ class Workflow(Generic[In, Out]):
             timeout: How long to wait for the result, in seconds; the run itself goes on.
             settings: Settings of the engine.
         """
-        from drawbar.client import run_workflow
+        from drawbar.oneshot import run_workflow
 
         options = {
             "run_id": run_id,
@@ -177,7 +177,7 @@ class Workflow(Generic[In, Out]):
         **settings: Any,
     ) -> RunResult[Out]:
         """As `run`, for code that is not async."""
-        from drawbar.client import run_workflow_sync
+        from drawbar.oneshot import run_workflow_sync
 
         options = {
             "run_id": run_id,
