@@ -26,7 +26,7 @@ import click
 
 ROOT = Path(__file__).parents[1]
 PART = re.compile(r"(<!-- generated: ([\w-]+)(?: (\S+))? -->\n).*?(<!-- /generated -->)", re.DOTALL)
-INTERNAL = {f"Client.{name}" for name in ("call", "dispatch", "fork", "stopped", "wait_settled")}
+INTERNAL = {f"Client.{name}" for name in ("call", "dispatch", "fork", "stopped", "take_up", "taken", "wait_settled")}
 """Methods without an underscore that are for other modules of the core."""
 PICTURE = ROOT / "docs" / "pictures" / "onboarding.svg"
 

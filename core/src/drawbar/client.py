@@ -86,14 +86,14 @@ class Client:
         self._outbox: Outbox | None = None
         self._stack = AsyncExitStack()
         self._sync_stack: ExitStack | None = None
-        self._token: Any = None
+        self._token: Any = None  # of the event loop that it is open in
+        self._closed = False
         self._portal: BlockingPortal | None = None
 
     # -- opening and closing
     # -----------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._token = anyio.lowlevel.current_token()
         try:
             with anyio.fail_after(self.settings.connect_timeout):
                 await self.store.open()
@@ -102,6 +102,7 @@ class Client:
             raise StoreUnavailable(
                 f"the store did not answer within connect_timeout = {self.settings.connect_timeout:g} s"
             ) from None
+        self._token, self._closed = anyio.lowlevel.current_token(), False
         self._stack.push_async_callback(self.store.close)
         if self.engine.in_process:
             from drawbar.inprocess import serve
@@ -118,6 +119,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
+        self._token, self._closed = None, True
         return await self._stack.__aexit__(kind, error, trace)
 
     def __enter__(self) -> Self:
@@ -140,14 +142,25 @@ class Client:
         """Calls an async function of this client's from code without an event loop: what the sync twins do.
 
         Raises:
-            DrawbarError: There is an event loop in this thread: the async twin must be awaited.
+            DrawbarError: There is an event loop in this thread: the async twin must be awaited. Or the client
+                is not open.
         """
         if in_event_loop():
             name = getattr(function, "__name__", "the async method")
             raise DrawbarError(
                 f"this thread runs an event loop: await {name}() instead of calling its sync twin"
             )
-        return anyio.from_thread.run(function, *args, token=self._token)
+        return anyio.from_thread.run(function, *args, token=self._open())
+
+    def _open(self) -> Any:
+        """The event loop that it is open in."""
+        if self._token is None:
+            how = "is closed" if self._closed else "is not open"
+            raise DrawbarError(
+                f"this engine {how}: use it inside `async with open_engine(...) as engine:` (or `with`, in code "
+                "without an event loop)"
+            )
+        return self._token
 
     # -- starting and finding runs
     # -----------------------------------------------------------------------------------
@@ -171,16 +184,19 @@ class Client:
         Raises:
             InvalidInput: The input (or metadata) does not fit.
             DefinitionError: It is no committed workflow.
+            DrawbarError: This client is not open.
             RunConflict: The id belongs to a run of another workflow, or with another input.
             EngineError: The broker cannot be reached. The run is in the store all the same, and starts when
                 a worker finds it.
             StoreUnavailable: The store cannot be reached: nothing was started.
         """
+        self._open()
         self._check(workflow)
         value = workflow.accept(input)
         check_size(value, f"the input of {workflow.id!r}", self.settings.max_value_size)
         about = self.taken(dict(metadata or {}), "the run's metadata")
         run, created = await self._create(workflow, value, run_id, about, ())
+        await self.take_up()
         if not created and (run.workflow_id != workflow.id or run.input != value):
             what = f"workflow {run.workflow_id!r}" if run.workflow_id != workflow.id else "another input"
             raise RunConflict(f"run {run.id!r} exists already, with {what}; choose another run_id")
@@ -326,6 +342,13 @@ class Client:
                 "store, and goes on when a worker finds it there"
             ) from error
 
+    async def take_up(self) -> None:
+        """Dispatches what was put back as long as its workflow was not known here, if it is now."""
+        if self.worker is not None and self.worker.put_back:
+            from drawbar.inprocess import dispatch_known
+
+            await dispatch_known(self.worker)
+
     def stopped(self, run_id: str) -> None:
         """Tells the worker here, if there is one, that a run has been cancelled."""
         if self.worker is not None:
@@ -335,14 +358,21 @@ class Client:
         """Waits until a run has ended (its callbacks too) or is suspended."""
         deadline = None if timeout is None else time.monotonic() + timeout
         seen = 0
+        await self.take_up()
         while True:
             left = 60.0 if deadline is None else deadline - time.monotonic()
-            await self.store.wait(run_id, seen, max(0.0, min(left, 60.0)), settled=True)
+            abandoned = self._closed and self.engine.in_process
+            await self.store.wait(run_id, seen, 0.0 if abandoned else max(0.0, min(left, 60.0)), settled=True)
             record = await self.store.load(run_id)
             if record is None:
                 raise RunNotFound(f"the store has no run {run_id!r}")
             if record.status in SETTLED and record.active == 0:
                 return record
+            if abandoned:
+                raise DrawbarError(
+                    f"run {run_id} is {record.status}, and nobody works on it: this engine is closed. Wait for "
+                    "results inside `async with open_engine(...)`"
+                )
             if left <= 0:
                 raise TimeoutError(f"run {run_id} is {record.status} after {timeout:g} s; it goes on")
             seen = record.seq

@@ -28,6 +28,7 @@ async def serve(client: Client) -> AsyncIterator[Worker]:
     worker = Worker(
         client.store, engine.dispatch, client.workflows, client.settings, engine.name, owner_name()
     )
+    worker.put_back = {}
     ticker = Ticker(worker, client.settings.poll_interval)
     ready = anyio.Event()
 
@@ -68,6 +69,15 @@ async def take_up(worker: Worker) -> None:
             await store.release(owner, died=True)
     due = await store.due(1_000_000, undelivered=True)
     await worker.dispatch_again(due.messages)
+
+
+async def dispatch_known(worker: Worker) -> None:
+    """Dispatches what was put back because its workflow was not known, and is known by now."""
+    back = worker.put_back or {}
+    known = [one for one in back.values() if worker.workflows.find(one.workflow_id, one.fingerprint) is not None]
+    for message in known:
+        del back[message.run_id, message.address]
+    await worker.dispatch_again(known)
 
 
 async def unfinished(client: Client) -> list[RunRecord]:

@@ -168,6 +168,7 @@ class Run(Generic[Out]):
             after: The `seq` after which to begin: 0 for all, or where an earlier call left off.
         """
         store = self._client.store
+        await self._client.take_up()
         while True:
             while batch := await store.events(self.id, after):
                 for event in batch:

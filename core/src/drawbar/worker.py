@@ -81,6 +81,8 @@ class Worker:
         self.stopping = False
         self.runner = Runner(store, settings, engine)
         self.held: set[Hold] = set()
+        self.put_back: dict[tuple[str, str], Message] | None = None
+        """Messages of workflows that are not known: kept only where they may become known later."""
         self.poke: Callable[[float], None] = lambda delay: None
         """Told when a task becomes due in so many seconds: set by the ticker."""
         self._machines: dict[Plan, Machine] = {}
@@ -103,6 +105,8 @@ class Worker:
         if plan is None:
             # Not acknowledged away: the task stays in the store, and is dispatched again in a while.
             log.warning(self.workflows.explain(message))
+            if self.put_back is not None:
+                self.put_back[message.run_id, message.address] = message
             return
         machine = self._machine(plan)
         claim = await self.store.claim(
