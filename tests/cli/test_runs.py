@@ -134,6 +134,17 @@ def test_resume_all_lists_what_is_unfinished(drawbar: Command) -> None:
     assert done.out == "1 unfinished runs\none  asks  suspended at ask\n"
 
 
+def test_resume_all_says_of_which_runs_it_does_not_know_the_workflow(drawbar: Command) -> None:
+    start(drawbar, "asks", "one")
+    with sqlite3.connect("runs.db") as database:  # as if its process had been killed before the step suspended
+        database.execute("UPDATE task SET status = 'scheduled', wake_at = 1 WHERE address = 'ask'")
+        database.execute("UPDATE run SET status = 'running', active = 1, suspended = 0")
+    done = drawbar("runs", "resume-all", *STORE)
+    assert done.code == 2
+    assert "workflow 'asks' of run one is not known here" in done.err
+    assert drawbar("runs", "resume-all", *HERE).code == 3
+
+
 @pytest.mark.parametrize(
     "command", [["show", "x"], ["watch", "x"], ["cancel", "x"], ["retry", "x"], ["resume", "x"]]
 )

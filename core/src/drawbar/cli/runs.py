@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from drawbar.cli.app import USAGE
 from drawbar.cli.options import Flags, read_input, read_pairs, read_value, settings_options
 from drawbar.cli.session import (
     exit_code,
@@ -19,6 +20,7 @@ from drawbar.cli.session import (
     viewing,
     working,
 )
+from drawbar.errors import ConfigurationError
 from drawbar.records import RunStatus
 
 if TYPE_CHECKING:
@@ -275,13 +277,31 @@ async def _resume_all(flags: Flags) -> int:
         click.echo(f"{len(found)} unfinished runs")
         if not client.engine.in_process:
             return 0
+        unknown = await _unknown(client, found)
+        worst = USAGE if unknown else 0
         for run in found:
+            if run.id in unknown:
+                continue
             result = await run.result()
             where = f" at {', '.join(result.suspended)}" if result.suspended else ""
             error = f": {result.error}" if result.error else ""
             click.echo(f"{run.id}  {result.workflow_id}  {result.status}{where}{error}")
             worst = worst or exit_code(result.status)
     return worst
+
+
+async def _unknown(client: Client, runs: Sequence[Run[Any]]) -> set[str]:
+    """Says of which runs the workflow is not known, and returns their ids: nobody here could go on with them."""
+    unknown = set()
+    for run in runs:
+        if await run.status() is RunStatus.SUSPENDED:
+            continue
+        try:
+            await known_workflow(client, run.id, needed=True)
+        except ConfigurationError as error:
+            unknown.add(run.id)
+            click.echo(f"drawbar: {error}", err=True)
+    return unknown
 
 
 def _with_workflows(flags: Flags, workflows: tuple[str, ...]) -> Flags:
