@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from drawbar.engine import InProcessEngine
-from drawbar.records import FINISHED_RUN, RunRecord
+from drawbar.errors import StoreError
+from drawbar.records import FINISHED_RUN, Message, RunRecord
 from drawbar.runtime import HOST, LIVING, owner_name
 from drawbar.ticker import Ticker
 from drawbar.worker import Worker
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from drawbar.client import Client
+
+log = logging.getLogger("drawbar.worker")
 
 
 @asynccontextmanager
@@ -33,8 +38,10 @@ async def serve(client: Client) -> AsyncIterator[Worker]:
     ticker = Ticker(worker, client.settings.poll_interval)
     ready = anyio.Event()
 
+    process = partial(_patiently, worker) if client.store.durable else worker.process
+
     async def work() -> None:
-        await engine.serve(worker.process, started=ready.set)
+        await engine.serve(process, started=ready.set)
 
     failure: Exception | None = None
     try:
@@ -56,6 +63,32 @@ async def serve(client: Client) -> AsyncIterator[Worker]:
         if client.store.durable:
             with anyio.CancelScope(shield=True):
                 await client.store.release(worker.owner)
+
+
+async def _patiently(worker: Worker, message: Message) -> None:
+    """Works on a message; a store that is down is waited for, as long as a message may be worked on.
+
+    What is left then, the ticker dispatches again when the store is back.
+    """
+    until = 0.0
+    while True:
+        try:
+            await worker.process(message)
+        except StoreError as error:
+            now = anyio.current_time()
+            until = until or now + worker.settings.message_budget
+            if worker.stopping or now >= until:
+                log.warning(
+                    "run %s: task %s is left (%s); it is dispatched again later",
+                    message.run_id,
+                    message.address,
+                    error,
+                )
+                return
+            log.warning("run %s, task %s: %s; trying again", message.run_id, message.address, error)
+        else:
+            return
+        await anyio.sleep(0.5)
 
 
 async def take_up(worker: Worker) -> None:
