@@ -112,6 +112,10 @@ def test_graph_into_a_file_by_its_ending(drawbar: Command, project: Path) -> Non
     assert done.code == 0
     assert done.out.startswith("good.svg: svg, ")
     assert (project / "good.svg").read_text().startswith("<svg")
+    done = drawbar("graph", "flows.py:good", "-o", "good.png")
+    assert done.code == 2
+    assert "good.png: png is none of text, mermaid, dot, svg, json; say which with --format" in done.err
+    assert not (project / "good.png").exists()
     done = drawbar("graph", "flows.py:good", "-o", "no/such/folder.dot")
     assert done.code == 2
     assert "cannot be written" in done.err

@@ -18,7 +18,7 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
     "-f",
     "kind",
     type=click.Choice(_FORMATS),
-    help="Default: what the output's name ends with, else text.",
+    help="Default: what the output's name ends with; text where there is no output.",
 )
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file to write."
@@ -33,10 +33,10 @@ def graph(target: str, kind: str | None, output: Path | None) -> None:
     from drawbar.render import render
 
     if kind is None:
-        ending = "" if output is None else output.suffix.lstrip(".")
-        kind = {"mmd": "mermaid", "gv": "dot", "txt": "text"}.get(
-            ending, ending if ending in _FORMATS else "text"
-        )
+        ending = "" if output is None else output.suffix.lstrip(".").lower()
+        kind = {"": "text", "mmd": "mermaid", "gv": "dot", "txt": "text"}.get(ending, ending)
+        if kind not in _FORMATS:
+            raise click.UsageError(f"{output}: {ending} is none of {', '.join(_FORMATS)}; say which with --format")
     load({})
     drawn = render(find_workflow(target), kind)
     if output is None:

@@ -264,7 +264,7 @@ def resume_all(workflows: tuple[str, ...], flags: Flags) -> int:
     """Go on with every unfinished run of the store, after a crash.
 
     An in-process engine works on them in here, until all have settled; a queue's workers take them up by
-    themselves.
+    themselves. The exit code is 2 when the workflow of one is not known here.
     """
     return run_async(_resume_all, _with_workflows(flags, workflows))
 
