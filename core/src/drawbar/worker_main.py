@@ -55,6 +55,11 @@ def introduce(engine: Engine) -> None:
             log.info("its steps on %s are for workers that serve it (setting queues)", ", ".join(others))
     if not list(workflows):
         log.warning("no workflows: name their modules in the setting workflows (or --workflows)")
+    if engine.in_process and url.startswith("memory:"):
+        log.warning(
+            "runs in the store memory:// are gone with their process, and there are none in this one: "
+            "set a store that keeps them, such as sqlite:///runs.db"
+        )
     for warning in engine.check():
         log.warning("%s", warning)
 
