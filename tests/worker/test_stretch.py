@@ -211,7 +211,8 @@ async def test_a_coroutine_that_a_sync_function_gives_back_is_awaited_in_the_loo
         await anyio.lowlevel.checkpoint()
         return value + 1
 
-    flow = workflow("hidden").then(step(lambda value: hidden(value), id="one")).then(step(lambda value: value, id="two"))
+    one, two = step(lambda value: hidden(value), id="one"), step(lambda value: value, id="two")
+    flow = workflow("hidden").then(one).then(two)
     bench = Bench(flow.commit())
 
     await bench.worker.process(await bench.start(0))

@@ -11,15 +11,14 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from drawbar.attempt import Begun, Completed, Outcome, attempt_here
-from drawbar.errors import StoreUnavailable
+from drawbar.attempt import Begun, Completed, Failed, Outcome, attempt_here
+from drawbar.errors import InvalidInput, StoreUnavailable
 from drawbar.jsonform import size_of
 from drawbar.plan import Op
 from drawbar.records import Arrive, Kind, NewEvent, NewTask, Reply, Task, TaskStatus, Transition
 
 if TYPE_CHECKING:
     from drawbar.hold import Hold
-    from drawbar.machine import Records
     from drawbar.plan import Node, Numbers
     from drawbar.worker import Worker
 
@@ -73,9 +72,13 @@ class Stretch:
         """Works on one task; whether there is another one for this thread."""
         worker, hold, task = self._worker, self._hold, self.task
         began = monotonic()
-        hold.ctx = worker.runner.context(hold, task, node, numbers, node.source) if node.wants_context else None
-        self.transition = self.reply = None
-        self.outcome = attempt_here(node.source, task.input, hold.ctx)
+        self.transition = self.reply = hold.ctx = None
+        try:
+            if node.wants_context:
+                hold.ctx = worker.runner.context(hold, task, node, numbers, node.source)
+            self.outcome = attempt_here(node.source, task.input, hold.ctx)
+        except InvalidInput as error:  # what it was resumed with
+            self.outcome = Failed(error)
         if not isinstance(self.outcome, Completed):
             return False
         transition = self._plainly(node, numbers, self.outcome)
@@ -102,27 +105,21 @@ class Stretch:
     def _plainly(self, node: Node, numbers: Numbers, outcome: Completed) -> Transition | None:
         """The transition, when what follows is a step or an arrival; None when it takes more to find that out."""
         hold, task, records = self._hold, self.task, list[NewTask]()
-        if size_of(outcome.output) > self._worker.settings.max_value_size:
+        limit = self._worker.settings.max_value_size
+        updates = hold.ctx.updates if hold.ctx is not None else None
+        if size_of(outcome.output) > limit or (updates and size_of(updates) > limit):
             return None
         move = hold.machine.leave(node, numbers, outcome.output, records)
         if not (isinstance(move, Arrive) or (isinstance(move, NewTask) and move.kind is Kind.STEP)):
             return None
-        return completed(hold, task, outcome, move, records)
-
-
-def completed(
-    hold: Hold, task: Task, outcome: Completed, move: NewTask | Arrive | None, records: Records
-) -> Transition:
-    """The transition of a step that completed, as far as it is known before anybody is asked what follows."""
-    ctx = hold.ctx
-    transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED, outcome.output)
-    transition.events = (NewEvent("task.completed", task.address, {"attempt": task.attempt}),)
-    transition.next = move
-    transition.extra = records
-    if ctx is not None and ctx.updates:
-        transition.state = ctx.updates
-        hold.run.state = {**hold.run.state, **ctx.updates}
-    return transition
+        transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED, outcome.output)
+        transition.events = (NewEvent("task.completed", task.address, {"attempt": task.attempt}),)
+        transition.next = move
+        transition.extra = records
+        if updates:
+            transition.state = updates
+            hold.run.state = {**hold.run.state, **updates}
+        return transition
 
 
 def place_in_thread(worker: Worker, hold: Hold, task: Task) -> Place | None:
