@@ -65,3 +65,17 @@ def test_late_acknowledgement_is_for_amqp() -> None:
         engine.register()
         task = engine.app.tasks["drawbar.process"]
         assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (late, late, True)
+
+
+def test_a_project_that_refuses_json_is_told() -> None:
+    app = Celery(broker="redis://here", set_as_current=False)
+    app.conf.accept_content = ["pickle"]
+
+    assert any("add json to what they accept" in warning for warning in checked(app))
+
+
+def test_a_soft_time_limit_is_a_time_limit() -> None:
+    app = Celery(broker="redis://here", set_as_current=False)
+    app.conf.task_soft_time_limit = 45
+
+    assert any("after 45 s" in warning for warning in checked(app))

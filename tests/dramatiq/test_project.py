@@ -128,3 +128,44 @@ def test_a_worker_does_not_begin_to_serve_a_queue_because_it_sends_there(
     assert run.result_sync(30).unwrap() == 1
     ((_, one),), ((_, two),) = witnesses(tmp_path, "first"), witnesses(tmp_path, "on_gpu")
     assert one != two
+
+
+def test_a_worker_that_cannot_load_the_workflows_leaves_them_to_others(
+    broker: str, store: str, client: OpenClient, processes: Processes, tmp_path: Path
+) -> None:
+    """Else it would take the messages of those that can, and be faster with nothing than they with the work."""
+    redis_ = broker.startswith("redis")
+    kinds = {"module": "redis" if redis_ else "rabbitmq", "kind": "Redis" if redis_ else "Rabbitmq"}
+    text = MODULE.format(**kinds, middleware="TimeLimit", more="", url=broker, store=store, queue="drawbar-dramatiq")
+    (tmp_path / "broken.py").write_text(text.replace("tests.support", "no_such"), encoding="utf-8")
+    (tmp_path / "sound.py").write_text(text, encoding="utf-8")
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "DRAWBAR_REDISPATCH": "60"}
+    broken = processes(dramatiq_worker("broken:broker"), environment).says("leaves them to others: no module")
+    processes(dramatiq_worker("sound:broker"), environment).says(READY)
+    engine = client(broker, redispatch="60")
+
+    runs = [engine.start_sync(line, Job(folder=tmp_path, n=n)) for n in range(8)]
+
+    assert [run.result_sync(30).unwrap() for run in runs] == [*range(8)]
+    assert broken.stop() == 0
+
+
+def test_a_project_that_keeps_all_results_keeps_none_of_ours(
+    redis_broker: str, store: str, client: OpenClient, processes: Processes, tmp_path: Path
+) -> None:
+    with services.redis_database() as results:
+        more = (
+            "from dramatiq.results import Results\n"
+            "from dramatiq.results.backends.redis import RedisBackend\n"
+            f"broker.add_middleware(Results(backend=RedisBackend(url={results!r}), store_results=True))"
+        )
+        kinds = {"module": "redis", "kind": "Redis", "middleware": "TimeLimit", "more": more}
+        text = MODULE.format(**kinds, url=redis_broker, store=store, queue="drawbar-dramatiq")
+        (tmp_path / "theirs.py").write_text(text, encoding="utf-8")
+        worker = processes(dramatiq_worker("theirs:broker"), {"PYTHONPATH": f"{tmp_path}:{ROOT}"}).says(READY)
+
+        assert client(redis_broker).start_sync(line, Job(folder=tmp_path, n=7)).result_sync(30).unwrap() == 7
+
+        assert worker.stop() == 0  # whatever is to be written is there
+        with redis.Redis.from_url(results) as connection:
+            assert connection.keys() == []

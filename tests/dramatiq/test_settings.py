@@ -87,6 +87,7 @@ def test_the_actor_has_no_limits_but_ours() -> None:
         "time_limit": float("inf"),
         "max_age": None,
         "notify_shutdown": False,
+        "store_results": False,
     }
 
 

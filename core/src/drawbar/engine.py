@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from drawbar.workflows import Workflows
 
 __all__ = [
+    "TASK",
     "AppSettings",
     "Engine",
     "EngineSettings",
@@ -49,6 +50,9 @@ __all__ = [
 T = TypeVar("T")
 
 log = logging.getLogger("drawbar.worker")
+
+TASK = "drawbar.process"
+"""Name of what messages are for, on task queues that call it a task, an actor or a job."""
 
 
 class QueueSettings(EngineSettings):
@@ -115,6 +119,7 @@ class Engine(ABC):
         sender: What messages are sent through, if it has connections to be closed: its `close` is called by the
             thread that calls `dispatch`, when that ends.
         standalone: Whether `drawbar worker` runs this process, and not somebody's own worker command.
+        able: False in a worker that was found unable to work on workflows: it must take no messages.
 
     Args:
         loaded: All settings: `self.settings` is an instance of `Settings`, `self.core` the settings of core,
@@ -136,6 +141,7 @@ class Engine(ABC):
         self.core = loaded.core
         self.settings: Any = loaded.engine_settings(type(self))
         self.standalone = False
+        self.able = True
         self._introduced = False
         # Shared memory, so that processes forked from this one see it without a lock, a pipe or a signal.
         self._ending = None if self.in_process else mmap.mmap(-1, 1)
@@ -189,6 +195,10 @@ class Engine(ABC):
         queues: tuple[str, ...] | None = getattr(self.settings, "queues", None)
         return (getattr(self.settings, "queue", self.name),) if queues is None else tuple(queues)
 
+    def queue_of(self, message: Message) -> str:
+        """The queue that a message is to be sent to."""
+        return message.queue or str(self.settings.queue)
+
     @property
     def log_level(self) -> int:
         """The level that logging was set up with, for task queues that set it up again."""
@@ -239,7 +249,8 @@ class Engine(ABC):
     def background(self, *, forks: bool) -> Background:
         """The same as an object with `start`, `stop` and `terminate`, for the main process of a worker.
 
-        In a worker that is not `drawbar worker`, this says what is served.
+        In a worker that is not `drawbar worker`, this says what is served; and has it served, by `serve_queue`.
+        When it cannot be, the messages are left to other workers: see `able`.
 
         Args:
             forks: Whether messages are worked on in processes forked from this one. Nothing may be started
@@ -256,8 +267,14 @@ class Engine(ABC):
             try:
                 introduce(self)
             except DrawbarError as error:  # not the end of a worker that has tasks of its own
-                log.error("this worker cannot work on workflows: %s", error)
+                self.able = False
+                log.error("this worker cannot work on workflows, and leaves them to others: %s", error)
+        for queue in self.queues if self.able else ():
+            self.serve_queue(queue)
         return Background(self) if forks else runtime(self)
+
+    def serve_queue(self, queue: str) -> None:  # noqa: B027 - a task queue may need nothing said
+        """Has the worker of this process take messages of a queue, if it does not yet. Called by `background`."""
 
     def wait_for_stop(self, stop: Callable[[], object]) -> None:
         """For workers that are threads of this process: start them, call this, and return from `run_worker`.
@@ -330,13 +347,15 @@ class Engine(ABC):
         time_limit: float | None = None,
         *,
         confirms: bool = True,
+        json: bool = True,
     ) -> list[str]:
         """What every task queue may have set that hurts, in words, for `check`.
 
         Args:
             visibility_timeout: After how many seconds the broker delivers an unacknowledged message again.
             time_limit: After how many seconds the task queue ends the work on a message by force.
-            confirms: Whether publishers wait for the broker's confirmation, where it gives one.
+            confirms: Whether publishers wait for the confirmation of a broker on AMQP.
+            json: Whether workers take messages in JSON.
         """
         core, found = self.core, []
         if visibility_timeout is not None and visibility_timeout <= 4 * core.message_budget:
@@ -350,7 +369,9 @@ class Engine(ABC):
                 f"the work on a message is ended by force after {time_limit:g} s: a step that takes longer "
                 "counts as the death of its worker. Give steps a timeout= instead"
             )
-        if not confirms:
+        if not json:
+            found.append("workers refuse JSON, and with it our messages: add json to what they accept")
+        if not confirms and self.describe().startswith("amqp"):
             found.append(
                 "publishers do not wait for the broker's confirmation: a message that it loses is sent again "
                 f"only after redispatch = {core.redispatch:g} s"

@@ -196,7 +196,7 @@ class Runtime(Background):
 
     def start(self) -> None:
         """Starts loop, store and ticker, without waiting for them; does nothing when they are there."""
-        if not self.engine.queues:
+        if not (self.engine.queues and self.engine.able):
             return  # a worker that serves none of ours
         self.stopped.clear()
         self._start()

@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from drawbar.errors import ConfigurationError
 from drawbar.plugins import load_engine, load_store
 from drawbar.workflows import Workflows
 
@@ -30,6 +31,8 @@ def run_worker(loaded: LoadedSettings) -> None:
     engine = load_engine(loaded.engine_name)(loaded)
     engine.standalone = True
     introduce(engine)
+    if not engine.queues:
+        raise ConfigurationError("this worker has nothing to do: the setting queues names none")
     engine.run_worker()
     leave()
 

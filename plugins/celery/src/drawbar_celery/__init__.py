@@ -11,29 +11,25 @@ for ever. So every child has a ticker; of those that look at the same time, one 
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any, Literal
 
 from celery import Celery, bootsteps, signals, uuid
 from pydantic import Field
 
-from drawbar.engine import AppSettings, Engine, Message, engine_plugin, load_object
-
-TASK = "drawbar.process"
+from drawbar.engine import TASK, AppSettings, Engine, Message, engine_plugin, load_object
 
 
 class CelerySettings(AppSettings):
     """Settings of the engine `celery`."""
 
-    app: Any = Field(None, description="Your project's own Celery app (`myapp.celery:app`); then no `broker_url`.")
-    concurrency: int | None = Field(None, ge=1, description="Messages worked on at once. Default: CPU count.")
     pool: Literal["prefork", "threads", "solo"] = Field("prefork", description="Pool of `drawbar worker`.")
 
 
 class CeleryEngine(Engine):
     """Sends messages as tasks of one name, and works on them in Celery workers."""
 
-    name = "celery"
-    Settings = CelerySettings
+    name, Settings = "celery", CelerySettings
 
     def __init__(self, loaded: Any) -> None:
         super().__init__(loaded)
@@ -44,17 +40,21 @@ class CeleryEngine(Engine):
         conf |= {"broker_transport_options": {"socket_timeout": t, "confirm_publish": True}}  # each takes its own
         self.app = load_object(app, Celery) if app else Celery("drawbar", set_as_current=False, changes=conf)
 
+    @cached_property
+    def known(self) -> Any:
+        """Queues by name. Not the app's own list: that may take no new ones, or has a worker serve what it sends to."""
+        return self.app.amqp.Queues(self.app.amqp.queues, create_missing=True)
+
     def dispatch(self, messages: Sequence[Message]) -> None:
         """Publishes, as a batch where the transport can; past `task_routes`: messages know their queue."""
         if self.app.conf.task_always_eager:
             self.process_soon(messages)
             return
-        create, send = self.app.amqp.create_task_message, self.app.amqp.send_task_message
-        options = {"serializer": "json", "confirm_timeout": self.core.connect_timeout}
+        amqp, options = self.app.amqp, {"serializer": "json", "confirm_timeout": self.core.connect_timeout}
         with self.app.producer_or_acquire() as producer, getattr(producer, "batch", nullcontext)():
             for message in messages:
-                task = create(uuid(), TASK, (message.to_dict(),), argsrepr="", ignore_result=True)
-                send(producer, TASK, task, queue=message.queue or self.settings.queue, **options)
+                task = amqp.create_task_message(uuid(), TASK, (message.to_dict(),), argsrepr="", ignore_result=True)
+                amqp.send_task_message(producer, TASK, task, queue=self.known[self.queue_of(message)], **options)
 
     def register(self) -> None:
         """Makes this engine the one that works on the messages which workers of its app get."""
@@ -74,6 +74,7 @@ class CeleryEngine(Engine):
     def run_worker(self) -> None:
         """Runs a Celery worker on the queues we serve."""
         self.register()
+        self.app.amqp.queues.create_missing = True
         # The name is its own: on RabbitMQ, a second worker of the same name on a machine does not start.
         options = self.settings.model_dump(include={"pool", "concurrency"}) | {"hostname": f"{uuid()}@"}
         self.app.Worker(queues=self.queues, loglevel=self.log_level, without_mingle=True, **options).start()
@@ -84,9 +85,13 @@ class CeleryEngine(Engine):
 
     def check(self) -> Sequence[str]:
         """What of the app's configuration would hurt."""
-        limit, options = self.app.conf.task_time_limit, self.app.conf.broker_transport_options
-        confirms = not self.describe().startswith("amqp") or bool(options.get("confirm_publish"))
-        return self.warnings(options.get("visibility_timeout"), limit, confirms=confirms)
+        conf, given = self.app.conf, self.app.conf.broker_transport_options.get
+        limit, json = conf.task_soft_time_limit or conf.task_time_limit, "json" in str(conf.accept_content)
+        return self.warnings(given("visibility_timeout"), limit, confirms=given("confirm_publish", False), json=json)
+
+    def serve_queue(self, queue: str) -> None:
+        """Has the app's worker take messages of a queue."""
+        self.app.amqp.queues.select_add(self.known[queue])
 
 
 class Background(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -96,8 +101,6 @@ class Background(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def create(self, worker: Any) -> Any:
         """What Celery starts once the pool is there, and stops or terminates before it."""
-        for queue in worker.app.drawbar.queues:
-            worker.app.amqp.queues.select_add(worker.app.amqp.queues[queue])
         return worker.app.drawbar.background(forks="prefork" in worker.pool_cls.__module__)
 
 

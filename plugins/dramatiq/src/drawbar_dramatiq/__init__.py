@@ -17,13 +17,13 @@ import dramatiq.cli
 from dramatiq.brokers.stub import StubBroker
 from pydantic import Field
 
-from drawbar.engine import Engine, Message, QueueSettings, engine_plugin, load_object
+from drawbar.engine import TASK, Engine, Message, QueueSettings, engine_plugin, load_object
 
 __all__ = ["DramatiqEngine", "DramatiqSettings", "install", "plugin"]
 
-ACTOR = "drawbar.process"
-# None of Dramatiq's: core has its own, and what gets lost is sent again from the store.
+# No limits of Dramatiq's: core has its own, and what gets lost is sent again from the store. And no results.
 LIMITS = {"max_retries": 0, "time_limit": float("inf"), "max_age": None, "notify_shutdown": False}
+OPTIONS = {**LIMITS, "store_results": False}
 
 
 class DramatiqSettings(QueueSettings):
@@ -57,16 +57,15 @@ class DramatiqEngine(Engine, dramatiq.Middleware):
     def dispatch(self, messages: Sequence[Message]) -> None:
         """Enqueues one after the other: Dramatiq's brokers take no more at once."""
         for message in messages:
-            queue = message.queue or self.settings.queue
-            self.sender.enqueue(dramatiq.Message(queue, ACTOR, (message.to_dict(),), {}, {}))
+            self.sender.enqueue(dramatiq.Message(self.queue_of(message), TASK, (message.to_dict(),), {}, {}))
 
     def register(self) -> None:
         """Makes this engine the one that works on the messages which workers of its broker get."""
         self.broker.middleware = [*(m for m in self.broker.middleware if not isinstance(m, Engine)), self]
         for queue in self.queues:  # the last of the actors stays, and the queues of all
-            self.broker.actors.pop(ACTOR, None)
-            names: Any = {"actor_name": ACTOR, "queue_name": queue, "priority": 0}
-            dramatiq.Actor(self.process, broker=self.broker, options=LIMITS, **names)
+            self.broker.actors.pop(TASK, None)
+            names: Any = {"actor_name": TASK, "queue_name": queue, "priority": 0}
+            dramatiq.Actor(self.process, broker=self.broker, options=OPTIONS, **names)
 
     def run_worker(self) -> None:
         """Runs Dramatiq's main process, which forks the workers."""
@@ -86,8 +85,9 @@ class DramatiqEngine(Engine, dramatiq.Middleware):
     def after_consumer_thread_boot(self, broker: Any, thread: Any) -> None:
         """Begins in a worker process that serves one of our queues; `-Q` may keep them out."""
         if thread.queue_name in self.queues:
-            thread.worker_timeout = 20  # ms, between two looks of an idle worker on Redis; it would be a second
             self.background(forks=False).start()
+            # ms, between two looks of an idle worker on Redis; it would be a second
+            thread.worker_timeout, thread.paused = 20, not self.able
 
     def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
         """Has the worker's threads finish the steps they are at."""
