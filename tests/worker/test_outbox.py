@@ -8,7 +8,7 @@ import anyio.to_thread
 import pytest
 
 from drawbar.engine import Engine, Message
-from drawbar.runtime import Outbox
+from drawbar.outbox import Outbox
 from drawbar.settings import load_settings
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +44,22 @@ class Slow(Engine):
         """See Engine."""
 
 
+class Picky(Slow):
+    """Refuses some messages, and takes the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: set[str] = set()
+        self.taken: list[str] = []
+
+    def dispatch(self, messages: Sequence[Message]) -> None:
+        """See Engine."""
+        for each in messages:
+            if each.address in self.refused:
+                raise ConnectionError("refused")
+            self.taken.append(each.address)
+
+
 async def test_what_comes_in_meanwhile_goes_out_in_one_call() -> None:
     engine = Slow()
     outbox = Outbox(engine)
@@ -57,6 +73,7 @@ async def test_what_comes_in_meanwhile_goes_out_in_one_call() -> None:
     assert engine.calls[0] == ["step[0]"]
     assert sorted(engine.calls[1]) == [f"step[{number}]" for number in range(1, 6)]
     assert len(engine.calls) == 2
+    outbox.close()
 
 
 async def test_all_calls_are_made_in_one_thread_that_is_not_the_loops() -> None:
@@ -67,14 +84,17 @@ async def test_all_calls_are_made_in_one_thread_that_is_not_the_loops() -> None:
         await outbox.send([message(number)])
     assert len(engine.threads) == 1
     assert threading.get_ident() not in engine.threads
+    outbox.close()
 
 
 async def test_an_error_of_the_engine_reaches_who_sent() -> None:
     engine = Slow()
     engine.let_go.set()
     engine.refuses = True
+    outbox = Outbox(engine)
     with pytest.raises(ConnectionError, match="the broker is down"):
-        await Outbox(engine).send([message(1)])
+        await outbox.send([message(1)])
+    outbox.close()
 
 
 async def test_its_thread_ends_with_it() -> None:
@@ -90,4 +110,40 @@ async def test_its_thread_ends_with_it() -> None:
     assert not thread.is_alive()
     await outbox.send([message(1)])
     assert engine.calls[-1] == ["step[1]"]
+    outbox.close()
+
+
+async def test_what_was_refused_is_sent_when_the_broker_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drawbar.outbox.PAUSE", 0.02)
+    engine = Slow()
+    engine.let_go.set()
+    engine.refuses = True
+    outbox = Outbox(engine)
+    for number in range(2):
+        with pytest.raises(ConnectionError):
+            await outbox.send([message(number)])
+    engine.refuses = False
+
+    with anyio.fail_after(10):
+        while engine.calls[-2:] not in ([["step[0]"], ["step[1]"]], [["step[1]"], ["step[0]"]]):  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    outbox.close()
+
+
+async def test_what_is_always_refused_holds_back_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drawbar.outbox.PAUSE", 0.02)
+    engine = Picky()
+    engine.refused = {"step[0]", "step[1]"}
+    outbox = Outbox(engine)
+    for number in (0, 1):
+        with pytest.raises(ConnectionError):
+            await outbox.send([message(number)])
+    engine.refused = {"step[0]"}
+
+    await outbox.send([message(2)])
+
+    with anyio.fail_after(10):
+        while "step[1]" not in engine.taken:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    assert "step[0]" not in engine.taken
     outbox.close()

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 import anyio.from_thread
-import anyio.lowlevel
 
 from drawbar.callbacks import START
 from drawbar.errors import (
@@ -33,11 +32,12 @@ from drawbar.errors import (
 from drawbar.forking import memos
 from drawbar.graph.workflow import Workflow
 from drawbar.machine import Machine
+from drawbar.outbox import Outbox
 from drawbar.outside import check_run_id, check_size, taken
 from drawbar.plugins import has_event_observers, load_engine, load_store, run_event
 from drawbar.records import FINISHED_RUN, Kind, Message, NewRun, NewTask, RunRecord, RunStatus
 from drawbar.runs import Run, RunResult
-from drawbar.runtime import Outbox, in_event_loop
+from drawbar.runtime import Loop, in_event_loop
 from drawbar.settings import LoadedSettings, load_settings
 from drawbar.stores.base import Store
 from drawbar.workflows import Workflows
@@ -86,7 +86,7 @@ class Client:
         self._outbox: Outbox | None = None
         self._stack = AsyncExitStack()
         self._sync_stack: ExitStack | None = None
-        self._token: Any = None  # of the event loop that it is open in
+        self._loop: Loop | None = None  # that it is open in
         self._closed = False
         self._portal: BlockingPortal | None = None
 
@@ -102,7 +102,7 @@ class Client:
             raise StoreUnavailable(
                 f"the store did not answer within connect_timeout = {self.settings.connect_timeout:g} s"
             ) from None
-        self._token, self._closed = anyio.lowlevel.current_token(), False
+        self._loop, self._closed = Loop(), False
         self._stack.push_async_callback(self.store.close)
         if self.engine.in_process:
             from drawbar.inprocess import serve
@@ -119,7 +119,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        self._token, self._closed = None, True
+        self._loop, self._closed = None, True
         return await self._stack.__aexit__(kind, error, trace)
 
     def __enter__(self) -> Self:
@@ -143,24 +143,19 @@ class Client:
 
         Raises:
             DrawbarError: There is an event loop in this thread: the async twin must be awaited. Or the client
-                is not open.
+                is not open, or was opened before a fork.
         """
-        if in_event_loop():
-            name = getattr(function, "__name__", "the async method")
-            raise DrawbarError(
-                f"this thread runs an event loop: await {name}() instead of calling its sync twin"
-            )
-        return anyio.from_thread.run(function, *args, token=self._open())
+        return self._open().call(function, *args)
 
-    def _open(self) -> Any:
+    def _open(self) -> Loop:
         """The event loop that it is open in."""
-        if self._token is None:
+        if self._loop is None:
             how = "is closed" if self._closed else "is not open"
             raise DrawbarError(
                 f"this engine {how}: use it inside `async with open_engine(...) as engine:` (or `with`, in code "
                 "without an event loop)"
             )
-        return self._token
+        return self._loop
 
     # -- starting and finding runs
     # -----------------------------------------------------------------------------------

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import socket
 import threading
 import uuid
 from contextlib import ExitStack, asynccontextmanager
-from inspect import isawaitable, iscoroutinefunction
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
 
-from drawbar.errors import DrawbarError, EngineError, StoreError, StoreUnavailable
+from drawbar.errors import DrawbarError, StoreError, StoreUnavailable
 from drawbar.records import Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
     from drawbar.engine import Engine
     from drawbar.worker import Worker
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("drawbar.runtime")
 
 HOST = socket.gethostname().replace("/", "-")
+T = TypeVar("T")
 LIVING: set[str] = set()
 """Marks of the owners that this process has made."""
 
@@ -55,102 +54,31 @@ def in_event_loop() -> bool:
     return True
 
 
-Done: TypeAlias = "Callable[[BaseException | None], None]"
-"""Told how it went."""
+class Loop:
+    """The event loop this is made in, for code without one: what sync twins are called through."""
 
+    def __init__(self) -> None:
+        self._token = anyio.lowlevel.current_token()
+        self._process = os.getpid()
 
-class Outbox:
-    """Sends messages through an engine's `dispatch`.
-
-    A plain `dispatch` is called in one thread of this process, made on first use: brokers' clients block, and
-    some keep a connection for each thread. What comes in while it is at work goes out together in its next
-    call.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._waiting: queue.SimpleQueue[tuple[Sequence[Message], Done] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Returns when the broker has the messages.
+    def call(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """Calls an async function there, and waits for it.
 
         Raises:
-            EngineError: The broker does not answer (setting `connect_timeout`); no run stands still for it.
-            Exception: What `dispatch` raises.
+            DrawbarError: There is an event loop in this thread, or the loop is in the process that this one was
+                forked from: nobody would answer.
         """
-        if iscoroutinefunction(self.engine.dispatch):
-            await self.engine.dispatch(messages)
-            return
-        self._start()
-        done = anyio.Event()
-        outcome: list[BaseException | None] = []
-        token = anyio.lowlevel.current_token()
-
-        def finished(error: BaseException | None) -> None:
-            outcome.append(error)
-            try:
-                anyio.from_thread.run_sync(done.set, token=token)
-            except RuntimeError:  # the loop has gone: nobody waits any more
-                log.debug("a sender's loop has ended")
-
-        self._waiting.put((messages, finished))
-        patience = self.engine.core.connect_timeout
-        with anyio.move_on_after(patience + 0.01 * len(messages)):
-            await done.wait()
-        if not outcome:
-            raise EngineError(f"no answer within {patience:g} s")
-        if outcome[0] is not None:
-            raise outcome[0]
-
-    def close(self) -> None:
-        """Ends the thread, once what is in line has been sent, and with it the connections that it keeps."""
-        with self._lock:
-            if self._thread is not None:
-                self._waiting.put(None)
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._send_all, name="drawbar-outbox", daemon=True)
-                self._thread.start()
-
-    def _send_all(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch = [first]
-            while True:
-                try:
-                    more = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    self._waiting.put(None)  # after this batch
-                    break
-                batch.append(more)
-            error = self._try([message for messages, _ in batch for message in messages])
-            for _, finished in batch:
-                finished(error)
-        if self.engine.sender is not None:
-            try:
-                self.engine.sender.close()
-            except Exception as error:  # noqa: BLE001 - a broker's client may raise anything, and it is over
-                log.debug("closing connections to the broker: %r", error)
-
-    def _try(self, messages: Sequence[Message]) -> BaseException | None:
-        error: BaseException | None = None
-        # Twice: that the broker has dropped an idle connection is found out only by using it. A message that
-        # goes out twice does no harm.
-        for _ in range(2):
-            try:
-                if isawaitable(self.engine.dispatch(messages)):
-                    name = type(self.engine).__name__
-                    raise TypeError(f"{name}.dispatch returned an awaitable, but is no coroutine function")
-            except BaseException as problem:  # noqa: BLE001 - raised again by who waits for it
-                error = problem
-            else:
-                return None
-        return error
+        if in_event_loop():
+            name = getattr(function, "__name__", "the async method")
+            raise DrawbarError(
+                f"this thread runs an event loop: await {name}() instead of calling its sync twin"
+            )
+        if os.getpid() != self._process:
+            raise DrawbarError(
+                f"opened in process {self._process}, from which this one was forked: call open_engine(...) after the "
+                "fork, in each process that uses it"
+            )
+        return anyio.from_thread.run(function, *args, token=self._token)
 
 
 class Background:
@@ -291,6 +219,7 @@ class Runtime(Background):
 @asynccontextmanager
 async def working(runtime: Runtime) -> AsyncIterator[Worker]:
     """Store, worker and ticker, as long as the context is open."""
+    from drawbar.outbox import Outbox
     from drawbar.plugins import load_store
     from drawbar.ticker import Ticker
     from drawbar.worker import Worker

@@ -37,7 +37,7 @@ class Garbage(Message):
 
 async def send(rig: Rig, *messages: Message) -> None:
     """Sends messages by the engine itself."""
-    from drawbar.runtime import Outbox
+    from drawbar.outbox import Outbox
 
     client = rig.engine
     if client.engine.in_process:
