@@ -66,6 +66,7 @@ def test_a_project_with_limits_on_all_its_workers_is_served(
 ) -> None:
     worker = worker_of(
         "app.conf.worker_max_tasks_per_child = 1\n"
+        "app.conf.task_default_rate_limit = '1/h'\n"
         "app.conf.broker_pool_limit = 1\n"
         "app.conf.task_routes = {'*': {'queue': 'elsewhere'}}\n"
         "app.conf.task_compression = 'gzip'\n"

@@ -1,26 +1,26 @@
-"""What a worker says of itself when it starts."""
+"""What a worker says of itself before it begins."""
 
-from pathlib import Path
+import sys
+from types import ModuleType
 
 import pytest
 
-from drawbar.plugins import load_engine
-from drawbar.worker_main import introduce
+from drawbar.worker_main import patched_by
 
 
-def introduced(caplog: pytest.LogCaptureFixture, store: str) -> str:
-    caplog.set_level("INFO")
-    introduce(load_engine("local").configured(store=store))
-    return caplog.text
-
-
-def test_a_worker_in_this_process_is_told_that_nothing_comes_from_a_store_in_memory(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    ("module", "asked", "name"),
+    [("gevent.monkey", "is_module_patched", "threading"), ("eventlet.patcher", "is_monkey_patched", "thread")],
+)
+def test_threads_that_are_none_are_noticed(
+    monkeypatch: pytest.MonkeyPatch, module: str, asked: str, name: str
 ) -> None:
-    assert "set a store that keeps them" in introduced(caplog, "memory://")
+    patcher = ModuleType(module)
+    patcher.patched = ()  # type: ignore[attr-defined]
+    setattr(patcher, asked, lambda part: part in patcher.patched)
+    monkeypatch.setitem(sys.modules, module, patcher)
+    assert patched_by() is None
 
+    patcher.patched = (name,)  # type: ignore[attr-defined]
 
-def test_a_worker_on_a_store_that_keeps_runs_is_told_nothing(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    assert "set a store that keeps them" not in introduced(caplog, f"sqlite:///{tmp_path}/runs.db")
+    assert patched_by() == module.partition(".")[0]

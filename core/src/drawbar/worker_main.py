@@ -63,8 +63,24 @@ def introduce(engine: Engine) -> None:
             "runs in the store memory:// are gone with their process, and there are none in this one: "
             "set a store that keeps them, such as sqlite:///runs.db"
         )
+    if green := patched_by():
+        log.warning(
+            "threads are those of %s: a step that computes keeps leases from being renewed, and counts as lost. Use a "
+            "pool of processes or threads",
+            green,
+        )
     for warning in engine.check():
         log.warning("%s", warning)
+
+
+def patched_by() -> str | None:
+    """The library that has put its own threads, which take turns only when they wait, in place of Python's."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        return "gevent"
+    if eventlet is not None and eventlet.is_monkey_patched("thread"):
+        return "eventlet"
+    return None
 
 
 def exit_on_next_signal() -> None:

@@ -59,10 +59,10 @@ class CeleryEngine(Engine):
     def register(self) -> None:
         """Makes this engine the one that works on the messages which workers of its app get."""
         # AMQP gives a lost worker's messages back at once; elsewhere a late acknowledgement helps little.
-        app, ack = self.app, self.describe().startswith("amqp")
+        app, late = self.app, dict.fromkeys(("acks_late", "reject_on_worker_lost"), self.describe().startswith("amqp"))
         if not hasattr(app, "drawbar"):
 
-            @app.task(name=TASK, shared=False, ignore_result=True, acks_late=ack, reject_on_worker_lost=ack)  # type: ignore[untyped-decorator]
+            @app.task(name=TASK, shared=False, ignore_result=True, rate_limit=0, **late)  # type: ignore[untyped-decorator]
             def process(payload: Any) -> None:
                 app.drawbar.process(payload)
 
