@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,17 @@ def test_a_step_runs_where_its_queue_is_served(
     assert on_gpu.isdisjoint(elsewhere)
     assert gpu.log.count("Task drawbar.process") <= 2  # from `on_gpu` it goes on to `again` in place
     assert "queues: gpu" in gpu.log
+
+
+def test_many_threads_start_runs_with_one_client(broker: str, client: OpenClient, tmp_path: Path) -> None:
+    """As those of a web server do."""
+    engine = client(broker)
+
+    with ThreadPoolExecutor(32) as threads:
+        runs = list(threads.map(lambda n: engine.start_sync(queues, Job(folder=tmp_path, n=n)), range(100)))
+
+    assert len({run.id for run in runs}) == 100
+    assert len(engine.list_runs_sync(limit=200)) == 100
 
 
 class Channel:
