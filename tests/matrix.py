@@ -39,6 +39,7 @@ ROWS = {
     "taskiq": "outside: taskiq",
     "huey": "outside: Huey, on SQLite",
     "procrastinate": "outside: Procrastinate, on PostgreSQL",
+    "dask": "outside: Dask, on its scheduler",
 }
 STORES = ("memory", "sqlite", "redis", "postgres")
 IN_PROCESS = ("local", "dramatiq-stub")
@@ -62,6 +63,10 @@ def broker(row: str, folder: Path) -> Iterator[dict[str, Any]]:
         with services.postgres_database() as url:
             importlib.import_module("drawbar_procrastinate").create_schema(url)
             yield {"broker_url": url}
+    elif name == "dask":
+        cluster = importlib.import_module("distributed").LocalCluster
+        with cluster(n_workers=0, dashboard_address=None) as scheduler:
+            yield {"url": scheduler.scheduler_address}
     else:
         yield {"huey": {"file": str(folder / "huey.db")}, "stub": {"broker_url": "stub://"}}.get(name, {})
 

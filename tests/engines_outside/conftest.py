@@ -43,6 +43,10 @@ def engine(
 def _settings(name: str, stack: ExitStack, folder: Path) -> dict[str, Any]:
     if name == "huey":
         return {"file": str(folder / "huey.db")}
+    if name == "dask":
+        cluster = importlib.import_module("distributed").LocalCluster
+        scheduler = stack.enter_context(cluster(n_workers=0, dashboard_address=None))
+        return {"url": scheduler.scheduler_address}
     if name == "procrastinate":
         url = stack.enter_context(services.postgres_database())
         importlib.import_module("drawbar_procrastinate").create_schema(url)
