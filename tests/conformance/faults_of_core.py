@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -198,7 +199,7 @@ def takes_suspended_for_running(settled: Any) -> Any:
 
 @fault(LocalEngine, "_work", lives=None)
 def runs_no_message(work: Any) -> Any:
-    async def broken(self: Any, message: Any) -> None:
+    async def broken(self: Any, group: Any) -> None:
         return None
 
     return broken
@@ -206,25 +207,42 @@ def runs_no_message(work: Any) -> Any:
 
 @fault(LocalEngine, "_work", "JOIN-03")
 def works_on_one_message_at_a_time(work: Any) -> Any:
-    async def broken(self: Any, message: Any) -> None:
+    async def broken(self: Any, group: Any) -> None:
         while getattr(self, "busy", False):  # noqa: ASYNC110 - what is broken may be slow
             await anyio.sleep(0.001)
         self.busy = True
         try:
-            await work(self, message)
+            await work(self, group)
         finally:
             self.busy = False
 
     return broken
 
 
-@fault(LocalEngine, "_work", "RUN-19")
-def serves_one_queue_only(work: Any) -> Any:
-    async def broken(self: Any, message: Any) -> None:
-        if message.queue != "elsewhere":
-            await work(self, message)
+def _takes(kept: Callable[[Message], bool]) -> Any:
+    """Works on some messages, and drops the others, however often they are sent."""
 
-    return broken
+    def replace(serve: Any) -> Any:
+        async def broken(self: Any, process: Any, **options: Any) -> None:
+            async def take(message: Message) -> None:
+                if kept(message):
+                    await process(message)
+
+            await serve(self, take, **options)
+
+        return broken
+
+    return replace
+
+
+@fault(LocalEngine, "serve", "RUN-19")
+def serves_one_queue_only(serve: Any) -> Any:
+    return _takes(lambda message: message.queue != "elsewhere")(serve)
+
+
+@fault(LocalEngine, "serve", "EACH-01", "EACH-06")
+def drops_a_message_of_many(serve: Any) -> Any:
+    return _takes(lambda message: not message.address.endswith("[3]"))(serve)
 
 
 @fault(Runner, "_context", "RETRY-01", "TIME-03")
