@@ -65,11 +65,12 @@ def note(ctx: Context, what: str = "", **facts: Any) -> None:
 
 
 def read(folder: Path, run_id: str) -> list[Note]:
-    """The notes of a run, in the order in which they were written."""
+    """The notes of a run, in the order in which they were written; a line at the end that is not whole is none yet."""
     file = folder / f"{run_id}.notes"
     if not file.exists():
         return []
-    return [Note(**json.loads(line)) for line in file.read_text().splitlines()]
+    whole, _, _ = file.read_text().rpartition("\n")  # what comes after it is being written right now
+    return [Note(**json.loads(line)) for line in whole.splitlines()]
 
 
 async def gate(ctx: Context, name: str) -> None:
