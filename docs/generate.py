@@ -145,6 +145,16 @@ def _table(where: str, section: str) -> str:
     return "\n".join(f"- `{key}`: {value}" for key, value in _entries(found[1]))
 
 
+def fields(where: str) -> str:
+    """The fields that a pydantic model adds to those of its base, with their defaults."""
+    model = _find(where)
+    return "\n".join(
+        f"- `{name}` ({'none' if field.default is None else f'`{field.default}`'}): {field.description}"
+        for name, field in model.model_fields.items()
+        if name in vars(model)["__annotations__"]
+    )
+
+
 def methods(where: str) -> str:
     """The public methods and properties of a class: signature and first sentence."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(_find(where))))
@@ -161,6 +171,8 @@ def methods(where: str) -> str:
         what = node.name if "property" in decorators or "cached_property" in decorators else _signature(node)
         begins = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
         first = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
+        if first == "See the class.":
+            continue
         lines.append(f"- `{begins}{what}`" + (f": {first}" if first else ""))
     return "\n".join(lines)
 
@@ -186,7 +198,7 @@ def names(_: str) -> str:
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("self")
+    arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("self").removeprefix("cls, ")
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
     return f"{node.name}({arguments}){returns}"
 
@@ -214,7 +226,7 @@ def _entries(text: str) -> list[tuple[str, str]]:
 
 KINDS: dict[str, Callable[[str], str | None]] = {
     function.__name__: function
-    for function in (settings, hooks, errors, commands, args, attributes, methods, signature, names)
+    for function in (settings, hooks, errors, commands, args, attributes, fields, methods, signature, names)
 }
 
 

@@ -111,6 +111,9 @@ class Engine(ABC):
     Attributes:
         name: The name it is configured by; must equal the name of its entry point.
         Settings: What can be set on it, a pydantic model; every field has a description.
+        settings: An instance of it.
+        core: The settings of core, for those few that an engine has to know: `connect_timeout`,
+            `shutdown_timeout`, `workflows`.
         in_process: Whether it runs tasks in the process that starts the runs (then `__main__` workflows are
             fine, and the default store is in memory).
         embedded: Whether its workers are threads of the process that starts the runs, with an event loop of
@@ -122,8 +125,7 @@ class Engine(ABC):
         able: False in a worker that was found unable to work on workflows: it must take no messages.
 
     Args:
-        loaded: All settings: `self.settings` is an instance of `Settings`, `self.core` the settings of core,
-            for those few that an engine has to know (`connect_timeout`, `shutdown_timeout`, `workflows`).
+        loaded: All settings, as the core has read them.
 
     Raises:
         SettingsError: A setting of this engine is wrong.

@@ -97,7 +97,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """All that an engine carries. `queue` says where; it is not part of the payload."""
+    """All that an engine carries.
+
+    Attributes:
+        run_id: The run.
+        address: Which of its tasks.
+        workflow_id: Its workflow.
+        fingerprint: The plan that it was started with.
+        queue: The queue to use, or None: that of the setting `queue`. It is not part of the payload.
+    """
 
     run_id: str
     address: str

@@ -19,7 +19,7 @@ def config(flags: Flags, as_json: bool) -> int:
     """Show every setting, its value, and where that came from. Secrets are masked.
 
     Precedence: command line, environment (DRAWBAR_…), the nearest drawbar.toml or [tool.drawbar] in
-        pyproject.toml, default.
+    pyproject.toml, default.
     """
     from drawbar.plugins import load_engine
 
