@@ -19,22 +19,29 @@ ENGINES = {
 }
 
 
-def run_kit(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs pytest in `folder`, in an environment in which the made-up engines are installed."""
+def start_kit(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Starts pytest in `folder`, in an environment in which the made-up engines are installed."""
     packages = folder / "packages"
     if not packages.exists():
         packages.mkdir()
         install(packages, "drawbar-made-up", entry_points={"drawbar.engines": ENGINES})
     inherited = {key: value for key, value in os.environ.items() if key not in ("CI", "PYTEST_ADDOPTS")}
     path = os.pathsep.join([str(packages), str(ROOT)])
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
         env={**inherited, "PYTHONPATH": path, **environment},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+
+
+def run_kit(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs it to its end."""
+    started = start_kit(folder, *arguments, **environment)
+    out, err = started.communicate()
+    return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
 def outcomes(folder: Path, tests: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.conformance.kit import run_kit
+from tests.conformance.kit import run_kit, start_kit
 
 PYARGS = ("--pyargs", "drawbar.conformance")
 TEN_LINES = """
@@ -182,6 +184,22 @@ def test_an_engine_that_does_not_serve_fails(tmp_path: Path) -> None:
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert "engine 'broken' does not serve" in done.stdout
+
+
+def test_a_session_that_is_told_to_end_takes_its_workers_along(tmp_path: Path) -> None:
+    kit = start_kit(tmp_path, *PYARGS, "--engine", "local", "-k", "RECV-04", f"--basetemp={tmp_path}/session")
+    pid = None
+    while pid is None and kit.poll() is None:
+        time.sleep(0.05)
+        told = [file.read_text().split() for file in tmp_path.glob("session/**/worker-*.log")]
+        pid = next((int(words[0]) for words in told if words), None)
+    assert pid is not None, kit.communicate()
+    kit.terminate()
+    out, _ = kit.communicate()
+
+    assert kit.returncode == pytest.ExitCode.INTERRUPTED, out
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_nothing_decided_is_an_error(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -40,27 +43,41 @@ def workers(
     """The engine's worker processes, serving; None for an engine in this process."""
     folder = tmp_path_factory.mktemp("conformance")
     workers = None
-    try:
+    with _tidy_at_sigterm():
         try:
-            workers = _workers(engine, folder)
+            try:
+                workers = _workers(engine, folder)
+                if workers is not None:
+                    workers.start()
+                _probe(engine, workers, folder)
+            except pytest.fail.Exception:
+                # Every clause would say the same. Other tests of the session have a right to be run.
+                if all(item.get_closest_marker("clause") for item in request.session.items):
+                    request.session.shouldfail = f"engine {engine.name!r} does not serve yet, see above"
+                raise
+            yield workers
+        finally:
             if workers is not None:
-                workers.start()
-            _probe(engine, workers, folder)
-        except pytest.fail.Exception:
-            # Every clause would say the same. Other tests of the session have a right to be run.
-            if all(item.get_closest_marker("clause") for item in request.session.items):
-                request.session.shouldfail = f"engine {engine.name!r} does not serve yet, see above"
-            raise
-        yield workers
-    finally:
-        if workers is not None:
-            workers.close()
+                workers.close()
 
 
 @pytest.fixture
 def rig(engine: EngineUnderTest, workers: Workers | None, tmp_path: Path) -> Rigs:
     """What a clause's test works with."""
     return Rigs(engine, workers, tmp_path)
+
+
+@contextmanager
+def _tidy_at_sigterm() -> Iterator[None]:
+    """Makes SIGTERM what Ctrl-C is: workers that outlive their session would take the messages of the next one."""
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if mine:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _workers(engine: EngineUnderTest, folder: Path) -> Workers | None:

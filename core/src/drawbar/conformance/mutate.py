@@ -4,7 +4,7 @@
 
 The engine's package is copied, changed in the copy, and put before the installed one on the path. A line that
 is a statement, or part of one, is taken out alone; of one that begins a block the whole block is, as nothing
-else would be Python. The exit code is 1 when a line is not missed.
+else would be Python. The exit code is 1 when a line is not needed.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Laboratory:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints a line for each line of the engine's `dispatch`; 1 if one is not missed, 2 if the kit fails anyway."""
+    """Prints a line for each line of the engine's `dispatch`; 1 if one is not needed, 2 if the kit fails anyway."""
     parser = argparse.ArgumentParser(prog="python -m drawbar.conformance.mutate", description=__doc__)
     parser.add_argument("--engine", required=True)
     parser.add_argument("--store")
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 green += held
                 where = f"{function}:{mutant.number}"
                 _say(f"{given.engine:14} {where:14} {'GREEN' if held else 'red':6} {_brief(mutant.line, 60):60} {said}")
-    _say(f"{given.engine}: {missed} lines are missed, {green} are not")
+    _say(f"{given.engine}: {missed} lines are needed, {green} are not")
     return 1 if green else 0
 
 
