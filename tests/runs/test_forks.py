@@ -35,5 +35,5 @@ def test_a_client_that_was_opened_before_a_fork_says_so(tmp_path: Path) -> None:
 
 
 def test_a_client_that_is_not_open_says_so() -> None:
-    with pytest.raises(DrawbarError, match="this client is not open"):
+    with pytest.raises(DrawbarError, match="this engine is not open"):
         open_engine("local").start_sync(flow, 1)
