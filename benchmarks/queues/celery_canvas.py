@@ -15,6 +15,9 @@ from benchmarks.queues.stage import RunAll, Stage
 from benchmarks.turn import CannotExpress
 from benchmarks.work import Row
 
+PATIENCE = 60
+"""Seconds; now and then the canvas loses one of two hundred chains (its result never comes)."""
+
 stage = Stage.of_this_process()
 app = Celery("bench", broker=stage.broker, backend=stage.store)
 app.conf.task_default_queue = stage.queue
@@ -42,7 +45,7 @@ def start(row: Row, value: Any) -> Any:
 
 async def run(row: Row, values: list[Any]) -> list[Any]:
     started = [start(row, value) for value in values]
-    return [result.get(timeout=300) for result in started]
+    return [result.get(timeout=PATIENCE) for result in started]
 
 
 @asynccontextmanager

@@ -124,7 +124,7 @@ class RedisStore(Store):
         self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
     ) -> Claim:
         """Leases a task."""
-        reply = await self._script(scripts.CLAIM, run_id, (dump([address, owner, lease, widen]),))
+        reply = await self._script(scripts.CLAIM, run_id, (dump([address, owner, lease, widen, self.redispatch]),))
         status = ClaimStatus(reply[0].decode())
         if status is ClaimStatus.GRANTED:
             return Claim(

@@ -70,7 +70,9 @@ class TestFanOuts:
             TaskStatus.HELD,
             TaskStatus.HELD,
         ]
-        assert (await look(store, run_id, "j[1]")).parent == "j[0]"
+        claimed, freed = await look(store, run_id, "j[0]"), await look(store, run_id, "j[1]")
+        assert freed.parent == "j[0]"
+        assert (freed.wake_at or 0) - (claimed.started_at or 0) == pytest.approx(store.redispatch, abs=0.001)
         assert await counts(store, run_id) == (2, 0, 0)
         assert (await happened(store, run_id))[-2:] == [("task.started", "j[0]"), ("task.scheduled", "j[1]")]
 

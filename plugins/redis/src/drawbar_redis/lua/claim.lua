@@ -1,9 +1,10 @@
 -- Leases a task to an owner.
 --
--- Head: [address, owner, lease, widen]. Reply: ["granted", task, run, slots, [address, queue]] | ["finished", [address, queue, …]] |
--- [status].
+-- Head: [address, owner, lease, widen, redispatch].
+-- Reply: ["granted", task, run, slots, [address, queue]] | ["finished", [address, queue, …]] | [status].
 local h = decode(ARGV[1])
 local address, owner, lease = h[1], h[2], h[3]
+REDISPATCH = h[5]
 if not use(THIS) then return { 'missing' } end
 local t = get(address)
 if not t then return { is_held(address) and 'early' or 'missing' } end

@@ -40,8 +40,8 @@ local COUNTED = {
 local TIMED = { scheduled = true, running = true, retrying = true, sleeping = true, waiting = true }
 local OVER = { completed = true, failed = true, cancelled = true }
 
--- Settings of the store that a script gets in its head.
-local REDISPATCH, RETENTION = 60, 0
+-- Settings of the store that a script gets in its head; one that frees tasks needs the first.
+local REDISPATCH, RETENTION = nil, 0
 
 -- The unit of work.
 local THIS = KEYS[2] and sub(KEYS[2], #BASE + 5) -- the id of the run in KEYS[2]
