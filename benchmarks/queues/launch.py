@@ -77,7 +77,7 @@ def sides(shape: Shape) -> tuple[Side, Side]:
     def our_worker(stage: Stage) -> list[str]:
         settings = [f"broker_url={stage.broker}", *shape.settings]
         options = [word for setting in settings for word in ("--set", setting)]
-        return [sys.executable, "-m", "drawbar", "worker", "--engine", shape.queue, *options]
+        return [sys.executable, "-m", "drawbar", "worker", "--engine", shape.queue, "--log-level", "warning", *options]
 
     def our_environment(stage: Stage) -> dict[str, str]:
         workflows = json.dumps(["benchmarks.queues.workflows"])
