@@ -59,6 +59,7 @@ class _Compiler:
                     marks=marks,
                     retry=body.policy.retry or retry,
                     wants_context=body.wants_context,
+                    in_thread=_in_thread(body),
                     refs=tuple(body.refs.values()),
                 )
             )
@@ -182,6 +183,12 @@ def compile_plan(workflow: Workflow[Any, Any], flow: Flow) -> Plan:
             node.counted = node.op is Op.LOOP
             node.recorded = node.recorded or node.op is Op.FOREACH
     return Plan(workflow, nodes, made[0], end, _fingerprint(workflow, nodes), flow.targets, needs_state)
+
+
+def _in_thread(step: Step[..., Any]) -> bool:
+    """See `Node.in_thread`."""
+    policy = step.policy
+    return not (step.is_async or step.refs or policy.timeout is not None or policy.run_in != "thread")
 
 
 def _fingerprint(workflow: Workflow[Any, Any], nodes: Mapping[str, Node]) -> str:

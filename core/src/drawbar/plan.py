@@ -88,6 +88,8 @@ class Node:
     """For a STEP: the Retry that applies."""
     wants_context: bool = False
     """Whether its callable takes `ctx`."""
+    in_thread: bool = False
+    """For a STEP: whether a thread can work on it by itself: a sync one that needs nothing but its value."""
     refs: tuple[Any, ...] = ()
     """References to outputs that its callable, mapping or bindings hold."""
     pattern: str = ""

@@ -70,11 +70,12 @@ class Runner:
         wrapped = hooks().hook.drawbar_wrap_attempt.get_hookimpls()
         self.wrappers = wrap_attempt if wrapped else None
 
-    async def work(self, hold: Hold, task: Task, slots: Mapping[str, Json] | None) -> Transition:
-        """Runs a claimed task up to the transition that is to be committed."""
+    async def work(
+        self, hold: Hold, task: Task, slots: Mapping[str, Json] | None, place: tuple[Node, Numbers] | None
+    ) -> Transition:
+        """Runs a claimed task, which is at that place, up to the transition that is to be committed."""
         if task.kind is Kind.CALLBACK:
             return await self._callback(hold, task)
-        place = hold.plan.locate(task.address)
         if place is None:  # the fingerprint says it cannot be
             error = RunError(f"workflow {hold.plan.id!r} has no place {task.address!r}")
             return self._fail(hold, task, task.address, error)
@@ -190,7 +191,7 @@ class Runner:
             return await self._failed(hold, task, node, numbers, Failed(problem), ctx, final=True)
         transition.output = output
         transition.error = error
-        transition.events = (NewEvent("task.completed", task.address, {"attempt": task.attempt}),)
+        transition.events = (("task.completed", task.address, {"attempt": task.attempt}),)
         if isinstance(outcome, Bailed):
             transition.bail, move = machine.bail(node, numbers, output, records)
         else:

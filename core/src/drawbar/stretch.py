@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from drawbar.attempt import Begun, Completed, Failed, Outcome, attempt_here
 from drawbar.errors import InvalidInput, StoreUnavailable
 from drawbar.jsonform import size_of
-from drawbar.plan import Op
-from drawbar.records import Arrive, Kind, NewEvent, NewTask, Reply, Task, TaskStatus, Transition
+from drawbar.records import Arrive, Kind, NewTask, Reply, Task, TaskStatus, Transition
 
 if TYPE_CHECKING:
     from drawbar.hold import Hold
@@ -94,8 +93,10 @@ class Stretch:
             return False
         worker.says(task, transition, began)
         follows = reply.next
-        place = None if follows is None or reply.ready else place_in_thread(worker, hold, follows)
-        if follows is None or place is None or hold.given_up:
+        if follows is None or reply.ready or hold.given_up or not worker.leaves_to_thread(hold, follows):
+            return False
+        place = hold.plan.locate(follows.address)
+        if place is None or not place[0].in_thread:
             return False
         worker.take(hold, follows, reply)
         self.task, self._place = follows, place
@@ -113,25 +114,13 @@ class Stretch:
         if not (isinstance(move, Arrive) or (isinstance(move, NewTask) and move.kind is Kind.STEP)):
             return None
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED, outcome.output)
-        transition.events = (NewEvent("task.completed", task.address, {"attempt": task.attempt}),)
+        transition.events = (("task.completed", task.address, {"attempt": task.attempt}),)
         transition.next = move
         transition.extra = records
         if updates:
             transition.state = updates
             hold.run.state = {**hold.run.state, **updates}
         return transition
-
-
-def place_in_thread(worker: Worker, hold: Hold, task: Task) -> Place | None:
-    """The place of a task that a thread can work on by itself: a sync step that needs nothing but its value."""
-    if task.kind is not Kind.STEP or task.lost or hold.run.forked_from is not None or worker.watched:
-        return None
-    place = hold.plan.locate(task.address)
-    if place is None or place[0].op is not Op.STEP or place[0].refs:
-        return None
-    step = place[0].source
-    policy = step.policy
-    return place if not step.is_async and policy.run_in == "thread" and policy.timeout is None else None
 
 
 def _commit(worker: Worker, transition: Transition) -> Reply | None:

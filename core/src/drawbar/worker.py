@@ -35,7 +35,7 @@ from drawbar.records import (
     Transition,
 )
 from drawbar.runner import Runner
-from drawbar.stretch import Stretch, place_in_thread
+from drawbar.stretch import Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -155,9 +155,9 @@ class Worker:
         while task is not None:
             began = monotonic()
             reply: Reply | None = None
-            place = place_in_thread(self, hold, task)
-            if place is None:
-                transition = await self.runner.work(hold, task, slots)
+            place = hold.plan.locate(task.address)
+            if place is None or not place[0].in_thread or not self.leaves_to_thread(hold, task):
+                transition = await self.runner.work(hold, task, slots, place)
             else:
                 stretch = await self._in_thread(hold, Stretch(self, hold, place, queue))
                 task, reply = stretch.task, stretch.reply
@@ -185,6 +185,10 @@ class Worker:
                 if monotonic() - breath > BREATH:
                     await anyio.lowlevel.checkpoint()
                     breath = monotonic()
+
+    def leaves_to_thread(self, hold: Hold, task: Task) -> bool:
+        """Whether a task, whose step a thread can work on, may be worked on there."""
+        return not (task.lost or task.kind is not Kind.STEP or self.watched or hold.run.forked_from)
 
     def complete(self, hold: Hold, transition: Transition, queue: str | None) -> None:
         """Adds to a transition what is the worker's: in whose name, and whether to go on."""

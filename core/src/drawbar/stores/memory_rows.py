@@ -281,7 +281,8 @@ class MemoryRows(Rows[MemoryRun]):
 
     def close(self, run: MemoryRun, columns: Columns, events: Sequence[Event]) -> None:
         if events:
-            run.packs.append((run.seq + 1, self.now, events))
+            # As a tuple of tuples, which the garbage collector need not look at again and again.
+            run.packs.append((run.seq + 1, self.now, tuple(events)))
             run.seq += len(events)
         if run.waiters:
             content = [waiter for waiter in run.waiters if waiter.content(run)]

@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 
 from drawbar.records import Json, Kind, NewTask, RunRecord, Task, TaskStatus, Transition
 from drawbar.stores import sqlite_reads as reads
-from drawbar.stores.rows import AGAIN, AGAIN_WAIT, CANCEL, RUN_END, Columns, Event, Rows
+from drawbar.stores.rows import AGAIN, AGAIN_WAIT, CANCEL, DONE, RUN_END, Columns, Event, Rows
 from drawbar.stores.sqlite_reads import (
     KIND,
     RUN_STATUS,
@@ -298,6 +298,10 @@ class SqliteRows(Rows[SqliteRun]):
             elif columns in (AGAIN, AGAIN_WAIT):
                 names += ", kept_wake_at = NULL"
             statement = UPDATES[columns] = f"UPDATE task SET {names} WHERE n = ?"
+        if columns is DONE:  # every step does this
+            output, error = self._text(run, task.output), self._text(run, task.error)
+            self.execute(statement, (task.status._value_, output, error, None, None, task.finished_at, task.n))
+            return
         values = [self._column(run, task, column) for column in columns]
         values.append(task.n)
         self.execute(statement, values)

@@ -20,6 +20,7 @@ from drawbar.records import (
     NewEvent,
     NewRun,
     NewTask,
+    PlainEvent,
     RunRecord,
     RunStatus,
     Task,
@@ -105,7 +106,7 @@ def fan_items(fan: FanOut) -> list[str]:
     return items + addresses
 
 
-def event_tail(event: NewEvent) -> str:
+def event_tail(event: NewEvent | PlainEvent) -> str:
     """An event without its time, which the store puts before it."""
     type_, address, data = event
     return dump([type_, address, data if type(data) is dict else dict(data or {})])[1:]
