@@ -1,6 +1,8 @@
 """Keys in a cluster, and scripts that the server has forgotten."""
 
 import contextlib
+import random
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,16 +18,31 @@ from drawbar_redis.keys import Keys
 from tests.stores_redis.conftest import Stores
 from tests.stores_redis.parts import arrive, done, end, fan_out, new_run, open_fan, start
 from tests.support import services
-from tests.support.servers import PrivateRedis, free_port
+from tests.support.servers import PrivateRedis
 
 pytestmark = pytest.mark.anyio
 
+BUS = 10000
+
+
+def is_free(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True
+    return False
+
 
 class ClusterNode(PrivateRedis):
-    """A node of a cluster."""
+    """A node of a cluster. Before Redis 7 the port that nodes talk on cannot be chosen: it is 10000 up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        while self.port + BUS > 65535 or not is_free(self.port + BUS):
+            self.port = random.randrange(15000, 30000)
+            while not is_free(self.port):
+                self.port += 1
 
     def _command(self) -> list[str]:
-        extra = {"cluster-enabled": "yes", "cluster-port": str(free_port()), "cluster-node-timeout": "2000"}
+        extra = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
         return [
             *super()._command(),
             *(word for name, value in extra.items() for word in (f"--{name}", value)),
@@ -44,9 +61,8 @@ def cluster() -> Iterator[str]:
         clients: list[Any] = [redis.Redis.from_url(node.url, decode_responses=True) for node in nodes]
         for client, (first, last) in zip(clients, ((0, 8191), (8192, 16383)), strict=True):
             stack.callback(client.close)
-            client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-        bus = clients[1].config_get("cluster-port")["cluster-port"]
-        clients[0].execute_command("CLUSTER MEET", "127.0.0.1", nodes[1].port, bus)
+            client.execute_command("CLUSTER ADDSLOTS", *range(first, last + 1))
+        clients[0].execute_command("CLUSTER MEET", "127.0.0.1", nodes[1].port)
         deadline = time.monotonic() + 20
         while any(client.execute_command("CLUSTER INFO")["cluster_state"] != "ok" for client in clients):
             assert time.monotonic() < deadline

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
-from drawbar import Run
+from drawbar import Run, TaskStatus
 from drawbar.client import Client
 from drawbar.conformance import witness
 from drawbar.conformance.workers import Workers
@@ -200,6 +200,17 @@ class Rig:
         """Waits until the steps of a run have written `count` such notes."""
         await self.until(lambda: len(self.notes(run, what)) >= count, f"{count} notes of {what!r}")
         return self.notes(run, what)
+
+    async def done(self, run: Run[Any], *addresses: str) -> None:
+        """Waits until the outcomes of steps are committed; that they have written notes is earlier."""
+        wait_until = time.monotonic() + self.subject.patience
+        while True:
+            steps = (await run.snapshot()).steps
+            if all(at in steps and steps[at].status is TaskStatus.COMPLETED for at in addresses):
+                return
+            if time.monotonic() > wait_until:
+                raise AssertionError(f"run {run.id}: {', '.join(addresses)} do not end: {await self.describe(run)}")
+            await anyio.sleep(0.01)
 
     def open_gate(self, name: str) -> None:
         """Lets every step go on that waits at that gate."""

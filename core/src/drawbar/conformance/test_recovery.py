@@ -43,8 +43,7 @@ async def test_done_is_done(rig: Rig) -> None:
     """What was completed before a worker is killed does not run again."""
     run = await rig.start(flows.held_in_join, 1)
     await rig.seen(run, "begun")
-    for number in range(5):
-        await rig.seen(run, f"quick-{number}")
+    await rig.done(run, *[f"quick-{number}" for number in range(5)])
     workers_of(rig).kill()
     workers_of(rig).start()
     rig.open_gate("hold")

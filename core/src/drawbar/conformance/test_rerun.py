@@ -24,6 +24,7 @@ async def test_retry(rig: Rig) -> None:
     run = await rig.start(flows.mendable, 1)
     result = await rig.result(run)
     assert fault(result) == ("ConnectionError", "fixed")
+    sound = result.steps["sound"]  # it may have been cancelled, and then it was not completed
     rig.open_gate("mended")
     rig.open_gate("sleepy")
     await run.retry()
@@ -32,7 +33,8 @@ async def test_retry(rig: Rig) -> None:
     assert result.output == 2 + 3
     assert result.error is None
     assert len(rig.notes(run, "add_one")) == 1
-    assert len(rig.notes(run, "sound")) == 1
+    again = 0 if sound.status is TaskStatus.COMPLETED else 1
+    assert result.steps["sound"].attempts == sound.attempts + again
     assert len(rig.notes(run, "fixed")) == 2
     assert result.steps["sleepy"].status is TaskStatus.COMPLETED
 
