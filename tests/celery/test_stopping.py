@@ -80,13 +80,13 @@ def test_a_warm_stop_gives_back_what_takes_too_long(pool: str, working: Working)
 
 @pools
 def test_the_second_signal_ends_it_at_once(pool: str, working: Working) -> None:
-    worker, run = working.begin(pool, 2, "shutdown_timeout=60")
+    worker, run = working.begin(pool, 4, "shutdown_timeout=60")
 
     worker.signal(signal.SIGTERM)
     worker.says("Warm shutdown")
     time.sleep(0.3)
     worker.signal(signal.SIGTERM)
-    assert worker.process.wait(2) == 1
+    assert worker.process.wait(3) == 1
 
     assert working.tasks(run)["slow"] == (TaskStatus.RUNNING, 1)
     if pool == "prefork":

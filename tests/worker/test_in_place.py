@@ -8,9 +8,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from drawbar import Workflow, step, workflow
+from drawbar import Context, Workflow, step, workflow
+from drawbar.errors import StoreUnavailable
 from drawbar.machine import BEGIN, Machine
-from drawbar.records import Message, NewRun, RunStatus, TaskStatus
+from drawbar.records import Message, NewEvent, NewRun, RunStatus, TaskStatus
 from drawbar.settings import Settings
 from drawbar.stores.memory import MemoryStore
 from drawbar.worker import Worker
@@ -178,3 +179,33 @@ async def test_a_renewal_while_messages_are_sent_loses_nothing() -> None:
     for message in bench.sent:
         await bench.worker.process(message)
     assert await bench.status() is RunStatus.COMPLETED
+
+
+async def test_what_was_emitted_while_the_store_was_away_comes_later() -> None:
+    going = anyio.Event()
+
+    @step
+    async def tells(x: int, ctx: Context) -> int:
+        ctx.emit("one")
+        ctx.emit("two")
+        await going.wait()
+        return x
+
+    bench = Bench(workflow("tells").then(tells).commit())
+    emit = bench.store.emit
+
+    async def away(run_id: str, events: Sequence[NewEvent]) -> int:
+        raise StoreUnavailable("away")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(bench.worker.process, await bench.start(0))
+        while not any(hold.emitted for hold in bench.worker.held):
+            await anyio.lowlevel.checkpoint()
+        bench.store.emit = away  # type: ignore[method-assign]
+        with pytest.raises(StoreUnavailable):
+            await bench.worker.flush_emitted()
+        bench.store.emit = emit  # type: ignore[method-assign]
+        await bench.worker.flush_emitted()
+        going.set()
+    events = await bench.store.events("run")
+    assert [event.data["data"] for event in events if event.type == "task.emitted"] == ["one", "two"]

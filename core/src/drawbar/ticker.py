@@ -99,8 +99,8 @@ class Ticker:
 
     async def _renew(self) -> float:
         worker = self.worker
+        await worker.renew()  # first: nothing may keep it from that
         await worker.flush_emitted()
-        await worker.renew()
         return worker.settings.heartbeat
 
     async def _purge(self) -> float:

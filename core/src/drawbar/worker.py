@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from drawbar.errors import ConfigurationError, StoreUnavailable
+from drawbar.errors import ConfigurationError, StoreError, StoreUnavailable
 from drawbar.hold import Hold
 from drawbar.machine import Machine
 from drawbar.plugins import has_event_observers, run_event
@@ -304,11 +304,18 @@ class Worker:
         hold.scope.cancel()
 
     async def flush_emitted(self) -> None:
-        """Appends what running steps have emitted so far, so that watchers see it live."""
+        """Appends what running steps have emitted so far, so that watchers see it live.
+
+        What the store did not take, or of which that is unknown, goes with the next round or the step's commit.
+        """
         for hold in list(self.held):
             if hold.emitted and not hold.committing:
                 events = hold.take_emitted()
-                newest = await self.store.emit(hold.run.id, events)
+                try:
+                    newest = await self.store.emit(hold.run.id, events)
+                except StoreError:
+                    hold.emitted[:0] = events
+                    raise
                 if self.watched:
                     self._observe(
                         hold.run, await self.store.events(hold.run.id, newest - len(events), len(events))
