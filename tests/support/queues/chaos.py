@@ -1,6 +1,6 @@
 """Hundreds of runs while workers are killed and the broker is emptied and restarted.
 
-Every run has to end as it should, and every outcome of a task has to count once. `DRAWBAR_CHAOS=full` makes it 500
+Every run has to end as it should, and every outcome of a task has to count once. `DRAWBAR_TEST_CHAOS=full` makes it 500
 runs on each broker (three minutes each).
 """
 
@@ -29,7 +29,7 @@ from tests.support.queues.chaos_flows import KINDS, TASKS
 from tests.support.queues.processes import FAST, ROOT, Process, Processes, drawbar_worker
 from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
 
-FULL = os.environ.get("DRAWBAR_CHAOS") == "full"
+FULL = os.environ.get("DRAWBAR_TEST_CHAOS") == "full"
 CHOSEN = os.environ.get("DRAWBAR_TEST_BROKER")
 BROKERS = [CHOSEN] if CHOSEN in ("redis", "rabbitmq") else ["redis", *(["rabbitmq"] if FULL else [])]
 RUNS = 500 if FULL else 48
