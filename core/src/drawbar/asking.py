@@ -76,7 +76,7 @@ def _whose(node: Node) -> str:
 
 async def _call(function: Callable[..., Any], value: Any, ctx: Context | None) -> Any:
     answer = function(value, ctx) if ctx is not None and takes_context(function) else function(value)
-    return await answer if inspect.isawaitable(answer) else answer
+    return answer if answer is True or answer is False or not inspect.isawaitable(answer) else await answer
 
 
 def _meant(ref: Ref, value: Json, refs: Mapping[Any, Json]) -> Json:

@@ -172,6 +172,11 @@ class Plan:
             node = nodes.get(outer + "[]")
             if node is not None and node.marks == "[" and number.isdecimal():
                 return node, (int(number),)
+        elif "#" in address:  # the round of a loop, likewise
+            outer, _, number = address.rpartition("#")
+            node = nodes.get(outer + "#")
+            if node is not None and node.marks == "#" and number.isdecimal():
+                return node, (int(number),)
         node = nodes.get(NUMBERS.sub("", address))
         if node is None:
             return None

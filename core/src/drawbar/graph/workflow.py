@@ -126,7 +126,7 @@ class Workflow(Generic[In, Out]):
 
     def initial_state(self) -> dict[str, Json]:
         """The state of a run at its start, in JSON form: the defaults of the state model."""
-        return dict(fresh(dict(self._state)))
+        return dict(fresh(dict(self._state))) if self._state else {}
 
     def with_id(self, id: str) -> Workflow[In, Out]:
         """The same workflow under another id, to use it twice in another one."""
