@@ -288,3 +288,17 @@ async def test_a_closed_store_can_be_opened_again(store: PostgresStore, sql: Sql
 async def _opened_run(store: PostgresStore) -> str:
     await store.open()
     return await begin(store, NewTask("a", step("a").kind))
+
+
+async def test_a_store_that_is_closed_by_somebody_cancelled_is_closed(store: PostgresStore, sql: Sql) -> None:
+    connected = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    await store.load("r")
+    assert sql(connected) != [(0,)]
+
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await store.close()
+
+    with anyio.fail_after(10):
+        while sql(connected) != [(0,)]:  # noqa: ASYNC110 - a server takes its time to see it
+            await anyio.sleep(0.02)

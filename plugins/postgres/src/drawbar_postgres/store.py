@@ -109,7 +109,8 @@ class PostgresStore(Store):
     async def close(self) -> None:
         here = self.start_over()
         if here is not None and here.pid == os.getpid():
-            await self._thread(here.close)
+            with anyio.CancelScope(shield=True):  # whoever closes is often just cancelled, and nobody else would
+                await self._thread(here.close)
 
     async def init(self) -> str:
         def init() -> str:

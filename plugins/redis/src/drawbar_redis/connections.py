@@ -162,17 +162,16 @@ class Connections:
             self._loops = {}
             self._bridge = Bridge()
             self._clients = {}
-        here = asyncio.get_running_loop() if on_asyncio() else None
+        here = loops.pop(asyncio.get_running_loop(), None) if on_asyncio() else None
         for loop, place in loops.items():
-            if loop is here:
-                place.close()
-                await asyncio.sleep(0)  # transports close in the next round of the loop
-            else:
-                with suppress(RuntimeError):  # that loop is closed
-                    loop.call_soon_threadsafe(place.close)
+            with suppress(RuntimeError):  # that loop is closed
+                loop.call_soon_threadsafe(place.close)
         bridge.close()
         for client in clients.values():
             client.close()
+        if here is not None:
+            here.close()
+            await asyncio.sleep(0)  # transports close in the next round of the loop; last, for it may be cancelled
 
     def forget(self) -> None:
         """In a forked child: puts aside what belongs to the parent, and has none yet.
