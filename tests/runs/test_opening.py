@@ -60,6 +60,15 @@ async def test_the_result_of_a_run_that_has_ended_may_be_asked_for_after_closing
     assert (await run.result()).output == 2
 
 
+async def test_a_store_that_was_closed_is_not_opened_by_the_way(tmp_path: Path) -> None:
+    async with open_engine("local", store=f"sqlite:///{tmp_path}/runs.db") as engine:
+        run = await engine.start(quick, 1)
+        await run.result()
+    for ask in (run.status, run.result, run.snapshot, run.cancel, lambda: anext(run.events()), engine.list_runs):
+        with pytest.raises(DrawbarError, match="is closed: use it inside"):
+            await ask()
+
+
 async def test_an_engine_may_be_opened_again() -> None:
     engine = open_engine("local")
     for _ in range(2):

@@ -136,7 +136,8 @@ class Rig:
 
     async def __aexit__(self, *error: Any) -> None:
         try:
-            for run in self._started:
+            for started in self._started:
+                run: Run[Any] = self.engine.get_run(started.id)  # the client that started it may be closed
                 if not (await run.status()).finished:
                     await run.cancel("the test is over")
         finally:
