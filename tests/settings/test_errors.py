@@ -38,7 +38,7 @@ def failure(load: Load, *, engine: Any = None, **more: Any) -> str:
         ({"flags": {"engines.acme": "x"}}, "--set engines.acme: write --set engines.NAME.KEY=VALUE"),
         (
             {"flags": {"thread": "2"}},
-            "thread (from --set thread): neither drawbar nor engine 'acme' has such setting.",
+            "thread (from --set thread): neither drawbar nor engine 'acme' has such a setting.",
         ),
         ({"flags": {"thread": "2"}}, "Did you mean threads?"),
         ({"arguments": {"brokr_url": "x"}}, "brokr_url (from argument brokr_url)"),

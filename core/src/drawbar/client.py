@@ -339,7 +339,7 @@ class Client:
                 if isawaitable(sent):
                     await sent
         except Exception as error:
-            reason = str(error) or f"no answer within {self.settings.connect_timeout:g} s"
+            reason = str(error).rstrip(".") or f"no answer within {self.settings.connect_timeout:g} s"
             raise EngineError(
                 f"engine {self.engine.name!r} ({self.engine.describe()}) cannot send to workers: {reason}. "
                 f"Run {run.id} is in the "

@@ -40,8 +40,9 @@ class Hold:
 
     def take_emitted(self) -> list[NewEvent]:
         """What was emitted so far; a thread may be emitting more just now."""
-        emitted = self.emitted[:]
-        del self.emitted[: len(emitted)]
+        with self.lock:  # the heartbeat and a thread that commits must not both take them
+            emitted = self.emitted[:]
+            del self.emitted[: len(emitted)]
         return emitted
 
     def begin_commit(self) -> bool:
