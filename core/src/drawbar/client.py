@@ -162,8 +162,8 @@ class Client:
 
         One in memory, which has nothing to be closed, answers then too.
         """
-        if self.store.durable:
-            self._open()
+        if self._closed and self.store.durable:
+            self._open()  # which raises
         return self.store
 
     # -- starting and finding runs

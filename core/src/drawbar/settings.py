@@ -275,8 +275,8 @@ def _unknown(given: Given, whose: str, known: Iterable[str], prefix: str = "") -
     names = sorted(known)
     close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
     hint = f"Did you mean {prefix}{close[0]}?" if close else f"There are: {', '.join(names) or 'none'}."
-    verb = "has" if whose.startswith("neither") else "has no"
-    return SettingsError(f"{prefix}{key} (from {given.source}): {whose} {verb} such setting. {hint}")
+    verb = "has such a" if whose.startswith("neither") else "has no such"
+    return SettingsError(f"{prefix}{key} (from {given.source}): {whose} {verb} setting. {hint}")
 
 
 def _read(annotation: Any, given: Given, prefix: str) -> Any:
