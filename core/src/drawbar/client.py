@@ -157,7 +157,7 @@ class Client:
             )
         return self._loop
 
-    def reach(self) -> Store:
+    def _reach(self) -> Store:
         """The store, for what asks about runs: opened again after the end, it would be closed by nobody.
 
         One in memory, which has nothing to be closed, answers then too.
@@ -269,7 +269,7 @@ class Client:
             limit: How many at the most.
         """
         name = getattr(workflow, "id", workflow)
-        found = await self.reach().runs(
+        found = await self._reach().runs(
             workflow_id=name, status=RunStatus(status) if status else None, metadata=metadata, limit=limit
         )
         results = []
@@ -301,7 +301,7 @@ class Client:
             raise RunNotFound(
                 f"workflow {record.workflow_id!r} of run {run.id} is not known here; hand it to get_run()"
             )
-        tasks = await self.reach().tasks(run.id)
+        tasks = await self._reach().tasks(run.id)
         name = getattr(from_step, "id", from_step)
         given = None if input is None else self.taken(input, "the input of the fork")
         extra = memos(workflow.plan, tasks, name, given)
@@ -366,8 +366,8 @@ class Client:
         while True:
             left = 60.0 if deadline is None else deadline - time.monotonic()
             abandoned = self._closed and self.engine.in_process
-            await self.reach().wait(run_id, seen, 0.0 if abandoned else max(0.0, min(left, 60.0)), settled=True)
-            record = await self.reach().load(run_id)
+            await self._reach().wait(run_id, seen, 0.0 if abandoned else max(0.0, min(left, 60.0)), settled=True)
+            record = await self._reach().load(run_id)
             if record is None:
                 raise RunNotFound(f"the store has no run {run_id!r}")
             if record.status in SETTLED and record.active == 0:

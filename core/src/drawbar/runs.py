@@ -45,7 +45,7 @@ class Run(Generic[Out]):
         return f"<Run {self.id}>"
 
     async def _record(self) -> RunRecord:
-        run = await self._client.reach().load(self.id)
+        run = await self._client._reach().load(self.id)
         if run is None:
             raise RunNotFound(f"the store has no run {self.id!r}")
         return run
@@ -71,11 +71,11 @@ class Run(Generic[Out]):
         """
         record = await self._client.wait_settled(self.id, timeout)
         workflow = self._known(record)
-        return RunResult(record, list(await self._client.reach().tasks(self.id)), workflow)
+        return RunResult(record, list(await self._client._reach().tasks(self.id)), workflow)
 
     async def snapshot(self) -> RunResult[Out]:
         """As `result`, without waiting: how the run stands now."""
-        return await load_result(self._client.reach(), self.id, self._known(await self._record()))
+        return await load_result(self._client._reach(), self.id, self._known(await self._record()))
 
     async def resume(self, data: Any = None, step: Any = None) -> None:
         """Lets a suspended task go on, with `data` as its `ctx.resume_data`.
@@ -90,7 +90,7 @@ class Run(Generic[Out]):
             InvalidInput: The data does not fit, or is too large; the task stays suspended.
         """
         record = await self._record()
-        tasks = await self._client.reach().tasks(self.id, statuses=(TaskStatus.SUSPENDED,))
+        tasks = await self._client._reach().tasks(self.id, statuses=(TaskStatus.SUSPENDED,))
         task = _pick(self.id, tasks, step)
         value = self._client.taken(data, f"the data to resume {task.address} with")
         workflow = self._known(record)
@@ -103,7 +103,7 @@ class Run(Generic[Out]):
                 raise InvalidInput(
                     f"the data does not fit what {task.address} resumes with: {error}"
                 ) from error
-        ready = await self._client.reach().resume(self.id, task.address, value)
+        ready = await self._client._reach().resume(self.id, task.address, value)
         await self._client.dispatch(record, ready)
 
     async def send_event(self, name: str, payload: Any = None) -> None:
@@ -118,7 +118,7 @@ class Run(Generic[Out]):
         workflow = self._known(record)
         if workflow is not None and record.status not in FINISHED_RUN:
             value = _fitting(workflow, name, value)
-        ready = await self._client.reach().send_event(self.id, name, value)
+        ready = await self._client._reach().send_event(self.id, name, value)
         await self._client.dispatch(record, ready)
 
     async def cancel(self, reason: str | None = None) -> bool:
@@ -130,7 +130,7 @@ class Run(Generic[Out]):
         record = await self._record()
         workflow = self._known(record)
         callback = workflow is not None and workflow.callbacks.any_end
-        ended, ready = await self._client.reach().cancel(self.id, reason, callback)
+        ended, ready = await self._client._reach().cancel(self.id, reason, callback)
         if ended:
             self._client.stopped(self.id)
             await self._client.dispatch(record, ready)
@@ -145,7 +145,7 @@ class Run(Generic[Out]):
         record = await self._record()
         if record.status is not RunStatus.FAILED:
             raise RunFinished(f"run {self.id} is {record.status}: only a failed run can be retried")
-        await self._client.dispatch(record, await self._client.reach().retry(self.id))
+        await self._client.dispatch(record, await self._client._reach().retry(self.id))
 
     async def fork(self, from_step: Any, input: Any = None, *, run_id: str | None = None) -> Run[Out]:
         """Starts a new run that takes over the recorded outputs before a step, and goes on from there.
@@ -167,7 +167,7 @@ class Run(Generic[Out]):
         Args:
             after: The `seq` after which to begin: 0 for all, or where an earlier call left off.
         """
-        store = self._client.reach()
+        store = self._client._reach()
         await self._client.take_up()
         while True:
             while batch := await store.events(self.id, after):
