@@ -1,7 +1,11 @@
 """Sync steps in a row: in one thread, each committed, and nothing after it was told to stop."""
 
 import asyncio
+import re
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -12,6 +16,8 @@ import pytest
 
 from drawbar import Context, RunStatus, TaskStatus, step, workflow
 from drawbar.errors import StoreUnavailable
+from drawbar.hookspecs import hookimpl
+from drawbar.plugins import hooks
 from drawbar.records import Reply, Transition
 from tests.worker.test_in_place import Bench, inc
 
@@ -233,3 +239,73 @@ async def test_what_was_cancelled_elsewhere_is_an_error_of_the_step() -> None:
     assert run is not None
     assert run.status is RunStatus.FAILED
     assert "nobody had cancelled it" in run.error["message"]
+
+
+class Hooks:
+    """A plugin that tells what it sees."""
+
+    def __init__(self) -> None:
+        self.wrapped: list[str] = []
+        self.events: list[str] = []
+
+    @hookimpl
+    def drawbar_wrap_attempt(self, step: Any, ctx: Context) -> AbstractContextManager[None]:
+        @contextmanager
+        def around() -> Iterator[None]:
+            self.wrapped.append(f"{step.id} begins")
+            yield
+            self.wrapped.append(f"{step.id} ends")
+
+        return around()
+
+    @hookimpl
+    def drawbar_run_event(self, event: Any) -> None:
+        self.events.append(f"{event.seq} {event.type} {event.address}")
+
+
+@pytest.fixture
+def seen() -> Iterator[Hooks]:
+    plugin = Hooks()
+    hooks().register(plugin)
+    yield plugin
+    hooks().unregister(plugin)
+
+
+async def test_hooks_wrap_each_sync_step_and_see_its_events(seen: Hooks) -> None:
+    flow = workflow("hooked").then(here.with_id("one")).then(here.with_id("two")).commit()
+    bench = Bench(flow)
+
+    await bench.worker.process(await bench.start([]))
+
+    assert seen.wrapped == ["one begins", "one ends", "two begins", "two ends"]
+    kept = [f"{event.seq} {event.type} {event.address}" for event in await bench.store.events("run")]
+    assert kept[2:] == seen.events  # what was before the first claim, whoever made the run tells
+
+
+async def test_a_plugin_that_only_wraps_attempts_wraps_sync_ones_too(seen: Hooks) -> None:
+    bench = Bench(workflow("hooked").then(here.with_id("one")).then(here.with_id("two")).commit())
+    bench.worker.watched = False  # else nothing of it would be left to a thread anyhow
+
+    await bench.worker.process(await bench.start([]))
+
+    assert seen.wrapped == ["one begins", "one ends", "two begins", "two ends"]
+
+
+async def test_the_log_says_how_long_each_step_took(caplog: pytest.LogCaptureFixture) -> None:
+    @step
+    def pause(value: int) -> int:
+        time.sleep(0.2)
+        return value
+
+    @step
+    def quick(value: int) -> int:
+        return value
+
+    bench = Bench(workflow("timed").then(pause).then(quick).map(lambda value: value).commit())
+    with caplog.at_level("INFO", "drawbar.worker"):
+        await bench.worker.process(await bench.start(1))
+
+    lines = re.findall(r"run run: (\w+) completed in ([\d.]+) s", caplog.text)
+    took = {name: float(seconds) for name, seconds in lines}
+    assert took["pause"] >= 0.2
+    assert took["quick"] < 0.2

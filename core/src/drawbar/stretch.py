@@ -33,6 +33,7 @@ class Stretch:
         transition: What it has to be committed as, when that was found out.
         reply: What the store said, when that was committed. (Then the hold is still `committing`: what follows
             is to be dispatched first.)
+        began: When work on the last task began.
         ended: Whether the thread is done.
 
     Args:
@@ -47,6 +48,7 @@ class Stretch:
         self.outcome: Outcome | Begun | None = None
         self.transition: Transition | None = None
         self.reply: Reply | None = None
+        self.began = 0.0
         self.ended = False
         self._worker = worker
         self._hold = hold
@@ -70,7 +72,7 @@ class Stretch:
     def _step(self, node: Node, numbers: Numbers) -> bool:
         """Works on one task; whether there is another one for this thread."""
         worker, hold, task = self._worker, self._hold, self.task
-        began = monotonic()
+        self.began = monotonic()
         self.transition = self.reply = hold.ctx = None
         try:
             if node.wants_context:
@@ -91,7 +93,7 @@ class Stretch:
             return False
         if not reply.applied:
             return False
-        worker.says(task, transition, began)
+        worker.says(task, transition, self.began)
         follows = reply.next
         if follows is None or reply.ready or hold.given_up or not worker.leaves_to_thread(hold, follows):
             return False

@@ -160,7 +160,7 @@ class Worker:
                 transition = await self.runner.work(hold, task, slots, place)
             else:
                 stretch = await self._in_thread(hold, Stretch(self, hold, place, queue))
-                task, reply = stretch.task, stretch.reply
+                task, reply, began = stretch.task, stretch.reply, stretch.began
                 transition = stretch.transition or await self.runner.conclude(hold, task, *stretch.left)
             if reply is None:
                 self.complete(hold, transition, queue)
@@ -187,8 +187,9 @@ class Worker:
                     breath = monotonic()
 
     def leaves_to_thread(self, hold: Hold, task: Task) -> bool:
-        """Whether a task, whose step a thread can work on, may be worked on there."""
-        return not (task.lost or task.kind is not Kind.STEP or self.watched or hold.run.forked_from)
+        """Whether a task, whose step a thread can work on, may be worked on there: hooks belong to the event loop."""
+        hooked = self.watched or self.runner.wrappers is not None
+        return not (hooked or task.lost or task.kind is not Kind.STEP or hold.run.forked_from)
 
     def complete(self, hold: Hold, transition: Transition, queue: str | None) -> None:
         """Adds to a transition what is the worker's: in whose name, and whether to go on."""
