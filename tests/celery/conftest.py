@@ -13,7 +13,10 @@ import pytest
 from drawbar import Client, open_engine
 from tests.celery.workers import drawbar_worker
 from tests.support import services
+from tests.support.queues.outages import rabbitmq, redis
 from tests.support.queues.processes import FAST, Process, Processes
+
+__all__ = ["rabbitmq", "redis"]
 
 CHOSEN = os.environ.get("DRAWBAR_TEST_BROKER")
 BROKERS = [CHOSEN] if CHOSEN else ["redis", "rabbitmq"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,7 @@ from tests.support import services
 from tests.support.queues import outages
 from tests.support.queues.flows import Job, hold, quick
 from tests.support.queues.processes import FAST, Processes, wait_until, witnesses
-from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
-
-
-@pytest.fixture(scope="module")
-def rabbitmq() -> Iterator[PrivateServer]:
-    with services.private(PrivateRabbitMQ) as server:
-        yield server
-
-
-@pytest.fixture
-def redis() -> Iterator[PrivateServer]:
-    with services.private(PrivateRedis) as server:
-        yield server
+from tests.support.servers import PrivateRedis, PrivateServer
 
 
 @pytest.fixture(params=BROKERS)

@@ -12,7 +12,10 @@ import pytest
 from drawbar import Client, open_engine
 from tests.support import services
 from tests.support.queues import processes as support
+from tests.support.queues.outages import rabbitmq, redis
 from tests.support.queues.processes import FAST, Process, Processes
+
+__all__ = ["rabbitmq", "redis"]
 
 BROKERS = ["redis", "rabbitmq"]
 READY = "Worker process is ready for action"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +9,10 @@ import pytest
 
 from drawbar import open_engine
 from tests.dramatiq.conftest import BROKERS, READY, OpenClient, drawbar_worker
-from tests.support import services
 from tests.support.queues import outages
 from tests.support.queues.flows import Job, quick
 from tests.support.queues.processes import FAST, Processes
-from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
-
-
-@pytest.fixture(scope="module")
-def rabbitmq() -> Iterator[PrivateServer]:
-    with services.private(PrivateRabbitMQ) as server:
-        yield server
-
-
-@pytest.fixture
-def redis() -> Iterator[PrivateServer]:
-    with services.private(PrivateRedis) as server:
-        yield server
+from tests.support.servers import PrivateServer
 
 
 @pytest.fixture(params=BROKERS)

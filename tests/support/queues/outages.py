@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from drawbar.client import Client
 from drawbar.errors import EngineError
+from tests.support import services
 from tests.support.queues.flows import Job, hold, quick
 from tests.support.queues.processes import Process, wait_until, witnesses
-from tests.support.servers import PrivateServer
+from tests.support.servers import PrivateRabbitMQ, PrivateRedis, PrivateServer
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[PrivateServer]:
+    """One for all tests of a module: it takes its time to start."""
+    with services.private(PrivateRabbitMQ) as server:
+        yield server
+
+
+@pytest.fixture
+def redis() -> Iterator[PrivateServer]:
+    """One for each test."""
+    with services.private(PrivateRedis) as server:
+        yield server
 
 
 def client_hears_that_the_broker_is_down(
