@@ -10,6 +10,7 @@ import anyio
 from drawbar import attempt, client, runner, runs
 from drawbar.context import Context
 from drawbar.errors import ConfigurationError
+from drawbar.machine import Machine
 from drawbar.plan import Op
 from drawbar.records import Message, RunStatus
 from drawbar.runner import Runner
@@ -245,7 +246,7 @@ def drops_a_message_of_many(serve: Any) -> Any:
     return _takes(lambda message: not message.address.endswith("[3]"))(serve)
 
 
-@fault(Runner, "_context", "RETRY-01", "TIME-03")
+@fault(Runner, "context", "RETRY-01", "TIME-03")
 def says_that_every_attempt_is_the_first(make: Any) -> Any:
     def broken(*args: Any, **options: Any) -> Any:
         ctx = make(*args, **options)
@@ -255,7 +256,7 @@ def says_that_every_attempt_is_the_first(make: Any) -> Any:
     return broken
 
 
-@fault(Runner, "_context", "STATE-02")
+@fault(Runner, "context", "STATE-02")
 def hides_the_state_from_callables(make: Any) -> Any:
     def broken(self: Any, hold: Any, task: Any, node: Any, numbers: Any, *rest: Any) -> Any:
         ctx = make(self, hold, task, node, numbers, *rest)
@@ -276,15 +277,19 @@ def takes_addresses_only(step_id: Any) -> Any:
     return lambda address: address
 
 
-@fault(runner, "attempt", "FAIL-11")
-def ends_with_its_steps(attempt: Any) -> Any:
-    async def broken(*args: Any) -> Any:
-        outcome = await attempt(*args)
-        if isinstance(getattr(outcome, "error", None), SystemExit):
-            raise outcome.error
-        return outcome
+@fault(attempt, "_outcome_of", "FAIL-11")
+def ends_with_its_steps(outcome_of: Any) -> Any:
+    def broken(error: BaseException, step: Any) -> Any:
+        if isinstance(error, SystemExit):
+            raise error
+        return outcome_of(error, step)
 
     return broken
+
+
+@fault(Machine, "widens", "EACH-02")
+def brings_more_items_than_may_be_in_flight(widens: Any) -> Any:
+    return lambda self, address: "[" in address
 
 
 @fault(Worker, "_not_granted", "SEC-02", "IDEM-03")

@@ -13,12 +13,12 @@ from tests.conformance.breaking import fault
 
 def _claims_as_if_scheduled(*wrong: TaskStatus) -> Any:
     def replace(claim: Any) -> Any:
-        def broken(rows: Any, run_id: str, address: str, owner: str, lease: float) -> Any:
+        def broken(rows: Any, run_id: str, address: str, *rest: Any) -> Any:
             run = rows.run(run_id)
             task = rows.task(run, address) if run is not None else None
             if task is not None and task.status in wrong:
                 task.status = TaskStatus.SCHEDULED
-            return claim(rows, run_id, address, owner, lease)
+            return claim(rows, run_id, address, *rest)
 
         return broken
 
