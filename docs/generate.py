@@ -26,8 +26,6 @@ import click
 
 ROOT = Path(__file__).parents[1]
 PART = re.compile(r"(<!-- generated: ([\w-]+)(?: (\S+))? -->\n).*?(<!-- /generated -->)", re.DOTALL)
-INTERNAL = {f"Client.{name}" for name in ("call", "dispatch", "fork", "stopped", "take_up", "taken", "wait_settled")}
-"""Methods without an underscore that are for other modules of the core."""
 PICTURE = ROOT / "docs" / "pictures" / "onboarding.svg"
 
 
@@ -54,7 +52,7 @@ def settings(where: str) -> str | None:
 
 def hooks(_: str) -> str:
     """Every hook: its exact signature as a heading, and what it says of itself."""
-    from drawbar import hookspecs
+    from drawbar.plugins import hookspecs
 
     parts = []
     for name, signature in hook_signatures().items():
@@ -69,7 +67,7 @@ def hooks(_: str) -> str:
 
 def hook_signatures() -> dict[str, str]:
     """Hook to signature, as it stands in `drawbar/hookspecs.py`."""
-    from drawbar import hookspecs
+    from drawbar.plugins import hookspecs
 
     tree = ast.parse(inspect.getsource(hookspecs))
     return {
@@ -163,8 +161,6 @@ def methods(where: str) -> str:
     for node in defined.body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
-        if f"{defined.name}.{node.name}" in INTERNAL:
-            continue
         decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
         if "overload" in decorators:
             continue
@@ -243,8 +239,8 @@ def page(text: str) -> str:
 
 def picture() -> str:
     """The picture of the workflow that the README shows."""
-    from drawbar.render import svg
-    from drawbar.workflows import import_module_or_file
+    from drawbar.graph.render.formats import svg
+    from drawbar.plugins.importing import import_module_or_file
 
     readme = (ROOT / "README.md").read_text("utf-8")
     block = re.search(r"^```python\n(# flows\.py\n.*?)^```", readme, re.DOTALL | re.MULTILINE)

@@ -24,8 +24,8 @@ from drawbar.errors import ConfigurationError
 from drawbar.records import RunStatus
 
 if TYPE_CHECKING:
-    from drawbar.client import Client
-    from drawbar.runs import Run
+    from drawbar.client.client import Client
+    from drawbar.client.run import Run
 
 Act = Callable[["Run[Any]"], Awaitable["Run[Any] | None"]]
 

@@ -22,11 +22,10 @@ from drawbar.records import RunStatus, TaskStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from drawbar.client import Client
-    from drawbar.events import Event
-    from drawbar.graph.workflow import Workflow
-    from drawbar.results import RunResult
-    from drawbar.runs import Run
+    from drawbar.client.client import Client
+    from drawbar.client.run import Run
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.results import Event, RunResult
 
 T = TypeVar("T")
 
@@ -49,7 +48,7 @@ def run_async(function: Callable[..., Awaitable[T]], *args: Any) -> T:
 @asynccontextmanager
 async def working(flags: Flags) -> AsyncIterator[Client]:
     """The engine, opened: an in-process one works on tasks in here."""
-    from drawbar.client import open_engine
+    from drawbar.client.client import open_engine
 
     load(flags)
     async with open_engine(flags=flags) as client:
@@ -59,7 +58,7 @@ async def working(flags: Flags) -> AsyncIterator[Client]:
 @asynccontextmanager
 async def viewing(flags: Flags) -> AsyncIterator[Client]:
     """A client with only its store open: to look at runs without working on them."""
-    from drawbar.client import open_engine
+    from drawbar.client.client import open_engine
 
     kept_store(flags)
     client = open_engine(flags=flags)
@@ -81,7 +80,7 @@ def kept_store(flags: Flags) -> str:
     Raises:
         ConfigurationError: The store is in memory: there is nothing in it for this process to see.
     """
-    from drawbar.plugins import load_engine
+    from drawbar.engine.loading import load_engine
 
     loaded = load(flags)
     url = loaded.core.store or loaded.store_url(load_engine(loaded.engine_name))
@@ -93,7 +92,7 @@ def kept_store(flags: Flags) -> str:
     return url
 
 
-async def known_workflow(client: Client, run_id: str, *, needed: bool = False) -> Workflow[Any, Any] | None:
+async def known_workflow(client: Client, run_id: str, *, needed: bool = False) -> WorkflowDefinition[Any, Any] | None:
     """The workflow of a run, from the modules of the setting `workflows`.
 
     Args:
@@ -119,13 +118,13 @@ async def known_workflow(client: Client, run_id: str, *, needed: bool = False) -
             f"workflow {record.workflow_id!r} of run {run_id} is not known here, or in another version: "
             "name its module with --workflows, or in the setting workflows"
         )
-    return None if plan is None else plan.workflow
+    return None if plan is None else client.workflows.workflow_of(plan)
 
 
 async def follow(
     client: Client,
     run: Run[Any],
-    workflow: Workflow[Any, Any] | None,
+    workflow: WorkflowDefinition[Any, Any] | None,
     *,
     as_json: bool = False,
     quiet: bool = False,
@@ -188,7 +187,7 @@ async def follow(
 
 async def _rest(client: Client, run_id: str, progress: Progress, display: Display | None) -> None:
     """The events between the last one shown and the result."""
-    from drawbar.events import Event
+    from drawbar.results import Event
 
     while batch := await client.store.events(run_id, progress.seq):
         for record in batch:
@@ -211,7 +210,7 @@ async def _redraw(client: Client, run_id: str, progress: Progress, display: Any)
         await anyio.sleep(0.1)
 
 
-def _display(workflow: Workflow[Any, Any] | None, run_id: str, progress: Progress, as_json: bool) -> Display:
+def _display(workflow: WorkflowDefinition[Any, Any] | None, run_id: str, progress: Progress, as_json: bool) -> Display:
     if as_json or not sys.stdout.isatty():
         return Lines(as_json=as_json)
     from rich.console import Console

@@ -21,7 +21,7 @@ def init(flags: Flags) -> None:
 
 
 async def _init(flags: Flags) -> None:
-    from drawbar.plugins import load_store
+    from drawbar.plugins.registry import load_store
 
     # Not opened: opening is what fails on a store without its schema.
     url = kept_store(flags)
@@ -41,7 +41,7 @@ def purge(older_than: str, flags: Flags) -> None:
 async def _purge(older_than: str, flags: Flags) -> None:
     from pydantic import TypeAdapter, ValidationError
 
-    from drawbar.settings import Seconds
+    from drawbar.settings.load import Seconds
 
     try:
         seconds: float = TypeAdapter(Seconds).validate_python(older_than)

@@ -12,20 +12,20 @@ import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from drawbar.context import Context
 from drawbar.errors import EventTimeout, FatalError, InvalidInput, RunError, StepTimeout
 from drawbar.graph import nodes as g
 from drawbar.records import Json, RunStatus
-from drawbar.refs import OutputOf, Ref, RunInput, RunState, fill
-from drawbar.signals import BailStep, SuspendStep
+from drawbar.steps.context import Context
 from drawbar.steps.policy import ONCE, Retry
+from drawbar.steps.signals import BailStep, SuspendStep
 from drawbar.steps.step import Step
-from drawbar.values import Shape, to_json
+from drawbar.values.refs import OutputOf, Ref, RunInput, RunState, fill
+from drawbar.values.shape import Shape, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from drawbar.graph.workflow import Workflow
+    from drawbar.authoring.workflow import Workflow
 
 
 class Call(NamedTuple):

@@ -239,7 +239,9 @@ class Rig:
         """Sends messages for tasks of a run, whether or not they are due, wanted or there."""
         record = await self.engine.store.load(run.id)
         assert record is not None
-        await self.engine.dispatch(record, [(address, None) for address in addresses])
+        from drawbar.records import ReadyTask
+
+        await self.engine._session.dispatch(record, [ReadyTask(address) for address in addresses])
 
     @contextmanager
     def losing_messages(self) -> Iterator[list[Message]]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import anyio
 
 from drawbar.client import Client
+from drawbar.engine.command import run_worker
 from drawbar.plugins import load_engine
 from drawbar.settings import load_settings
-from drawbar.worker_main import run_worker
 
 SETTINGS = "DRAWBAR_CONFORMANCE_WORKER"
 
@@ -26,7 +26,7 @@ def main() -> None:
     loaded = load_settings(
         given["engine"], arguments=given["arguments"], flags=given["flags"], cwd=Path.cwd(), environ={}
     )
-    if load_engine(loaded.engine_name)(loaded).embedded:
+    if load_engine(loaded.engine_name)(loaded).runs_in_client:
         anyio.run(stay_open, Client(loaded))
     else:
         run_worker(loaded)

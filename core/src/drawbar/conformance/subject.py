@@ -79,7 +79,7 @@ class EngineUnderTest:
 
     @cached_property
     def _embedded(self) -> bool:
-        return self.engine(self.load("memory://", Path.cwd())).embedded
+        return self.engine(self.load("memory://", Path.cwd())).runs_in_client
 
     def store_in(self, folder: Path) -> str:
         """The store's URL; where none was given, one of this folder's own."""

@@ -17,7 +17,7 @@ from drawbar.errors import RunFinished
 if TYPE_CHECKING:
     from drawbar import Run
     from drawbar.conformance.rig import Rig
-    from drawbar.events import Event
+    from drawbar.results import Event
 
 
 async def told(run: Run[Any], after: int = 0) -> list[Event]:

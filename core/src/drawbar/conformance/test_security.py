@@ -37,14 +37,14 @@ class Garbage(Message):
 
 async def send(rig: Rig, *messages: Message) -> None:
     """Sends messages by the engine itself."""
-    from drawbar.outbox import Outbox
+    from drawbar.worker.dispatcher import Dispatcher
 
     client = rig.engine
     if client.engine.in_process:
-        await Outbox(client.engine).send(messages)
+        await Dispatcher(client.engine).send(messages)
     else:
-        assert client._outbox is not None
-        await client._outbox.send(messages)
+        assert client._session.dispatcher is not None
+        await client._session.dispatcher.send(messages)
 
 
 @clause("SEC-01")

@@ -6,9 +6,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from drawbar import Context, RunResult, output_of, run_input, step, value_at, workflow
+from drawbar.client.sync import in_event_loop
 from drawbar.conformance.flows.common import add_one, die, echo, mark, wait
 from drawbar.conformance.witness import note
-from drawbar.runtime import in_event_loop
 
 probe = workflow("probe").then(echo).commit()
 
