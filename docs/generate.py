@@ -1,4 +1,4 @@
-"""Writes the parts of the documentation that the code knows better: settings, hooks, errors, commands, a picture.
+"""Write the parts of the documentation that come from the code: settings, hooks, errors, commands, rooms, a picture.
 
 ::
 
@@ -197,6 +197,37 @@ def names(_: str) -> str:
     return "\n".join(lines)
 
 
+def rooms(_: str) -> str:
+    """Return the rooms of the core as a table, from bottom to top."""
+    table = _architecture()
+    lines = ["| room | owns | may import | tests |", "|---|---|---|---|"]
+    for room in table.ROOMS:
+        imports = "anything" if table.ANYTHING in room.may_import else _code(room.may_import) or "nothing"
+        lines.append(f"| `{room.path}` | {room.owns} | {imports} | {_code(room.tests)} |")
+    return "\n".join(lines)
+
+
+def public_modules(_: str) -> str:
+    """Return the modules that third parties may import as a table."""
+    lines = ["| module | names | |", "|---|---|---|"]
+    lines += [
+        f"| `{module.name}` | {_code(module.names) or 'all'} | {module.purpose} |"
+        for module in _architecture().PUBLIC_MODULES
+    ]
+    return "\n".join(lines)
+
+
+def _architecture() -> Any:
+    """Import the table of the architecture tests, also when this file runs as a script."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return importlib.import_module("tests.architecture.rooms")
+
+
+def _code(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("self").removeprefix("cls, ")
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
@@ -226,7 +257,10 @@ def _entries(text: str) -> list[tuple[str, str]]:
 
 KINDS: dict[str, Callable[[str], str | None]] = {
     function.__name__: function
-    for function in (settings, hooks, errors, commands, args, attributes, fields, methods, signature, names)
+    for function in (
+        *(settings, hooks, errors, commands, args, attributes, fields, methods, signature, names),
+        *(rooms, public_modules),
+    )
 }
 
 

@@ -1,0 +1,30 @@
+"""The map of the rooms and the list of public modules agree with the repository."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from tests.architecture.rooms import ANYTHING, PUBLIC_MODULES, ROOMS, PublicModule, Room
+from tests.docs.pages import ROOT
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_room_imports_only_rooms_before_it(room: Room) -> None:
+    before = [other.name for other in ROOMS[: ROOMS.index(room)]]
+
+    assert [name for name in room.may_import if name != ANYTHING and name not in before] == []
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_the_tests_of_a_room_exist(room: Room) -> None:
+    assert room.tests
+    assert [folder for folder in room.tests if not (ROOT / folder).is_dir()] == []
+
+
+@pytest.mark.parametrize("public", PUBLIC_MODULES, ids=lambda public: public.name)
+def test_a_public_module_has_its_public_names(public: PublicModule) -> None:
+    module = importlib.import_module(public.name)
+
+    assert [name for name in public.names if not hasattr(module, name)] == []
