@@ -5,8 +5,8 @@
     python docs/generate.py            # after a change of the code
     python docs/generate.py --check    # exit code 1, and the names of the pages, when something is stale
 
-A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- /generated -->`. Parts about an engine that is not
-installed, or cannot be loaded, are left as they are.
+A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- /generated -->`. A part about an engine that is not
+installed, or cannot be loaded, stays as it is.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def settings(where: str) -> str | None:
 
 
 def hooks(_: str) -> str:
-    """Every hook: its exact signature as a heading, and what it says of itself."""
+    """Return every hook: its exact signature as a heading, then its docstring."""
     from drawbar import hookspecs
 
     parts = []
@@ -68,7 +68,7 @@ def hooks(_: str) -> str:
 
 
 def hook_signatures() -> dict[str, str]:
-    """Hook to signature, as it stands in `drawbar/hookspecs.py`."""
+    """Return the signature of each hook, as `drawbar/hookspecs.py` has it."""
     from drawbar import hookspecs
 
     tree = ast.parse(inspect.getsource(hookspecs))
@@ -265,7 +265,7 @@ KINDS: dict[str, Callable[[str], str | None]] = {
 
 
 def page(text: str) -> str:
-    """A page with its generated parts made anew."""
+    """Return a page with new generated parts."""
 
     def make(part: re.Match[str]) -> str:
         begin, kind, argument, end = part.groups()
@@ -296,10 +296,10 @@ def picture() -> str:
 
 
 def stale(*, write: bool = False) -> list[str]:
-    """The files that are not what the code would make of them.
+    """Return the files whose generated parts are out of date.
 
     Args:
-        write: Make them so.
+        write: Write these files again.
     """
     made = {PICTURE: picture()}
     for path in sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")]):

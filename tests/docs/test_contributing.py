@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import re
+from pathlib import Path
 
 import pytest
 
 from tests.architecture.rooms import ANYTHING, PUBLIC_MODULES, ROOMS, PublicModule, Room
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, name_of
+
+PAGES = sorted((ROOT / "docs" / "contributing").rglob("*.md"))
+PATH = re.compile(r"`((?:benchmarks|docs|examples|tests)/[a-z_*/.-]+)`")
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
@@ -28,3 +33,10 @@ def test_a_public_module_has_its_public_names(public: PublicModule) -> None:
     module = importlib.import_module(public.name)
 
     assert [name for name in public.names if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = PATH.findall(page.read_text("utf-8"))
+
+    assert [path for path in named if not any(ROOT.glob(path.rstrip("/")))] == []
