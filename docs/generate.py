@@ -1,12 +1,12 @@
-"""Writes the parts of the documentation that the code knows better: settings, hooks, errors, commands, a picture.
+"""Write the parts of the documentation that come from the code: settings, hooks, errors, commands, rooms, a picture.
 
 ::
 
     python docs/generate.py            # after a change of the code
     python docs/generate.py --check    # exit code 1, and the names of the pages, when something is stale
 
-A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- /generated -->`. Parts about an engine that is not
-installed, or cannot be loaded, are left as they are.
+A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- /generated -->`. A part about an engine that is not
+installed, or cannot be loaded, stays as it is.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def settings(where: str) -> str | None:
 
 
 def hooks(_: str) -> str:
-    """Every hook: its exact signature as a heading, and what it says of itself."""
+    """Return every hook: its exact signature as a heading, then its docstring."""
     from drawbar.plugins import hookspecs
 
     parts = []
@@ -66,7 +66,7 @@ def hooks(_: str) -> str:
 
 
 def hook_signatures() -> dict[str, str]:
-    """Hook to signature, as it stands in `drawbar/hookspecs.py`."""
+    """Return the signature of each hook, as `drawbar/hookspecs.py` has it."""
     from drawbar.plugins import hookspecs
 
     tree = ast.parse(inspect.getsource(hookspecs))
@@ -193,6 +193,37 @@ def names(_: str) -> str:
     return "\n".join(lines)
 
 
+def rooms(_: str) -> str:
+    """Return the rooms of the core as a table, from bottom to top."""
+    table = _architecture()
+    lines = ["| room | owns | may import | tests |", "|---|---|---|---|"]
+    for room in table.ROOMS:
+        imports = "anything" if table.ANYTHING in room.may_import else _code(room.may_import) or "nothing"
+        lines.append(f"| `{room.path}` | {room.owns} | {imports} | {_code(room.tests)} |")
+    return "\n".join(lines)
+
+
+def public_modules(_: str) -> str:
+    """Return the modules that third parties may import as a table."""
+    lines = ["| module | names | |", "|---|---|---|"]
+    lines += [
+        f"| `{module.name}` | {_code(module.names) or 'all'} | {module.purpose} |"
+        for module in _architecture().PUBLIC_MODULES
+    ]
+    return "\n".join(lines)
+
+
+def _architecture() -> Any:
+    """Import the table of the architecture tests, also when this file runs as a script."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return importlib.import_module("tests.architecture.rooms")
+
+
+def _code(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("self").removeprefix("cls, ")
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
@@ -222,12 +253,15 @@ def _entries(text: str) -> list[tuple[str, str]]:
 
 KINDS: dict[str, Callable[[str], str | None]] = {
     function.__name__: function
-    for function in (settings, hooks, errors, commands, args, attributes, fields, methods, signature, names)
+    for function in (
+        *(settings, hooks, errors, commands, args, attributes, fields, methods, signature, names),
+        *(rooms, public_modules),
+    )
 }
 
 
 def page(text: str) -> str:
-    """A page with its generated parts made anew."""
+    """Return a page with new generated parts."""
 
     def make(part: re.Match[str]) -> str:
         begin, kind, argument, end = part.groups()
@@ -258,10 +292,10 @@ def picture() -> str:
 
 
 def stale(*, write: bool = False) -> list[str]:
-    """The files that are not what the code would make of them.
+    """Return the files whose generated parts are out of date.
 
     Args:
-        write: Make them so.
+        write: Write these files again.
     """
     made = {PICTURE: picture()}
     for path in sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")]):

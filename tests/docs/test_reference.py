@@ -1,4 +1,4 @@
-"""The reference is complete, and what is generated of it is not stale."""
+"""The reference is complete, and its generated parts are not stale."""
 
 from __future__ import annotations
 
