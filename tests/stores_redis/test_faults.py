@@ -81,22 +81,22 @@ async def test_a_killed_server_and_its_return(stores: Stores) -> None:
 
 async def test_a_read_goes_on_over_a_broken_connection(store: RedisStore) -> None:
     await store.create(new_run())
-    link = store._connections.here().link
-    (wire,) = link._wires.values()
-    assert wire._transport is not None
-    wire._transport.abort()
+    cluster = store._client.current_loop().cluster
+    (connection,) = cluster._connections.values()
+    assert connection._transport is not None
+    connection._transport.abort()
     assert await store.load("r") is not None
 
 
 async def test_a_read_waits_for_a_server_that_is_busy(stores: Stores, alone: RedisStore) -> None:
     await alone.create(new_run())
-    await alone._connections.command("", "CONFIG", "SET", "lua-time-limit", 10)
+    await alone._client.command("", "CONFIG", "SET", "lua-time-limit", 10)
     other = stores(alone.options.where)
     await other.open()
     until = "n[1] * 1e6 + n[2] > t[1] * 1e6 + t[2] + 3e5"
     busy = f"local t, n = redis.call('TIME') repeat n = redis.call('TIME') until {until}"
     async with anyio.create_task_group() as group:
-        group.start_soon(other._connections.command, "", "EVAL", busy, 0)
+        group.start_soon(other._client.command, "", "EVAL", busy, 0)
         await anyio.sleep(0.1)
         with pytest.raises(StoreUnavailable, match="cannot do that now: BUSY"):
             await alone.create(new_run("never"))
@@ -171,7 +171,7 @@ async def test_a_server_out_of_memory(stores: Stores) -> None:
 
 async def test_data_of_another_layout(stores: Stores, redis_url: str) -> None:
     store = stores(redis_url)
-    await store._connections.command("", "SET", "drawbar:schema", "99")
+    await store._client.command("", "SET", "drawbar:schema", "99")
     with pytest.raises(StoreVersionError, match=r"layout '99' under the prefix 'drawbar'"):
         await store.open()
 
@@ -196,18 +196,18 @@ async def test_a_server_that_evicts(
     retention: int,
     warned: int,
 ) -> None:
-    await alone._connections.command("", "CONFIG", "SET", "maxmemory-policy", policy)
+    await alone._client.command("", "CONFIG", "SET", "maxmemory-policy", policy)
     try:
         store = stores(server.url, retention=retention)
         with caplog.at_level(logging.WARNING):
             await store.open()
         assert caplog.text.count(f"maxmemory-policy {policy}") == warned
     finally:
-        await alone._connections.command("", "CONFIG", "SET", "maxmemory-policy", "noeviction")
+        await alone._client.command("", "CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
 async def test_keys_of_another_type_are_an_error_of_the_store(store: RedisStore) -> None:
-    await store._connections.command("", "SET", store.keys.run("r")[1], "not a hash")
+    await store._client.command("", "SET", store.keys.run("r")[1], "not a hash")
     with pytest.raises(StoreError, match="refuses claim: WRONGTYPE"):
         await store.claim("r", "a", owner="w", lease=1)
 

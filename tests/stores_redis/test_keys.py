@@ -123,7 +123,7 @@ async def test_every_key_that_a_script_touches_is_in_that_slot(store: RedisStore
     await arrive(store, task)
     await store.send_event("order-{7}", "later", {})
     await store.cancel("order-{7}", None, True)
-    names = await store._connections.command("", "KEYS", "*")
+    names = await store._client.command("", "KEYS", "*")
     slots = {key_slot(name) for name in names if name != b"drawbar:schema"}
     assert len(names) > 10
     assert len(slots) == 1
@@ -147,7 +147,7 @@ async def test_stores_of_two_prefixes_do_not_meet(stores: Stores, redis_url: str
 
 async def test_a_server_that_forgot_the_scripts_learns_them_again(store: RedisStore) -> None:
     task = await start(store)
-    await store._connections.command("", "SCRIPT", "FLUSH")
+    await store._client.command("", "SCRIPT", "FLUSH")
     reply = await store.commit(done(task, NewTask("b", Kind.STEP)))
     assert reply.next is not None
     assert reply.next.address == "b"

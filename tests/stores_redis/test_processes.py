@@ -33,7 +33,7 @@ async def main(url):
     await asyncio.sleep(0.1)
     child = os.fork()
     if not child:
-        assert not store._connections._loops and not store._connections._clients
+        assert not store._client._loops and not store._client._clients
         async def commit():
             reply = await store.commit(done(task, NewTask("b", Kind.STEP)))
             assert reply.applied and store.outputs_now("r", ["a"]) == {"a": None}
@@ -61,7 +61,7 @@ def test_a_forked_child_has_connections_of_its_own(redis_url: str) -> None:
 
 def test_importing_and_making_a_store_connects_nowhere() -> None:
     store = make("redis://nowhere.invalid:1")
-    assert not store._connections._loops
+    assert not store._client._loops
 
 
 def test_loops_one_after_the_other(redis_url: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from drawbar.records import Kind, NewEvent, NewTask, TaskStatus
 from drawbar_redis import RedisStore
-from drawbar_redis.wire import Wire
+from drawbar_redis.connection import Connection
 from tests.stores_redis.parts import arrive, claim, done, end, fan_out, new_run, open_fan, start
 
 pytestmark = pytest.mark.anyio
@@ -17,19 +17,19 @@ pytestmark = pytest.mark.anyio
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every command that goes to the server."""
     seen: list[bytes] = []
-    real = Wire.send
+    real = Connection.send
 
-    def send(wire: Wire, packed: bytes) -> Any:
+    def send(connection: Connection, packed: bytes) -> Any:
         seen.append(packed)
-        return real(wire, packed)
+        return real(connection, packed)
 
-    monkeypatch.setattr(Wire, "send", send)
+    monkeypatch.setattr(Connection, "send", send)
     return seen
 
 
 async def commands(store: RedisStore, operation: Callable[[], Awaitable[Any]]) -> dict[str, int]:
     """How often the server carried out which command in an operation, in scripts too."""
-    send = store._connections.command
+    send = store._client.command
     await send("", "CONFIG", "RESETSTAT")
     await operation()
     lines = (await send("", "INFO", "commandstats")).decode().split()
@@ -63,7 +63,7 @@ async def test_every_operation_is_one_round_trip(alone: RedisStore, sent: list[b
     }
     for operation in operations.values():  # once to have every script known
         await operation()
-    await alone._connections.command("", "FLUSHDB")
+    await alone._client.command("", "FLUSHDB")
     task = await start(alone, "r", NewTask("fan", Kind.CONTROL))
     for name, operation in operations.items():
         sent.clear()
@@ -134,18 +134,18 @@ async def test_calls_of_the_same_moment_go_together(alone: RedisStore, monkeypat
 
     for number in range(50):
         await alone.create(new_run(f"r{number}"))
-    link = alone._connections.here().link
-    (wire,) = link._wires.values()
-    assert wire._transport is not None
+    cluster = alone._client.current_loop().cluster
+    (connection,) = cluster._connections.values()
+    assert connection._transport is not None
     writes = 0
-    write = wire._transport.write
+    write = connection._transport.write
 
     def count(data: bytes) -> None:
         nonlocal writes
         writes += 1
         write(data)
 
-    monkeypatch.setattr(wire._transport, "write", count)
+    monkeypatch.setattr(connection._transport, "write", count)
     async with anyio.create_task_group() as group:
         for number in range(50):
             group.start_soon(claim, alone, f"r{number}", "a")

@@ -9,7 +9,7 @@ import pytest
 from drawbar.errors import StoreUnavailable
 from drawbar.records import Kind, NewTask
 from drawbar_redis import RedisStore
-from drawbar_redis import ears as ears_module
+from drawbar_redis import subscriber as subscriber_module
 from tests.stores_redis.conftest import Stores
 from tests.stores_redis.parts import done, end, start
 from tests.support.servers import PrivateRedis
@@ -90,7 +90,7 @@ async def test_hundreds_wait_on_one_connection(alone: RedisStore, server: Privat
             for _ in range(3):
                 group.start_soon(watch, f"r{number}")
         await anyio.sleep(0.3)
-        clients = (await alone._connections.command("", "CLIENT", "LIST")).decode()
+        clients = (await alone._client.command("", "CLIENT", "LIST")).decode()
         assert clients.count("name=drawbar ") == 2
         for task in tasks:
             await alone.commit(done(task, end()))
@@ -98,14 +98,14 @@ async def test_hundreds_wait_on_one_connection(alone: RedisStore, server: Privat
 
 
 async def test_subscriptions_end(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ears_module, "LINGER", 0.05)
+    monkeypatch.setattr(subscriber_module, "LINGER", 0.05)
     await start(store)
     await store.wait("r", 3, 0.05)
-    ears = store._connections.here().ears
-    assert len(ears._watches) == 1
+    subscriber = store._client.current_loop().subscriber
+    assert len(subscriber._watches) == 1
     await anyio.sleep(0.3)
-    assert not ears._watches
-    assert not any(await store._connections.command("", "PUBSUB", "CHANNELS", store.keys.of("r", "*")))
+    assert not subscriber._watches
+    assert not any(await store._client.command("", "PUBSUB", "CHANNELS", store.keys.of("r", "*")))
 
 
 async def test_a_lost_subscription_is_renewed(alone: RedisStore) -> None:
@@ -118,7 +118,7 @@ async def test_a_lost_subscription_is_renewed(alone: RedisStore) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
         await anyio.sleep(0.1)
-        await alone._connections.command("", "CLIENT", "KILL", "TYPE", "pubsub")
+        await alone._client.command("", "CLIENT", "KILL", "TYPE", "pubsub")
         await anyio.sleep(0.1)
         await alone.commit(done(task, end()))
     assert seen == [5]
@@ -130,8 +130,8 @@ async def test_a_subscription_on_a_dead_line_takes_another(
     store = stores(server.url, timeout=0.3)
     task = await start(store)
     await store.wait("r", 3, 0.05)
-    ears = store._connections.here().ears
-    monkeypatch.setattr(ears._wire, "tell", lambda packed: None)
+    subscriber = store._client.current_loop().subscriber
+    monkeypatch.setattr(subscriber._connection, "tell", lambda packed: None)
     task = await start(store, "other")
     seen: list[int] = []
 
@@ -147,7 +147,7 @@ async def test_a_subscription_on_a_dead_line_takes_another(
 
 async def test_who_waits_when_the_store_is_closed_is_told(store: RedisStore) -> None:
     await start(store)
-    place = store._connections.here()
+    clients = store._client.current_loop()
 
     async def watch() -> None:
         with pytest.raises(StoreUnavailable, match="was closed"):
@@ -158,12 +158,12 @@ async def test_who_waits_when_the_store_is_closed_is_told(store: RedisStore) -> 
             group.start_soon(watch)
             await anyio.sleep(0.1)
             await store.close()
-    assert not place.link._wires
-    assert place.ears._wire is None
+    assert not clients.cluster._connections
+    assert clients.subscriber._connection is None
 
 
 async def test_without_the_right_to_subscribe(stores: Stores, alone: RedisStore, server: PrivateRedis) -> None:
-    send = alone._connections.command
+    send = alone._client.command
     await send("", "ACL", "SETUSER", "deaf", "on", ">pw", "~*", "resetchannels", "+@all", "-subscribe")
     task = await start(alone)
     store = stores(server.url.replace("redis://", "redis://deaf:pw@"))

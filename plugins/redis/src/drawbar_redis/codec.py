@@ -31,7 +31,7 @@ from drawbar.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from drawbar_redis.wire import Arg
+    from drawbar_redis.connection import Arg
 
 _KINDS = {kind.value: kind for kind in Kind}
 _STATUSES = {status.value: status for status in TaskStatus}

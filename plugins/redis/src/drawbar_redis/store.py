@@ -17,8 +17,8 @@ from drawbar.records import Claim, ClaimStatus, Due, Kind, Message, Reply
 from drawbar.stores.base import Ready, Store
 from drawbar.stores.values import carries
 from drawbar_redis import codec, scripts
+from drawbar_redis.client import Client
 from drawbar_redis.codec import dump
-from drawbar_redis.connections import Connections
 from drawbar_redis.keys import Keys, packed
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
         TaskStatus,
         Transition,
     )
+    from drawbar_redis.connection import Arg
     from drawbar_redis.options import Options
     from drawbar_redis.scripts import Script
-    from drawbar_redis.wire import Arg
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class RedisStore(Store):
     def __init__(self, options: Options) -> None:
         self.options = options
         self.keys = Keys(options.prefix, options.shards)
-        self._connections = Connections(options)
+        self._client = Client(options)
 
     def __repr__(self) -> str:
         return f"RedisStore({self.options.where}, prefix={self.options.prefix!r})"
@@ -71,8 +71,8 @@ class RedisStore(Store):
         """Connects, and looks whether the data is of our layout."""
         key = self.keys.schema
         ours = f"{SCHEMA} shards={self.options.shards}"
-        await self._connections.command(key, "SETNX", key, ours)
-        found = codec.text(await self._connections.command(key, "GET", key))
+        await self._client.command(key, "SETNX", key, ours)
+        found = codec.text(await self._client.command(key, "GET", key))
         if found != ours:
             raise StoreVersionError(
                 f"Redis at {self.options.where} holds Drawbar data of layout {found!r} under the prefix "
@@ -83,7 +83,7 @@ class RedisStore(Store):
 
     async def _check_eviction(self) -> None:
         try:
-            reply = await self._connections.command(self.keys.schema, "CONFIG", "GET", "maxmemory-policy")
+            reply = await self._client.command(self.keys.schema, "CONFIG", "GET", "maxmemory-policy")
         except StoreUnavailable:
             raise
         except StoreError:  # hosted servers do not let us ask
@@ -99,15 +99,15 @@ class RedisStore(Store):
 
     async def close(self) -> None:
         """Lets go of every connection of this process."""
-        await self._connections.close()
+        await self._client.close()
 
     async def _script(self, script: Script, run_id: str, args: Sequence[Arg], *, again: bool = False) -> Any:
         """Runs the script of one run."""
-        return await self._connections.script(script, self.keys.run(run_id), args, again=again)
+        return await self._client.script(script, self.keys.run(run_id), args, again=again)
 
     async def _shard(self, script: Script, shard: int, args: Sequence[Arg], *, again: bool = False) -> Any:
         """Runs the script of one shard."""
-        return await self._connections.script(script, (self.keys.dues[shard],), args, again=again)
+        return await self._client.script(script, (self.keys.dues[shard],), args, again=again)
 
     # A worker's path
 
@@ -148,7 +148,7 @@ class RedisStore(Store):
         args = codec.transition_args(transition, self.redispatch, self.options.retention)
         keys = self.keys.run(transition.run_id)
         try:
-            reply = self._connections.script_now(scripts.COMMIT, keys, args)
+            reply = self._client.script_now(scripts.COMMIT, keys, args)
         except StoreError:
             return None  # `commit` knows what can be done about it, and what to say
         return _committed(transition, reply)
@@ -176,7 +176,7 @@ class RedisStore(Store):
         """The owners of all leases."""
         found = set()
         for base in self.keys.bases:
-            for lease in await self._connections.command(f"{base}due", "HVALS", f"{base}leases"):
+            for lease in await self._client.command(f"{base}due", "HVALS", f"{base}leases"):
                 found.add(codec.text(lease).partition(":")[2])
         return sorted(found)
 
@@ -242,7 +242,7 @@ class RedisStore(Store):
         if not addresses:
             return {}
         key = self.keys.of(run_id, "values")
-        reply = await self._connections.command(
+        reply = await self._client.command(
             self.keys.run(run_id)[0], "HMGET", key, *(f"o{address}" for address in addresses)
         )
         return _some(addresses, reply)
@@ -252,7 +252,7 @@ class RedisStore(Store):
         if not addresses:
             return {}
         key = self.keys.of(run_id, "values")
-        reply = self._connections.now("HMGET", key, *(f"o{address}" for address in addresses))
+        reply = self._client.now("HMGET", key, *(f"o{address}" for address in addresses))
         return _some(addresses, reply)
 
     async def load(self, run_id: str) -> RunRecord | None:
@@ -297,7 +297,7 @@ class RedisStore(Store):
         if limit <= 0:
             return []
         key = self.keys.of(run_id, "events")
-        reply = await self._connections.command(self.keys.run(run_id)[0], "LRANGE", key, after, after + limit - 1)
+        reply = await self._client.command(self.keys.run(run_id)[0], "LRANGE", key, after, after + limit - 1)
         return [codec.event(seq, raw) for seq, raw in enumerate(reply, after + 1)]
 
     async def wait(self, run_id: str, after: int, timeout: float, *, settled: bool = False) -> int:
@@ -309,7 +309,7 @@ class RedisStore(Store):
             newest, rests = await self._script(scripts.REST, run_id, (), again=True)
             return not newest or bool(rests if settled else newest > after)
 
-        await self._connections.wait(self.keys.of(run_id, "rest" if settled else "events"), timeout, look)
+        await self._client.wait(self.keys.of(run_id, "rest" if settled else "events"), timeout, look)
         return newest
 
     async def purge(self, older_than: float) -> int:

@@ -25,7 +25,7 @@ def on_asyncio() -> bool:
         return False
 
 
-class Bridge:
+class TrioBridge:
     """The thread, started when it is first needed. It ends with the process, or when closed."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from drawbar.errors import StoreError, StoreUnavailable
-from drawbar_redis.wire import Address, Arg, ConnectionLost, Wire, connect, pack
+from drawbar_redis.connection import Address, Arg, Connection, ConnectionLost, connect, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ IN_A_SCRIPT = re.compile(rf"ERR Error running script .*: -({'|'.join(PASSING)})\
 """The same of a command in a script, as Redis 6 tells it."""
 
 
-class Link:
+class ClusterClient:
     """The connections of one event loop: one, or one a node in a cluster.
 
     Args:
@@ -38,8 +38,8 @@ class Link:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._home: Address = (options.host, options.port)
-        self._wires: dict[Address, Wire] = {}
-        self._connecting: dict[Address, asyncio.Task[Wire]] = {}
+        self._connections: dict[Address, Connection] = {}
+        self._connecting: dict[Address, asyncio.Task[Connection]] = {}
         self._nodes: dict[str, Address] = {}
         """Where in a cluster a route leads, learnt from its redirections."""
         self._closed = False
@@ -105,28 +105,28 @@ class Link:
         """Sends it to the node where the route leads, and on to another if that node says so."""
         address = self._nodes.get(route, self._home)
         for _ in range(REDIRECTS):
-            wire = self._wires.get(address)
-            if wire is None or not wire.open:
-                wire = await self._wire(address)
-            reply = await wire.send(packed)
+            connection = self._connections.get(address)
+            if connection is None or not connection.open:
+                connection = await self._connection(address)
+            reply = await connection.send(packed)
             if not isinstance(reply, hiredis.ReplyError):
                 return reply
             word, _, rest = str(reply).partition(" ")
             if word == "MOVED":
                 address = self._nodes[route] = _address(rest, address)
             elif word == "ASK":
-                wire = await self._wire(_address(rest, address))
-                _, reply = await asyncio.gather(wire.send(pack(("ASKING",))), wire.send(packed))
+                connection = await self._connection(_address(rest, address))
+                _, reply = await asyncio.gather(connection.send(pack(("ASKING",))), connection.send(packed))
                 return reply
             else:
                 return reply
         raise StoreUnavailable(f"the cluster of {self._options.where} sends us round in circles")
 
-    async def _wire(self, address: Address) -> Wire:
+    async def _connection(self, address: Address) -> Connection:
         """An open connection to a node: made once, however many ask for it at the same time."""
-        wire = self._wires.get(address)
-        if wire is not None and wire.open:
-            return wire
+        connection = self._connections.get(address)
+        if connection is not None and connection.open:
+            return connection
         if self._closed:  # who was under way must not leave a connection behind that nobody closes
             raise StoreUnavailable(f"the store on Redis at {self._options.where} was closed")
         task = self._connecting.get(address)
@@ -138,16 +138,16 @@ class Link:
         # Shielded: whoever is cancelled here leaves the others their connection.
         return await asyncio.shield(task)
 
-    def _connected(self, address: Address, task: asyncio.Task[Wire]) -> None:
+    def _connected(self, address: Address, task: asyncio.Task[Connection]) -> None:
         self._connecting.pop(address, None)
         if not task.cancelled() and task.exception() is None:
-            self._wires[address] = task.result()
+            self._connections[address] = task.result()
 
-    def _lost(self, wire: Wire) -> None:
+    def _lost(self, connection: Connection) -> None:
         """A node is gone: what it had is looked for at the address that we were given."""
-        for address, known in list(self._wires.items()):
-            if known is wire:
-                del self._wires[address]
+        for address, known in list(self._connections.items()):
+            if known is connection:
+                del self._connections[address]
                 self._nodes = {route: node for route, node in self._nodes.items() if node != address}
 
     def _refusal(self, reply: Exception, what: str) -> StoreError:
@@ -162,9 +162,9 @@ class Link:
         self._closed = True
         for task in self._connecting.values():
             task.cancel()
-        for wire in self._wires.values():
-            wire.close()
-        self._wires.clear()
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
 
 
 def _passes(error: str) -> bool:

@@ -31,7 +31,7 @@ class ConnectionLost(Exception):
     """The connection broke while calls were under way: whether they were carried out is unknown."""
 
 
-class Wire(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """A connection. Made by `connect`.
 
     Args:
@@ -48,7 +48,7 @@ class Wire(asyncio.Protocol):
         self,
         where: str,
         timeout: float,
-        lost: Callable[[Wire], None] | None = None,
+        lost: Callable[[Connection], None] | None = None,
     ) -> None:
         self.listener: Callable[[Any], None] | None = None
         self._where = where
@@ -171,15 +171,15 @@ async def connect(
     address: Address | None = None,
     *,
     listener: Callable[[Any], None] | None = None,
-    lost: Callable[[Wire], None] | None = None,
-) -> Wire:
+    lost: Callable[[Connection], None] | None = None,
+) -> Connection:
     """Connects and logs in.
 
     Args:
         options: Where, and as whom.
         address: Another node of the same cluster.
-        listener: See `Wire`.
-        lost: See `Wire`.
+        listener: See `Connection`.
+        lost: See `Connection`.
 
     Raises:
         StoreUnavailable: What, where, and what to do about it; never the password.
@@ -188,20 +188,20 @@ async def connect(
     host, port = address or (options.host, options.port)
     where = options.where if address is None else f"redis://{host}:{port}"
 
-    def make() -> Wire:
-        return Wire(where, options.timeout, lost=lost)
+    def make() -> Connection:
+        return Connection(where, options.timeout, lost=lost)
 
-    wire: Wire | None = None
+    connection: Connection | None = None
     try:
         async with asyncio.timeout(options.connect_timeout):
             if options.socket and address is None:
-                _, wire = await loop.create_unix_connection(make, options.socket)
+                _, connection = await loop.create_unix_connection(make, options.socket)
             else:
-                _, wire = await loop.create_connection(make, host, port, ssl=options.context)
-            await _log_in(wire, options, where)
+                _, connection = await loop.create_connection(make, host, port, ssl=options.context)
+            await _log_in(connection, options, where)
     except BaseException as error:
-        if wire is not None:
-            wire.close()
+        if connection is not None:
+            connection.close()
         if isinstance(error, TimeoutError):
             why = f"no connection within {options.connect_timeout:g} s (option connect_timeout)"
         elif isinstance(error, OSError | ConnectionLost):
@@ -211,11 +211,11 @@ async def connect(
         raise StoreUnavailable(
             f"Redis at {where} cannot be reached: {why}. Is it running, and is the store's URL right?"
         ) from error
-    wire.listener = listener
-    return wire
+    connection.listener = listener
+    return connection
 
 
-async def _log_in(wire: Wire, options: Options, where: str) -> None:
+async def _log_in(connection: Connection, options: Options, where: str) -> None:
     commands: list[tuple[str, ...]] = []
     if options.password is not None or options.username is not None:
         who = (options.username,) if options.username else ()
@@ -223,7 +223,7 @@ async def _log_in(wire: Wire, options: Options, where: str) -> None:
     if options.db:
         commands.append(("SELECT", str(options.db)))
     commands.append(("CLIENT", "SETNAME", "drawbar"))
-    answers = await asyncio.gather(*(wire.send(pack(command)) for command in commands))
+    answers = await asyncio.gather(*(connection.send(pack(command)) for command in commands))
     for command, answer in zip(commands, answers, strict=True):
         if isinstance(answer, hiredis.ReplyError) and command[0] != "CLIENT":
             raise StoreUnavailable(f"Redis at {where} refuses {command[0]}: {answer}. Check the store's URL")

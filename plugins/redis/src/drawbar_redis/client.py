@@ -13,25 +13,25 @@ import redis
 from redis.exceptions import BusyLoadingError, MovedError, NoScriptError
 
 from drawbar.errors import StoreError, StoreUnavailable
-from drawbar_redis.bridge import Bridge, on_asyncio
-from drawbar_redis.ears import Ears
-from drawbar_redis.link import REDIRECTS, Link
-from drawbar_redis.wire import pack
+from drawbar_redis.cluster_client import REDIRECTS, ClusterClient
+from drawbar_redis.connection import pack
+from drawbar_redis.subscriber import Subscriber
+from drawbar_redis.trio_bridge import TrioBridge, on_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+    from drawbar_redis.connection import Address, Arg
     from drawbar_redis.options import Options
     from drawbar_redis.scripts import Script
-    from drawbar_redis.wire import Address, Arg
 
 
-class Place:
+class LoopClients:
     """The connections of one event loop."""
 
     def __init__(self, options: Options) -> None:
-        self.link = Link(options)
-        self.ears = Ears(options)
+        self.cluster = ClusterClient(options)
+        self.subscriber = Subscriber(options)
         self._open = True
         # A loop that shuts down closes the async generators that were begun in it. This one is begun, without
         # waiting, for that alone: whoever leaves a loop without closing the store leaves no socket open.
@@ -49,8 +49,8 @@ class Place:
 
     def _let_go(self) -> None:
         self._open = False
-        self.link.close()
-        self.ears.close()
+        self.cluster.close()
+        self.subscriber.close()
 
     def close(self) -> None:
         """Lets go of them. In the loop that they belong to."""
@@ -59,7 +59,7 @@ class Place:
             self._last.aclose().send(None)
 
 
-class Connections:
+class Client:
     """What leads to Redis, from any thread, event loop and process.
 
     Args:
@@ -74,36 +74,36 @@ class Connections:
     def _start(self) -> None:
         """Has none yet."""
         self._lock = threading.Lock()
-        self._loops: dict[asyncio.AbstractEventLoop, Place] = {}
-        self._bridge = Bridge()
+        self._loops: dict[asyncio.AbstractEventLoop, LoopClients] = {}
+        self._bridge = TrioBridge()
         self._clients: dict[Address | None, redis.Redis] = {}
 
-    def here(self) -> Place:
+    def current_loop(self) -> LoopClients:
         """Those of the running event loop."""
         loop = asyncio.get_running_loop()
         found = self._loops.get(loop)
         if found is None:
             with self._lock:
                 self._loops = {known: place for known, place in self._loops.items() if not known.is_closed()}
-                found = self._loops[loop] = Place(self.options)
+                found = self._loops[loop] = LoopClients(self.options)
         return found
 
     async def script(self, script: Script, keys: Sequence[str], args: Sequence[Arg], *, again: bool = False) -> Any:
-        """See `Link.script`."""
+        """See `ClusterClient.script`."""
         if on_asyncio():
-            return await self.here().link.script(script, keys, args, again=again)
+            return await self.current_loop().cluster.script(script, keys, args, again=again)
         return await self._bridge.run(lambda: self.script(script, keys, args, again=again))
 
     async def command(self, route: str, *args: Arg) -> Any:
-        """See `Link.command`."""
+        """See `ClusterClient.command`."""
         if on_asyncio():
-            return await self.here().link.command(route, *args)
+            return await self.current_loop().cluster.command(route, *args)
         return await self._bridge.run(lambda: self.command(route, *args))
 
     async def wait(self, channel: str, timeout: float, look: Callable[[], Awaitable[bool]]) -> None:
-        """See `Ears.wait`."""
+        """See `Subscriber.wait`."""
         if on_asyncio():
-            await self.here().ears.wait(channel, timeout, look)
+            await self.current_loop().subscriber.wait(channel, timeout, look)
         else:
             await self._bridge.run(lambda: self.wait(channel, timeout, look))
 
@@ -111,7 +111,7 @@ class Connections:
         """Sends a plain command and blocks for its reply; for threads without an event loop.
 
         Raises:
-            StoreUnavailable, StoreError: As `Link.command`.
+            StoreUnavailable, StoreError: As `ClusterClient.command`.
         """
         return self._blocking(name, lambda client: _ask(client, (name, *args)))
 
@@ -119,7 +119,7 @@ class Connections:
         """Runs a script and blocks for its reply; for threads without an event loop.
 
         Raises:
-            StoreUnavailable, StoreError: As `Link.script`.
+            StoreUnavailable, StoreError: As `ClusterClient.script`.
         """
 
         def run(client: redis.Redis) -> Any:
@@ -160,7 +160,7 @@ class Connections:
         with self._lock:
             loops, bridge, clients = self._loops, self._bridge, self._clients
             self._loops = {}
-            self._bridge = Bridge()
+            self._bridge = TrioBridge()
             self._clients = {}
         here = loops.pop(asyncio.get_running_loop(), None) if on_asyncio() else None
         for loop, place in loops.items():
@@ -199,7 +199,7 @@ def _ask(client: redis.Redis, command: Sequence[Arg]) -> Any:
         pool.release(connection)
 
 
-_all: WeakSet[Connections] = WeakSet()
+_all: WeakSet[Client] = WeakSet()
 _inherited: list[Any] = []
 """What a fork left us, kept from being finalised."""
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from drawbar.errors import StoreUnavailable
-from drawbar_redis.link import TRIES
-from drawbar_redis.wire import Wire, connect, pack
+from drawbar_redis.cluster_client import TRIES
+from drawbar_redis.connection import Connection, connect, pack
 
 if TYPE_CHECKING:
     from drawbar_redis.options import Options
@@ -30,7 +30,7 @@ Look = Callable[[], Awaitable[bool]]
 """Asks Redis whether the caller need not wait (any longer)."""
 
 
-class Watch:
+class Subscription:
     """A channel that somebody watches."""
 
     __slots__ = ("channel", "confirmed", "idle", "users", "waiting")
@@ -50,7 +50,7 @@ class Watch:
         self.waiting.clear()
 
 
-class Ears:
+class Subscriber:
     """The subscriptions of one event loop.
 
     Args:
@@ -60,9 +60,9 @@ class Ears:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._loop = asyncio.get_running_loop()
-        self._wire: Wire | None = None
-        self._connecting: asyncio.Task[Wire] | None = None
-        self._watches: dict[bytes, Watch] = {}
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[Connection] | None = None
+        self._watches: dict[bytes, Subscription] = {}
         self._deaf = False
         self._closed = False
 
@@ -124,16 +124,16 @@ class Ears:
             pause = next(pauses, pause)
             await asyncio.sleep(min(pause, left))
 
-    async def _watch(self, channel: str) -> Watch:
+    async def _watch(self, channel: str) -> Subscription:
         """The subscription, confirmed by the server: every message from now on arrives."""
         key = channel.encode("utf-8", "surrogatepass")
-        wire = self._wire
-        if wire is None or not wire.open:
-            wire = await self._connect()
+        connection = self._connection
+        if connection is None or not connection.open:
+            connection = await self._connect()
         watch = self._watches.get(key)
         if watch is None:
-            watch = self._watches[key] = Watch(key, self._loop.create_future())
-            wire.tell(pack(("SUBSCRIBE", key)))
+            watch = self._watches[key] = Subscription(key, self._loop.create_future())
+            connection.tell(pack(("SUBSCRIBE", key)))
         if watch.idle is not None:
             watch.idle.cancel()
             watch.idle = None
@@ -142,27 +142,27 @@ class Ears:
                 async with asyncio.timeout(self._options.timeout):
                     await asyncio.shield(watch.confirmed)
             if not watch.confirmed.done():  # a line that is dead without a word: the next try takes another
-                wire.close()
-                if self._wire is wire:
-                    self._lost(wire)
+                connection.close()
+                if self._connection is connection:
+                    self._lost(connection)
         if not watch.confirmed.done() or not watch.confirmed.result():
             raise StoreUnavailable(f"Redis at {self._options.where} does not answer to a subscription")
         return watch
 
-    def _leave(self, watch: Watch) -> None:
+    def _leave(self, watch: Subscription) -> None:
         watch.users -= 1
         if not watch.users:
             if watch.idle is not None:
                 watch.idle.cancel()
             watch.idle = self._loop.call_later(LINGER, self._forget, watch)
 
-    def _forget(self, watch: Watch) -> None:
+    def _forget(self, watch: Subscription) -> None:
         if not watch.users and self._watches.get(watch.channel) is watch:
             del self._watches[watch.channel]
-            if self._wire is not None and self._wire.open:
-                self._wire.tell(pack(("UNSUBSCRIBE", watch.channel)))
+            if self._connection is not None and self._connection.open:
+                self._connection.tell(pack(("UNSUBSCRIBE", watch.channel)))
 
-    async def _connect(self) -> Wire:
+    async def _connect(self) -> Connection:
         task = self._connecting
         if task is None:
             task = asyncio.create_task(connect(self._options, listener=self._heard, lost=self._lost))
@@ -170,10 +170,10 @@ class Ears:
             task.add_done_callback(self._connected)
         return await asyncio.shield(task)
 
-    def _connected(self, task: asyncio.Task[Wire]) -> None:
+    def _connected(self, task: asyncio.Task[Connection]) -> None:
         self._connecting = None
         if not task.cancelled() and task.exception() is None:
-            self._wire = task.result()
+            self._connection = task.result()
 
     def _heard(self, message: Any) -> None:
         if isinstance(message, hiredis.ReplyError):  # the rights to subscribe are missing
@@ -191,9 +191,9 @@ class Ears:
         elif message[0] == b"subscribe" and not known.confirmed.done():
             known.confirmed.set_result(True)
 
-    def _lost(self, wire: Wire) -> None:
+    def _lost(self, connection: Connection) -> None:
         """Everybody looks for themselves, and subscribes anew."""
-        self._wire = None
+        self._connection = None
         self._drop()
 
     def _drop(self) -> None:
@@ -210,7 +210,7 @@ class Ears:
         self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         self._drop()
