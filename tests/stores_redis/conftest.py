@@ -55,7 +55,7 @@ async def alone(server: PrivateRedis) -> AsyncIterator[RedisStore]:
     opened = make(server.url)
     await opened.open()
     yield opened
-    await opened._client.command("", "FLUSHALL")
+    await opened._client.run_command("", "FLUSHALL")
     await opened.close()
 
 

@@ -86,7 +86,7 @@ async def test_all_of_it_on_a_cluster(stores: Stores, cluster: str) -> None:
         assert reply.next is not None
         assert len(reply.slots or ()) == 6
         await store.commit(done(reply.next, end([])))
-    assert len({store.keys.shard(run_id) for run_id in ids}) > 2
+    assert len({store.keys.shard_of(run_id) for run_id in ids}) > 2
     assert {run.id for run in await store.runs(status=RunStatus.COMPLETED)} == set(ids)
     assert [run.id for run in await store.runs(limit=3)] == ids[:-4:-1]
     assert store.outputs_now(ids[3], ["items[2]"]) == {"items[2]": {"item": 2}}
@@ -113,7 +113,7 @@ async def test_all_of_it_on_a_cluster(stores: Stores, cluster: str) -> None:
 @pytest.mark.parametrize("shards", [1, 16])
 def test_the_keys_of_a_run_share_a_slot(run_id: str, shards: int) -> None:
     keys = Keys("app", shards)
-    names = [*keys.run(run_id), keys.of(run_id, "values"), keys.of(run_id, "events")]
+    names = [*keys.script_keys(run_id), keys.run_key(run_id, "values"), keys.run_key(run_id, "events")]
     assert len({key_slot(name.encode()) for name in names}) == 1
 
 
@@ -123,7 +123,7 @@ async def test_every_key_that_a_script_touches_is_in_that_slot(store: RedisStore
     await arrive(store, task)
     await store.send_event("order-{7}", "later", {})
     await store.cancel("order-{7}", None, True)
-    names = await store._client.command("", "KEYS", "*")
+    names = await store._client.run_command("", "KEYS", "*")
     slots = {key_slot(name) for name in names if name != b"drawbar:schema"}
     assert len(names) > 10
     assert len(slots) == 1
@@ -147,7 +147,7 @@ async def test_stores_of_two_prefixes_do_not_meet(stores: Stores, redis_url: str
 
 async def test_a_server_that_forgot_the_scripts_learns_them_again(store: RedisStore) -> None:
     task = await start(store)
-    await store._client.command("", "SCRIPT", "FLUSH")
+    await store._client.run_command("", "SCRIPT", "FLUSH")
     reply = await store.commit(done(task, NewTask("b", Kind.STEP)))
     assert reply.next is not None
     assert reply.next.address == "b"

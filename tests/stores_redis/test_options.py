@@ -13,20 +13,20 @@ def test_all_of_it() -> None:
         "example.org", 7000, 3, "me", "p@ss", tls=True, prefix="app", shards=4, retention=86400, timeout=2.5
     )
     assert options == expected
-    assert options.where == "rediss://example.org:7000/3"
+    assert options.location == "rediss://example.org:7000/3"
 
 
 def test_defaults() -> None:
     assert read_url("redis://") == Options()
     assert read_url("redis://localhost") == Options()
-    assert read_url("redis://[::1]:7/1").where == "redis://[::1]:7/1"
-    assert read_url("redis://?socket=/run/redis.sock").where == "/run/redis.sock (db 0)"
+    assert read_url("redis://[::1]:7/1").location == "redis://[::1]:7/1"
+    assert read_url("redis://?socket=/run/redis.sock").location == "/run/redis.sock (db 0)"
 
 
 def test_the_password_shows_nowhere() -> None:
     store = plugin.create("redis://me:secret@localhost/0")
     assert isinstance(store, RedisStore)
-    assert "secret" not in f"{store!r} {store.options!r} {store.options.where}"
+    assert "secret" not in f"{store!r} {store.options!r} {store.options.location}"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_password_shows_nowhere() -> None:
     [
         ("http://localhost", "redis:// or rediss://, not 'http'"),
         ("redis://localhost:port", "the store's URL is wrong"),
-        ("redis://localhost/first", "'first' where the number of a database belongs"),
+        ("redis://localhost/first", "'first' as its database, which must be a number"),
         ("redis://localhost?retain=1", "no option 'retain'. The options are: connect_timeout, prefix"),
         ("redis://localhost?retention=-1", "option 'retention' of the store's URL is '-1'"),
         ("redis://localhost?retention=day", "option 'retention'"),
@@ -61,14 +61,14 @@ def test_a_wrong_port_does_not_give_the_password_away() -> None:
 def test_tls_as_asked() -> None:
     import ssl
 
-    strict = read_url("rediss://localhost").context
+    strict = read_url("rediss://localhost").ssl_context
     assert strict is not None
     assert strict.verify_mode is ssl.CERT_REQUIRED
     assert strict.check_hostname
-    loose = read_url("rediss://localhost?ssl_cert_reqs=none").context
+    loose = read_url("rediss://localhost?ssl_cert_reqs=none").ssl_context
     assert loose is not None
     assert loose.verify_mode is ssl.CERT_NONE
-    assert read_url("redis://localhost").context is None
+    assert read_url("redis://localhost").ssl_context is None
 
 
 def test_both_schemes_are_ours() -> None:

@@ -33,7 +33,7 @@ async def main(url):
     await asyncio.sleep(0.1)
     child = os.fork()
     if not child:
-        assert not store._client._loops and not store._client._clients
+        assert not store._client._loops and not store._client.blocking._node_clients
         async def commit():
             reply = await store.commit(done(task, NewTask("b", Kind.STEP)))
             assert reply.applied and store.outputs_now("r", ["a"]) == {"a": None}

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 async def keys(store: RedisStore) -> set[str]:
     """Every key but the schema's, without what they start with."""
-    found = await store._client.command("", "KEYS", "*")
+    found = await store._client.run_command("", "KEYS", "*")
     return {key.decode().partition("}:")[2] for key in found} - {""}
 
 
@@ -58,7 +58,7 @@ async def test_many_runs_are_purged(store: RedisStore) -> None:
 async def test_a_run_that_ended_expires(stores: Stores, redis_url: str) -> None:
     store = stores(redis_url, retention=1)
     await full_run(store, RunStatus.FAILED)
-    send = store._client.command
+    send = store._client.run_command
     mine = [key for key in await send("", "KEYS", "*") if key.decode().partition("}:")[2].find(":r") > 0]
     mine = [key for key in mine if b"}:runs-of" not in key]
     assert len(mine) == 11
@@ -92,7 +92,7 @@ async def test_who_gets_the_id_of_an_expired_run_inherits_nothing(store: RedisSt
     await full_run(store, RunStatus.FAILED)
     for name in await keys(store):  # as when they expire: the indexes know it later
         if name.endswith((":r", ":items", ":kept", ":e")):
-            await store._client.command("", "DEL", f"{store.keys.bases[0]}{name}")
+            await store._client.run_command("", "DEL", f"{store.keys.shard_prefixes[0]}{name}")
     task = await start(store, "r", workflow_id=workflow)
     assert [run.id for run in await store.runs(workflow_id=workflow)] == ["r"]
     if workflow != "flow":
@@ -109,8 +109,8 @@ async def test_a_run_that_goes_on_does_not_expire(stores: Stores, redis_url: str
     store = stores(redis_url, retention=1)
     await full_run(store, RunStatus.FAILED)
     await store.retry("r")
-    for key in await store._client.command("", "KEYS", "*"):
-        assert await store._client.command("", "PTTL", key) == -1, key
+    for key in await store._client.run_command("", "KEYS", "*"):
+        assert await store._client.run_command("", "PTTL", key) == -1, key
     await anyio.sleep(1.2)
     run = await store.load("r")
     assert run is not None
@@ -134,7 +134,7 @@ async def test_runs_deleted_by_hand_are_forgotten(store: RedisStore) -> None:
     await start(store)
     await store.renew("w", [("r", "a", 1)], -1)
     for kind in ("run", "open", "values", "events"):
-        await store._client.command("", "DEL", store.keys.of("r", kind))
+        await store._client.run_command("", "DEL", store.keys.run_key("r", kind))
     due = await store.due()
     assert due.messages == []
     assert due.next_in is None

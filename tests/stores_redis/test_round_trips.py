@@ -29,7 +29,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 async def commands(store: RedisStore, operation: Callable[[], Awaitable[Any]]) -> dict[str, int]:
     """How often the server carried out which command in an operation, in scripts too."""
-    send = store._client.command
+    send = store._client.run_command
     await send("", "CONFIG", "RESETSTAT")
     await operation()
     lines = (await send("", "INFO", "commandstats")).decode().split()
@@ -63,7 +63,7 @@ async def test_every_operation_is_one_round_trip(alone: RedisStore, sent: list[b
     }
     for operation in operations.values():  # once to have every script known
         await operation()
-    await alone._client.command("", "FLUSHDB")
+    await alone._client.run_command("", "FLUSHDB")
     task = await start(alone, "r", NewTask("fan", Kind.CONTROL))
     for name, operation in operations.items():
         sent.clear()
@@ -166,13 +166,13 @@ async def test_a_run_that_is_created_between_two_pages_shows_no_run_twice(
 ) -> None:
     for number in range(250):
         await alone.create(new_run(f"r{number}", metadata={"odd": bool(number % 2)}))
-    page = alone._shard
+    page = alone._run_on_shard
 
     async def and_create(*args: Any, **kwargs: Any) -> Any:
         reply = await page(*args, **kwargs)
         await alone.create(new_run(f"new-{len(reply)}-{reply[0]}"))
         return reply
 
-    monkeypatch.setattr(alone, "_shard", and_create)
+    monkeypatch.setattr(alone, "_run_on_shard", and_create)
     found = [run.id for run in await alone.runs(metadata={"odd": True}, limit=110)]
     assert found == [f"r{number}" for number in range(249, 30, -2)]

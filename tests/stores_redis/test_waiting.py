@@ -50,14 +50,14 @@ async def test_a_wait_in_vain(store: RedisStore) -> None:
 async def test_waiting_for_rest_is_not_woken_by_every_event(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     task = await start(store)
     looks = 0
-    real = store._script
+    real = store._run_on_run
 
     async def count(script: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal looks
         looks += script.name == "rest"
         return await real(script, *args, **kwargs)
 
-    monkeypatch.setattr(store, "_script", count)
+    monkeypatch.setattr(store, "_run_on_run", count)
     seen: list[int] = []
 
     async def watch() -> None:
@@ -90,7 +90,7 @@ async def test_hundreds_wait_on_one_connection(alone: RedisStore, server: Privat
             for _ in range(3):
                 group.start_soon(watch, f"r{number}")
         await anyio.sleep(0.3)
-        clients = (await alone._client.command("", "CLIENT", "LIST")).decode()
+        clients = (await alone._client.run_command("", "CLIENT", "LIST")).decode()
         assert clients.count("name=drawbar ") == 2
         for task in tasks:
             await alone.commit(done(task, end()))
@@ -98,14 +98,14 @@ async def test_hundreds_wait_on_one_connection(alone: RedisStore, server: Privat
 
 
 async def test_subscriptions_end(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriber_module, "LINGER", 0.05)
+    monkeypatch.setattr(subscriber_module, "IDLE_TIME", 0.05)
     await start(store)
     await store.wait("r", 3, 0.05)
     subscriber = store._client.current_loop().subscriber
-    assert len(subscriber._watches) == 1
+    assert len(subscriber._subscriptions) == 1
     await anyio.sleep(0.3)
-    assert not subscriber._watches
-    assert not any(await store._client.command("", "PUBSUB", "CHANNELS", store.keys.of("r", "*")))
+    assert not subscriber._subscriptions
+    assert not any(await store._client.run_command("", "PUBSUB", "CHANNELS", store.keys.run_key("r", "*")))
 
 
 async def test_a_lost_subscription_is_renewed(alone: RedisStore) -> None:
@@ -118,7 +118,7 @@ async def test_a_lost_subscription_is_renewed(alone: RedisStore) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
         await anyio.sleep(0.1)
-        await alone._client.command("", "CLIENT", "KILL", "TYPE", "pubsub")
+        await alone._client.run_command("", "CLIENT", "KILL", "TYPE", "pubsub")
         await anyio.sleep(0.1)
         await alone.commit(done(task, end()))
     assert seen == [5]
@@ -131,7 +131,7 @@ async def test_a_subscription_on_a_dead_line_takes_another(
     task = await start(store)
     await store.wait("r", 3, 0.05)
     subscriber = store._client.current_loop().subscriber
-    monkeypatch.setattr(subscriber._connection, "tell", lambda packed: None)
+    monkeypatch.setattr(subscriber._connection, "send_without_reply", lambda packed: None)
     task = await start(store, "other")
     seen: list[int] = []
 
@@ -163,7 +163,7 @@ async def test_who_waits_when_the_store_is_closed_is_told(store: RedisStore) -> 
 
 
 async def test_without_the_right_to_subscribe(stores: Stores, alone: RedisStore, server: PrivateRedis) -> None:
-    send = alone._client.command
+    send = alone._client.run_command
     await send("", "ACL", "SETUSER", "deaf", "on", ">pw", "~*", "resetchannels", "+@all", "-subscribe")
     task = await start(alone)
     store = stores(server.url.replace("redis://", "redis://deaf:pw@"))

@@ -1,9 +1,9 @@
-"""One connection to Redis: many callers, one socket.
+"""One connection to Redis, shared by all callers of one event loop.
 
-A call is written at once when the socket is idle; calls made while others are under way are gathered and
-written together, and answers come back in order. So a process needs one connection however much it does at
-the same time, a caller that is cancelled leaves no half-read socket behind, and a call costs a third of what
-a pooled client's costs.
+A command is written at once when the connection is idle. Commands that are sent while others wait for their
+replies are collected and written together, and replies come back in order (pipelining, see the Redis documentation).
+So an event loop needs one connection, however many operations run at the same time. A caller that is cancelled
+leaves no half-read socket behind. A command costs a third of what it costs with a pooled client.
 """
 
 from __future__ import annotations
@@ -24,206 +24,232 @@ if TYPE_CHECKING:
     from drawbar_redis.options import Options
 
 Address = tuple[str, int]
+"""Host and port of a server."""
 Arg = str | bytes | int | float
+"""One word of a command."""
 
 
 class ConnectionLost(Exception):
-    """The connection broke while calls were under way: whether they were carried out is unknown."""
+    """The connection broke before the reply came. It is unknown if the server carried the command out."""
 
 
 class Connection(asyncio.Protocol):
-    """A connection. Made by `connect`.
+    """A connection to one server. `connect` makes it.
 
     Args:
-        where: The server, for messages.
-        timeout: Seconds without an answer after which the connection is given up.
-        lost: Called when the connection is gone.
+        location: The server, for error messages.
+        timeout: Seconds without a reply after which the connection is given up.
+        on_lost: A function that is called with this connection when it breaks.
 
     Attributes:
-        listener: Gets every message from now on, instead of callers: for a connection with subscriptions.
-        open: Whether it can be used.
+        on_message: A function that gets every reply in place of the callers, for a connection with subscriptions.
+        is_open: True while commands can be sent.
     """
 
     def __init__(
         self,
-        where: str,
+        location: str,
         timeout: float,
-        lost: Callable[[Connection], None] | None = None,
+        on_lost: Callable[[Connection], None] | None = None,
     ) -> None:
-        self.listener: Callable[[Any], None] | None = None
-        self._where = where
+        self.on_message: Callable[[Any], None] | None = None
+        self.is_open = False
+        self._location = location
         self._timeout = timeout
-        self._lost = lost
+        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._reader = hiredis.Reader()
+        self._parser = hiredis.Reader()
         self._pending: deque[tuple[asyncio.Future[Any], float]] = deque()
-        self._buffer: list[bytes] = []
+        self._unsent: list[bytes] = []
         self._watchdog: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
-        self.open = False
 
-    # What callers use
+    # Called by the users of the connection
 
     def send(self, packed: bytes) -> asyncio.Future[Any]:
-        """Sends one packed command; the future gives its reply, or raises ConnectionLost."""
+        """Send one command.
+
+        Args:
+            packed: The command, as `pack_command` returns it.
+
+        Returns:
+            A future of the reply. It raises ConnectionLost when the connection breaks.
+        """
         pending = self._pending
         future: asyncio.Future[Any] = self._loop.create_future()
-        if not self.open:
-            future.set_exception(ConnectionLost(f"the connection to {self._where} is closed"))
+        if not self.is_open:
+            future.set_exception(ConnectionLost(f"the connection to {self._location} is closed"))
             return future
-        if not pending and not self._buffer:
+        if not pending and not self._unsent:
             cast("asyncio.Transport", self._transport).write(packed)
         else:
-            if not self._buffer:
+            if not self._unsent:
                 self._loop.call_soon(self._flush)
-            self._buffer.append(packed)
+            self._unsent.append(packed)
         pending.append((future, self._loop.time()))
         if self._watchdog is None:
-            self._watchdog = self._loop.call_later(self._timeout, self._look)
+            self._watchdog = self._loop.call_later(self._timeout, self._check_timeout)
         return future
 
-    def tell(self, packed: bytes) -> None:
-        """Sends a command whose answer goes to the listener."""
+    def send_without_reply(self, packed: bytes) -> None:
+        """Send a command whose replies go to `on_message`.
+
+        Args:
+            packed: The command, as `pack_command` returns it.
+        """
         if self._transport is not None:
             self._transport.write(packed)
 
     def close(self) -> None:
-        """Closes the connection; calls under way fail."""
-        self.open = False
-        self._lost = None
+        """Close the connection. Commands without a reply fail with ConnectionLost."""
+        self.is_open = False
+        self._on_lost = None
         if self._transport is not None:
             self._transport.abort()
 
-    # What asyncio calls
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is connected."""
+        """Start to use the connected socket."""
         self._transport = cast("asyncio.Transport", transport)
-        self.open = True
+        self.is_open = True
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
             with suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
-        """Answers came."""
-        reader, pending = self._reader, self._pending
-        reader.feed(data)
+        """Give the replies in the data to their callers."""
+        parser, pending = self._parser, self._pending
+        parser.feed(data)
         try:
-            while (reply := reader.gets()) is not False:
-                if self.listener is not None:
-                    self.listener(reply)
+            while (reply := parser.gets()) is not False:
+                if self.on_message is not None:
+                    self.on_message(reply)
                     continue
                 future, _ = pending.popleft()
-                if not future.done():  # else its caller was cancelled
+                if not future.done():  # it is done when its caller was cancelled
                     future.set_result(reply)
         except (hiredis.ProtocolError, IndexError):
-            self._fail("it does not speak the Redis protocol")
+            self._fail("the server's reply does not follow the Redis protocol")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """Tell the callers that the socket is closed."""
         self._fail(str(exc) if exc else "the server closed it")
 
     def _flush(self) -> None:
-        buffer = self._buffer
-        if self.open and self._transport is not None:
-            self._transport.write(b"".join(buffer) if len(buffer) > 1 else buffer[0])
-        buffer.clear()
+        unsent = self._unsent
+        if self.is_open and self._transport is not None:
+            self._transport.write(b"".join(unsent) if len(unsent) > 1 else unsent[0])
+        unsent.clear()
 
-    def _look(self) -> None:
-        """Gives up when the oldest call has waited too long."""
+    def _check_timeout(self) -> None:
+        """Give the connection up when the oldest command has waited too long for its reply."""
         self._watchdog = None
         if self._pending:
-            left = self._pending[0][1] + self._timeout - self._loop.time()
-            if left <= 0:
+            remaining = self._pending[0][1] + self._timeout - self._loop.time()
+            if remaining <= 0:
                 self._fail(f"no answer within {self._timeout:g} s")
             else:
-                self._watchdog = self._loop.call_later(left, self._look)
+                self._watchdog = self._loop.call_later(remaining, self._check_timeout)
 
-    def _fail(self, why: str) -> None:
-        self.open = False
+    def _fail(self, reason: str) -> None:
+        self.is_open = False
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
         if self._transport is not None:
             self._transport.abort()
-        lost, self._lost = self._lost, None
-        if lost is not None:
-            lost(self)
-        error = f"the connection to {self._where} broke: {why}"
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            on_lost(self)
+        message = f"the connection to {self._location} broke: {reason}"
         while self._pending:
             future, _ = self._pending.popleft()
             if not future.done():
-                future.set_exception(ConnectionLost(error))
+                future.set_exception(ConnectionLost(message))
 
 
-def pack(args: Sequence[Arg]) -> bytes:
-    """A command as it goes over the wire."""
+def pack_command(args: Sequence[Arg]) -> bytes:
+    """Return a command in the Redis protocol.
+
+    Args:
+        args: The command's name and arguments.
+    """
     try:
         return cast("bytes", hiredis.pack_command(cast("Any", tuple(args))))
     except UnicodeEncodeError:  # half a surrogate pair: JSON allows it, UTF-8 does not
-        whole = [arg.encode("utf-8", "surrogatepass") if isinstance(arg, str) else arg for arg in args]
-        return cast("bytes", hiredis.pack_command(cast("Any", tuple(whole))))
+        encoded = [arg.encode("utf-8", "surrogatepass") if isinstance(arg, str) else arg for arg in args]
+        return cast("bytes", hiredis.pack_command(cast("Any", tuple(encoded))))
 
 
 async def connect(
     options: Options,
     address: Address | None = None,
     *,
-    listener: Callable[[Any], None] | None = None,
-    lost: Callable[[Connection], None] | None = None,
+    on_message: Callable[[Any], None] | None = None,
+    on_lost: Callable[[Connection], None] | None = None,
 ) -> Connection:
-    """Connects and logs in.
+    """Connect to a server and log in.
 
     Args:
-        options: Where, and as whom.
-        address: Another node of the same cluster.
-        listener: See `Connection`.
-        lost: See `Connection`.
+        options: The server, the user and the timeouts.
+        address: Another node of the same cluster. None: the server of `options`.
+        on_message: See `Connection`.
+        on_lost: See `Connection`.
+
+    Returns:
+        The open connection.
 
     Raises:
-        StoreUnavailable: What, where, and what to do about it; never the password.
+        StoreUnavailable: The server cannot be reached, or refuses the login. The message never contains the
+            password.
     """
     loop = asyncio.get_running_loop()
     host, port = address or (options.host, options.port)
-    where = options.where if address is None else f"redis://{host}:{port}"
+    location = options.location if address is None else f"redis://{host}:{port}"
 
-    def make() -> Connection:
-        return Connection(where, options.timeout, lost=lost)
+    def create() -> Connection:
+        return Connection(location, options.timeout, on_lost=on_lost)
 
     connection: Connection | None = None
     try:
         async with asyncio.timeout(options.connect_timeout):
             if options.socket and address is None:
-                _, connection = await loop.create_unix_connection(make, options.socket)
+                _, connection = await loop.create_unix_connection(create, options.socket)
             else:
-                _, connection = await loop.create_connection(make, host, port, ssl=options.context)
-            await _log_in(connection, options, where)
+                _, connection = await loop.create_connection(create, host, port, ssl=options.ssl_context)
+            await _log_in(connection, options, location)
     except BaseException as error:
         if connection is not None:
             connection.close()
         if isinstance(error, TimeoutError):
-            why = f"no connection within {options.connect_timeout:g} s (option connect_timeout)"
+            reason = f"no connection within {options.connect_timeout:g} s (option connect_timeout)"
         elif isinstance(error, OSError | ConnectionLost):
-            why = str(error)
+            reason = str(error)
         else:
             raise
         raise StoreUnavailable(
-            f"Redis at {where} cannot be reached: {why}. Is it running, and is the store's URL right?"
+            f"Redis at {location} cannot be reached: {reason}. "
+            "Check that it is running and that the store's URL is right"
         ) from error
-    connection.listener = listener
+    connection.on_message = on_message
     return connection
 
 
-async def _log_in(connection: Connection, options: Options, where: str) -> None:
+async def _log_in(connection: Connection, options: Options, location: str) -> None:
     commands: list[tuple[str, ...]] = []
     if options.password is not None or options.username is not None:
-        who = (options.username,) if options.username else ()
-        commands.append(("AUTH", *who, options.password or ""))
+        user = (options.username,) if options.username else ()
+        commands.append(("AUTH", *user, options.password or ""))
     if options.db:
         commands.append(("SELECT", str(options.db)))
     commands.append(("CLIENT", "SETNAME", "drawbar"))
-    answers = await asyncio.gather(*(connection.send(pack(command)) for command in commands))
-    for command, answer in zip(commands, answers, strict=True):
-        if isinstance(answer, hiredis.ReplyError) and command[0] != "CLIENT":
-            raise StoreUnavailable(f"Redis at {where} refuses {command[0]}: {answer}. Check the store's URL")
+    replies = await asyncio.gather(*(connection.send(pack_command(command)) for command in commands))
+    for command, reply in zip(commands, replies, strict=True):
+        # The name is a help for administrators only: a server may refuse it.
+        if isinstance(reply, hiredis.ReplyError) and command[0] != "CLIENT":
+            raise StoreUnavailable(
+                f"Redis at {location} refuses {command[0]}: {reply}. "
+                "Check user, password and database in the store's URL"
+            )

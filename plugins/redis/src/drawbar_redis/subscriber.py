@@ -1,4 +1,4 @@
-"""Waiting for runs: one connection for subscriptions, however many runs and callers there are."""
+"""Waiting for runs: one connection with subscriptions (Redis pub/sub), however many runs and callers there are."""
 
 from __future__ import annotations
 
@@ -11,50 +11,66 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from drawbar.errors import StoreUnavailable
-from drawbar_redis.cluster_client import TRIES
-from drawbar_redis.connection import Connection, connect, pack
+from drawbar_redis.cluster_client import RETRY_PAUSES
+from drawbar_redis.connection import Connection, connect, pack_command
 
 if TYPE_CHECKING:
     from drawbar_redis.options import Options
 
 _log = logging.getLogger(__name__)
 
-LINGER = 5.0
-"""Seconds that a subscription outlives its last caller: those who watch a run come back at once."""
-CHECK = 15.0
-"""Seconds after which a waiting caller looks for itself, in case a message got lost."""
-POLL = (0.02, 0.05, 0.1, 0.2, 0.5)
-"""Pauses between looks where there are no subscriptions."""
+IDLE_TIME = 5.0
+"""Seconds that a subscription is kept after its last caller left. A caller that watches a run comes back at once."""
+CHECK_INTERVAL = 15.0
+"""Seconds after which a waiting caller asks Redis itself, in case a message got lost."""
+POLL_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)
+"""Seconds between two questions when subscriptions are not allowed. The last one repeats."""
 
-Look = Callable[[], Awaitable[bool]]
-"""Asks Redis whether the caller need not wait (any longer)."""
+IsDone = Callable[[], Awaitable[bool]]
+"""A function that asks Redis and returns True if the caller need not wait any longer."""
 
 
 class Subscription:
-    """A channel that somebody watches."""
+    """A channel that at least one caller has asked for.
 
-    __slots__ = ("channel", "confirmed", "idle", "users", "waiting")
+    Args:
+        channel: The channel's name.
+        confirmed: A future of the server's confirmation: True, or False when the connection broke.
+
+    Attributes:
+        users: The number of callers that wait on the channel.
+        waiting: A future for each caller that waits for a message.
+        idle_timer: The timer that ends the subscription, when it has no users.
+    """
+
+    __slots__ = ("channel", "confirmed", "idle_timer", "users", "waiting")
 
     def __init__(self, channel: bytes, confirmed: asyncio.Future[bool]) -> None:
         self.channel = channel
         self.confirmed = confirmed
         self.users = 0
         self.waiting: set[asyncio.Future[None]] = set()
-        self.idle: asyncio.TimerHandle | None = None
+        self.idle_timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
-        """Wakes everybody, to look."""
+        """Wake all waiting callers."""
         for future in self.waiting:
             if not future.done():
                 future.set_result(None)
         self.waiting.clear()
+
+    def keep(self) -> None:
+        """Stop the timer that would end the subscription."""
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
+            self.idle_timer = None
 
 
 class Subscriber:
     """The subscriptions of one event loop.
 
     Args:
-        options: Where the server is.
+        options: The server.
     """
 
     def __init__(self, options: Options) -> None:
@@ -62,128 +78,136 @@ class Subscriber:
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
-        self._watches: dict[bytes, Subscription] = {}
-        self._deaf = False
+        self._subscriptions: dict[bytes, Subscription] = {}
+        self._may_subscribe = True
         self._closed = False
 
-    async def wait(self, channel: str, timeout: float, look: Look) -> None:
-        """Waits until `look` is content: asks at first, and after each message on the channel."""
+    async def wait(self, channel: str, timeout: float, is_done: IsDone) -> None:
+        """Wait until `is_done` returns True. It is asked first, and again after each message on the channel.
+
+        Args:
+            channel: The channel on which a change is announced.
+            timeout: Seconds to wait at most. 0 or less: ask once.
+            is_done: See `IsDone`.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached, or the store was closed.
+        """
         deadline = self._loop.time() + timeout
         if timeout <= 0:
-            await look()
+            await is_done()
             return
-        if not self._deaf:
+        if self._may_subscribe:
             try:
-                await self._listen(channel, deadline, look)
+                await self._wait_for_messages(channel, deadline, is_done)
                 return
             except hiredis.ReplyError as error:
-                self._deaf = True
+                self._may_subscribe = False
                 _log.warning(
-                    "%s does not let us subscribe (%s): waiting for runs asks again and again",
-                    self._options.where, error,
-                )  # fmt: skip
-        await self._poll(deadline, look)
+                    "Redis at %s refuses SUBSCRIBE (%s): the store polls while it waits for runs. "
+                    "Give the user the right to subscribe to the channels of the store's prefix",
+                    self._options.location,
+                    error,
+                )
+        await self._poll(deadline, is_done)
 
-    async def _listen(self, channel: str, deadline: float, look: Look) -> None:
-        tries = iter(TRIES)
+    async def _wait_for_messages(self, channel: str, deadline: float, is_done: IsDone) -> None:
+        pauses = iter(RETRY_PAUSES)
         while True:
             if self._closed:
-                raise StoreUnavailable(f"the store on Redis at {self._options.where} was closed")
+                raise StoreUnavailable(f"the store on Redis at {self._options.location} was closed")
             try:
-                watch = await self._watch(channel)
+                subscription = await self._subscribe(channel)
             except StoreUnavailable:
-                pause = next(tries, None)
+                pause = next(pauses, None)
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
                 continue
-            watch.users += 1
+            subscription.users += 1
             woken: asyncio.Future[None] = self._loop.create_future()
-            watch.waiting.add(woken)
+            subscription.waiting.add(woken)
             try:
-                content = await look()
-                left = deadline - self._loop.time()
-                if content or left <= 0:
+                done = await is_done()
+                remaining = deadline - self._loop.time()
+                if done or remaining <= 0:
                     return
-                tries = iter(TRIES)
+                pauses = iter(RETRY_PAUSES)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, CHECK)):
+                    async with asyncio.timeout(min(remaining, CHECK_INTERVAL)):
                         await woken
             finally:
-                watch.waiting.discard(woken)
-                self._leave(watch)
+                subscription.waiting.discard(woken)
+                self._leave(subscription)
 
-    async def _poll(self, deadline: float, look: Look) -> None:
-        pauses = iter(POLL)
-        pause = POLL[0]
+    async def _poll(self, deadline: float, is_done: IsDone) -> None:
+        pauses = iter(POLL_PAUSES)
+        pause = POLL_PAUSES[0]
         while True:
-            content = await look()
-            left = deadline - self._loop.time()
-            if content or left <= 0:
+            done = await is_done()
+            remaining = deadline - self._loop.time()
+            if done or remaining <= 0:
                 return
             pause = next(pauses, pause)
-            await asyncio.sleep(min(pause, left))
+            await asyncio.sleep(min(pause, remaining))
 
-    async def _watch(self, channel: str) -> Subscription:
-        """The subscription, confirmed by the server: every message from now on arrives."""
-        key = channel.encode("utf-8", "surrogatepass")
+    async def _subscribe(self, channel: str) -> Subscription:
+        """Return the channel's subscription after the server has confirmed it: no later message is missed."""
+        name = channel.encode("utf-8", "surrogatepass")
         connection = self._connection
-        if connection is None or not connection.open:
+        if connection is None or not connection.is_open:
             connection = await self._connect()
-        watch = self._watches.get(key)
-        if watch is None:
-            watch = self._watches[key] = Subscription(key, self._loop.create_future())
-            connection.tell(pack(("SUBSCRIBE", key)))
-        if watch.idle is not None:
-            watch.idle.cancel()
-            watch.idle = None
-        if not watch.confirmed.done():
+        subscription = self._subscriptions.get(name)
+        if subscription is None:
+            subscription = self._subscriptions[name] = Subscription(name, self._loop.create_future())
+            connection.send_without_reply(pack_command(("SUBSCRIBE", name)))
+        subscription.keep()
+        if not subscription.confirmed.done():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._options.timeout):
-                    await asyncio.shield(watch.confirmed)
-            if not watch.confirmed.done():  # a line that is dead without a word: the next try takes another
+                    await asyncio.shield(subscription.confirmed)
+            if not subscription.confirmed.done():  # the connection is dead: the next try opens another
                 connection.close()
                 if self._connection is connection:
-                    self._lost(connection)
-        if not watch.confirmed.done() or not watch.confirmed.result():
-            raise StoreUnavailable(f"Redis at {self._options.where} does not answer to a subscription")
-        return watch
+                    self._on_lost(connection)
+        if not subscription.confirmed.done() or not subscription.confirmed.result():
+            raise StoreUnavailable(f"Redis at {self._options.location} did not confirm a subscription")
+        return subscription
 
-    def _leave(self, watch: Subscription) -> None:
-        watch.users -= 1
-        if not watch.users:
-            if watch.idle is not None:
-                watch.idle.cancel()
-            watch.idle = self._loop.call_later(LINGER, self._forget, watch)
+    def _leave(self, subscription: Subscription) -> None:
+        subscription.users -= 1
+        if not subscription.users:
+            subscription.keep()
+            subscription.idle_timer = self._loop.call_later(IDLE_TIME, self._unsubscribe, subscription)
 
-    def _forget(self, watch: Subscription) -> None:
-        if not watch.users and self._watches.get(watch.channel) is watch:
-            del self._watches[watch.channel]
-            if self._connection is not None and self._connection.open:
-                self._connection.tell(pack(("UNSUBSCRIBE", watch.channel)))
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        if not subscription.users and self._subscriptions.get(subscription.channel) is subscription:
+            del self._subscriptions[subscription.channel]
+            if self._connection is not None and self._connection.is_open:
+                self._connection.send_without_reply(pack_command(("UNSUBSCRIBE", subscription.channel)))
 
     async def _connect(self) -> Connection:
         task = self._connecting
         if task is None:
-            task = asyncio.create_task(connect(self._options, listener=self._heard, lost=self._lost))
+            task = asyncio.create_task(connect(self._options, on_message=self._on_message, on_lost=self._on_lost))
             self._connecting = task
-            task.add_done_callback(self._connected)
+            task.add_done_callback(self._on_connected)
         return await asyncio.shield(task)
 
-    def _connected(self, task: asyncio.Task[Connection]) -> None:
+    def _on_connected(self, task: asyncio.Task[Connection]) -> None:
         self._connecting = None
         if not task.cancelled() and task.exception() is None:
             self._connection = task.result()
 
-    def _heard(self, message: Any) -> None:
-        if isinstance(message, hiredis.ReplyError):  # the rights to subscribe are missing
-            for watch in list(self._watches.values()):
-                if not watch.confirmed.done():
-                    watch.confirmed.set_exception(message)
-                    watch.confirmed.exception()
-            self._drop()
+    def _on_message(self, message: Any) -> None:
+        if isinstance(message, hiredis.ReplyError):  # the user has no right to subscribe
+            for subscription in list(self._subscriptions.values()):
+                if not subscription.confirmed.done():
+                    subscription.confirmed.set_exception(message)
+                    subscription.confirmed.exception()  # read once, or asyncio logs that it never was
+            self._end_subscriptions()
             return
-        known = self._watches.get(message[1])
+        known = self._subscriptions.get(message[1])
         if known is None:
             return
         if message[0] == b"message":
@@ -191,26 +215,25 @@ class Subscriber:
         elif message[0] == b"subscribe" and not known.confirmed.done():
             known.confirmed.set_result(True)
 
-    def _lost(self, connection: Connection) -> None:
-        """Everybody looks for themselves, and subscribes anew."""
+    def _on_lost(self, connection: Connection) -> None:
         self._connection = None
-        self._drop()
+        self._end_subscriptions()
 
-    def _drop(self) -> None:
-        watches, self._watches = self._watches, {}
-        for watch in watches.values():
-            if watch.idle is not None:
-                watch.idle.cancel()
-            if not watch.confirmed.done():
-                watch.confirmed.set_result(False)
-            watch.wake()
+    def _end_subscriptions(self) -> None:
+        """Forget all subscriptions and wake their callers. Each of them asks Redis and subscribes again."""
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        for subscription in subscriptions.values():
+            subscription.keep()
+            if not subscription.confirmed.done():
+                subscription.confirmed.set_result(False)
+            subscription.wake()
 
     def close(self) -> None:
-        """Lets go of the connection, for good: who waits is told. In the loop that it belongs to."""
+        """Close the connection for good. Waiting callers get StoreUnavailable. Call it in the loop it belongs to."""
         self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        self._drop()
+        self._end_subscriptions()

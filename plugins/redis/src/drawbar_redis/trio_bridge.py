@@ -1,4 +1,4 @@
-"""The store under trio: an asyncio loop in a thread of its own, asked from there."""
+"""The store under trio: the store speaks asyncio, so an asyncio loop in a thread does the work."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+STOP_DELAY = 0.01
+"""Seconds that the loop of the thread goes on after `close`, for what was handed to it before."""
 
-def on_asyncio() -> bool:
-    """Whether the caller is a task of an asyncio loop."""
+
+def in_asyncio_task() -> bool:
+    """Return True if the caller is a task of an asyncio loop."""
     try:
         return asyncio.current_task() is not None
     except RuntimeError:
@@ -26,13 +29,13 @@ def on_asyncio() -> bool:
 
 
 class TrioBridge:
-    """The thread, started when it is first needed. It ends with the process, or when closed."""
+    """A thread with an asyncio loop. It starts when it is first needed, and ends with the process or by `close`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def _start(self) -> asyncio.AbstractEventLoop:
+    def _started_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
@@ -41,47 +44,56 @@ class TrioBridge:
             return self._loop
 
     async def run(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Runs a coroutine over there and waits here, under trio, for what it gives.
+        """Run a coroutine in the thread and wait for its result. The caller is a trio task.
 
-        Cancelled, it leaves without waiting; what was under way over there is cancelled too.
+        A cancelled caller does not wait. The coroutine is cancelled too.
+
+        Args:
+            start: A function that makes the coroutine.
+
+        Returns:
+            The coroutine's result.
+
+        Raises:
+            StoreUnavailable: The store was closed before the coroutine had finished.
         """
         import trio
 
         token = trio.lowlevel.current_trio_token()
-        done = trio.Event()
+        finished = trio.Event()
 
-        def tell(_: Future[T]) -> None:
+        def wake(_: Future[T]) -> None:
             with suppress(trio.RunFinishedError):
-                token.run_sync_soon(done.set)
+                token.run_sync_soon(finished.set)
 
-        future = asyncio.run_coroutine_threadsafe(start(), self._start())
-        future.add_done_callback(tell)
+        future = asyncio.run_coroutine_threadsafe(start(), self._started_loop())
+        future.add_done_callback(wake)
         try:
-            await done.wait()
+            await finished.wait()
         except BaseException:
             future.cancel()
             raise
         try:
             return future.result()
         except CancelledError:
-            raise StoreUnavailable("the Redis store was closed in the middle of an operation") from None
+            raise StoreUnavailable("the Redis store was closed during an operation") from None
 
     def close(self) -> None:
-        """Ends the thread, after what was handed to its loop before."""
+        """Stop the thread. What was handed to its loop before still runs."""
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is not None:
-            loop.call_soon_threadsafe(loop.call_later, 0.01, loop.stop)
+            loop.call_soon_threadsafe(loop.call_later, STOP_DELAY, loop.stop)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
-        left = asyncio.all_tasks(loop)
-        for task in left:  # whoever waits for them, under trio, would do so for ever
+        unfinished = asyncio.all_tasks(loop)
+        for task in unfinished:  # without this, a trio task that waits for one of them would wait for ever
             task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left))
+        if unfinished:
+            loop.run_until_complete(asyncio.wait(unfinished))
     finally:
         loop.close()
