@@ -3,9 +3,8 @@
 --
 -- Head: [address, owner, lease, widen, redispatch].
 -- Reply: ["granted", task, run, slots, [address, queue]] | ["finished", [address, queue, …]] | [status].
-local head = decode(ARGV[1])
-local address, owner, lease, widen = head[1], head[2], head[3], head[4]
-REDISPATCH = head[5]
+local address, owner, lease, widen, redispatch = unpack(decode(ARGV[1]))
+REDISPATCH = redispatch
 if not begin(TARGET_RUN) then return { 'missing' } end
 local task = find_task(address)
 if not task then return { is_held(address) and 'early' or 'missing' } end

@@ -9,16 +9,16 @@
 -- unfinished tasks. The arguments of a fan-out are the texts of its tasks, then the addresses of those beyond the
 -- window.
 -- Reply: [0] when refused, else [1, ended, next task, its slots, [ready], state, newest event, [events]].
-local head = decode(ARGV[1])
-local address, outcome, bail, join_to_pull, follows = head[1], head[3], head[5], head[6], head[17]
+local address, attempt, outcome, delay, bail, join_to_pull, wants_claim, owner, lease, queue, wants_state, redispatch,
+  retention, state_pairs, new_events, finished_tasks, follows, wants_events = unpack(decode(ARGV[1]))
 if not begin(TARGET_RUN) then return { 0 } end
 local task = find_task(address)
 -- The fence: a worker that has lost its lease cannot commit.
-if not task or task.record[STATUS] ~= 'running' or task.record[ATTEMPT] ~= head[2] then return { 0 } end
+if not task or task.record[STATUS] ~= 'running' or task.record[ATTEMPT] ~= attempt then return { 0 } end
 local record = task.record
-REDISPATCH, RETENTION = head[12], head[13]
+REDISPATCH, RETENTION = redispatch, retention
 BY = address
-if head[7] then CLAIM = { owner = head[8], lease = head[9], queue = head[10] } end
+if wants_claim then CLAIM = { owner = owner, lease = lease, queue = queue } end
 local at = 4
 
 -- Returns the next argument.
@@ -38,7 +38,7 @@ end
 local output, failure, payload = ARGV[2], ARGV[3], ARGV[4]
 if outcome == 'retrying' then
   record[FAILURES] = record[FAILURES] + 1
-  set_status(task, outcome, NOW + head[4])
+  set_status(task, outcome, NOW + delay)
 else
   set_status(task, outcome)
 end
@@ -54,12 +54,12 @@ elseif outcome ~= 'suspended' and record[FAILURES] > 0 then
   call('HDEL', VALUES_KEY, 'e' .. address) -- the error of an earlier attempt
 end
 
-if head[14] > 0 then
+if state_pairs > 0 then
   local state = {}
-  for _ = 1, 2 * head[14] do state[#state + 1] = take() end
+  for _ = 1, 2 * state_pairs do state[#state + 1] = take() end
   call_in_chunks('HSET', STATE_KEY, state)
 end
-for _ = 1, head[15] do events[#events + 1] = '[' .. NOW_TEXT .. ',' .. take() end
+for _ = 1, new_events do events[#events + 1] = '[' .. NOW_TEXT .. ',' .. take() end
 
 if bail then
   -- Twin of drawbar.stores.transitions.ENDED_BY_BAIL.
@@ -67,7 +67,7 @@ if bail then
   for name in pairs(COUNTED) do ended[name] = true end
   for _, other in ipairs(among(OPEN_KEY, ended, bail)) do cancel(other, false) end
 end
-for _ = 1, head[16] do add(take()) end
+for _ = 1, finished_tasks do add(take()) end
 
 local kind = follows and follows[1]
 if kind == 'task' then
@@ -142,5 +142,5 @@ end
 local slots = NEXT and NEXT.record[KIND] == 'join' and call('HGETALL', slots_key(NEXT.address)) or false
 return {
   1, run.ended and 1 or 0, NEXT and reply_task(NEXT) or false, slots, ready,
-  head[11] and call('HGETALL', STATE_KEY), head[18] and run.seq or 0, head[18] and events,
+  wants_state and call('HGETALL', STATE_KEY), wants_events and run.seq or 0, wants_events and events,
 }

@@ -4,10 +4,10 @@
 --
 -- Head: [limit, redispatch, retention, undelivered]. Reply: [seconds until the next task or '', run id, address,
 -- workflow, fingerprint, queue, …].
-local head = decode(ARGV[1])
-REDISPATCH = head[2]
-local limit, retention, undelivered, names = head[1], head[3], head[4], nil
+local limit, redispatch, retention, undelivered = unpack(decode(ARGV[1]))
+REDISPATCH = redispatch
 local reply = { '' }
+local names
 if undelivered then
   names = call('ZRANGE', DUE_KEY, 0, -1)
 else

@@ -12,9 +12,9 @@
 -- a script has it, is the run. All other keys are derived and carry the same hash tag, so a cluster has them on the
 -- same node.
 --
--- Every function and script here has a comment that names its Python twin: the object in Drawbar's Python that does the
--- same for the other stores. Who changes one of the two changes the other. drawbar_redis.scripts writes the constants
--- END, COUNTED, HAS_WAKE_AT and IS_FINISHED before this text, from the values that the core has.
+-- Every function and script here has a comment that names its Python twin: the object in Drawbar's Python that does
+-- the same for the other stores. When you change one of the two, change the other. drawbar_redis.scripts writes the
+-- constants END, COUNTED, HAS_WAKE_AT and IS_FINISHED before this text, from the values in core.
 
 local call = redis.call
 local encode, decode = cjson.encode, cjson.decode

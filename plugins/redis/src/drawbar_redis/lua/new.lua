@@ -56,16 +56,17 @@ end
 -- Twin of drawbar.stores.transitions.Change.add.
 local function add(text, join, place)
   local cut = find(text, '\n', 1, true)
-  local head = decode(sub(text, 1, cut - 1))
-  local address, status = head[1], head[5] or 'scheduled'
+  local address, kind, queue, fan, status, delay, wake_at, event_name, input_length, output_length
+    = unpack(decode(sub(text, 1, cut - 1)))
+  status = status or 'scheduled'
   if exists(address) or is_held(address) then return end
-  local task = create_task(next_place(), address, head[2], head[3], head[4] == 1 and join or head[4])
+  local task = create_task(next_place(), address, kind, queue, fan == 1 and join or fan)
   task.place = place
   local input = sub(text, cut + 1)
-  if head[9] then
-    local rest = sub(input, head[9] + 1)
-    input = sub(input, 1, head[9])
-    local output, failure = sub(rest, 1, head[10]), sub(rest, head[10] + 1)
+  if input_length then
+    local rest = sub(input, input_length + 1)
+    input = sub(input, 1, input_length)
+    local output, failure = sub(rest, 1, output_length), sub(rest, output_length + 1)
     keep_output(status, address, output)
     if failure ~= '' then keep_value('e', address, failure) end
   end
@@ -76,8 +77,8 @@ local function add(text, join, place)
   if status == 'scheduled' then
     free(task)
   elseif status == 'sleeping' or status == 'waiting' then
-    local record, delay, wake_at = task.record, head[6], head[7]
-    record[EVENT] = head[8]
+    local record = task.record
+    record[EVENT] = event_name
     if wake_at then delay = wake_at - NOW end
     if delay then record[DELAY] = format('%.17g', delay) end
     if status == 'waiting' then
@@ -103,12 +104,11 @@ local function pull(join)
     local text = call('LPOP', key)
     if not text then return end
     local cut = find(text, '\n', 1, true)
-    local head = decode(sub(text, 1, cut - 1))
-    local address = head[1]
+    local address, kind, queue = unpack(decode(sub(text, 1, cut - 1)))
     call('SREM', HELD_KEY, address)
     if not exists(address) then
       -- Held tasks have no places of their own: they count back from the place of the join's last one.
-      local task = create_task(join_task.record[LAST] - call('LLEN', key), address, head[2], head[3], join)
+      local task = create_task(join_task.record[LAST] - call('LLEN', key), address, kind, queue, join)
       task.input = sub(text, cut + 1)
       if task.input ~= '' then keep_value('i', address, task.input) end
       free(task)

@@ -2,8 +2,7 @@
 -- Twin of drawbar.stores.control.release.
 --
 -- Head: [owner, died]. Reply: the number of tasks.
-local head = decode(ARGV[1])
-local owner, died = head[1], head[2]
+local owner, died = unpack(decode(ARGV[1]))
 local all, released = call('HGETALL', LEASES_KEY), 0
 for i = 1, #all, 2 do
   local lease = all[i + 1]

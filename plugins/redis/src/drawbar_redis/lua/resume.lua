@@ -3,10 +3,10 @@
 --
 -- Head: [address, redispatch]; then the data. Reply: [1, [ready]], or [0, the task's status or ''] when the task is not
 -- suspended; nothing if there is no such run.
-local head = decode(ARGV[1])
+local address, redispatch = unpack(decode(ARGV[1]))
 if not begin(TARGET_RUN) then return {} end
-REDISPATCH = head[2]
-local task = find_task(head[1])
+REDISPATCH = redispatch
+local task = find_task(address)
 if not task or task.record[STATUS] ~= 'suspended' then return { 0, task and task.record[STATUS] or '' } end
 keep_value('d', task.address, ARGV[2])
 free(task, 'task.resumed')

@@ -2,10 +2,10 @@
 -- Twin of drawbar.stores.control.retry.
 --
 -- Head: [redispatch]. Reply: [1, [ready]], or [0, status] when the run has not failed; nothing if there is no such run.
-local head = decode(ARGV[1])
+local redispatch = unpack(decode(ARGV[1]))
 if not begin(TARGET_RUN) then return {} end
 if run.status ~= 'failed' then return { 0, run.status } end
-REDISPATCH = head[1]
+REDISPATCH = redispatch
 for _, task in ipairs(among(DONE_KEY, { failed = true, cancelled = true })) do
   local record = task.record
   local kind, was = record[KIND], record[WAS]

@@ -2,8 +2,7 @@
 -- Twin of drawbar.stores.base.Store.runs.
 --
 -- Head: [offset, limit, workflow, status], with false for any. Reply: [next offset, or -1 at the end, run, …].
-local head = decode(ARGV[1])
-local offset, limit, workflow, wanted = head[1], head[2], head[3], head[4]
+local offset, limit, workflow, wanted = unpack(decode(ARGV[1]))
 local index = workflow and PREFIX .. 'runs-of:' .. workflow or RUNS_KEY
 local ids = call('ZREVRANGE', index, offset, offset + 999)
 local reply = { -1 }

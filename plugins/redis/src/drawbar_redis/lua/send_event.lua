@@ -3,11 +3,10 @@
 --
 -- Head: [name, redispatch]; then the payload. Reply: [1, [ready]], or [0, status] when the run has ended; nothing if
 -- there is no such run.
-local head = decode(ARGV[1])
+local name, redispatch = unpack(decode(ARGV[1]))
 if not begin(TARGET_RUN) then return {} end
 if IS_FINISHED[run.status] then return { 0, run.status } end
-REDISPATCH = head[2]
-local name = head[1]
+REDISPATCH = redispatch
 while true do
   local address = call('LPOP', waiting_tasks_key(name))
   if not address then break end
