@@ -7,7 +7,7 @@ from typing import Any
 from drawbar.records import Due, FanOut, TaskStatus
 from drawbar.stores import control, transitions
 from drawbar.stores.memory import MemoryStore
-from drawbar.stores.memory_rows import MemoryRows
+from drawbar.stores.memory.rows import MemoryRows
 from tests.conformance.breaking import fault
 
 

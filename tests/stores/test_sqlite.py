@@ -31,9 +31,8 @@ from drawbar.conformance.store_suite.kit import (
 )
 from drawbar.errors import NotSuspended, SettingsError, StoreUnavailable, StoreVersionError
 from drawbar.records import Finish, RunStatus, TaskStatus, Transition
-from drawbar.stores import sqlite_reads as reads
-from drawbar.stores.sqlite import SqliteStore, plugin
-from drawbar.stores.sqlite_file import Job
+from drawbar.stores.sqlite import SqliteStore, plugin, reads
+from drawbar.stores.sqlite.file import Job
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from drawbar.errors import DrawbarError, StoreError
-from drawbar.stores.sqlite_rows import SqliteRows
-from drawbar.stores.sqlite_schema import Options, connect, is_busy, unavailable
+from drawbar.stores.sqlite.rows import SqliteRows
+from drawbar.stores.sqlite.schema import Options, connect, is_busy, unavailable
 from drawbar.stores.waiting import Waiter, wake_all
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from drawbar.records import EventRecord, Json, Kind, RunRecord, RunStatus, Task, TaskStatus
-from drawbar.stores.sqlite_schema import SEQ
+from drawbar.stores.sqlite.schema import SEQ
 from drawbar.stores.values import carries
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json, to_json
 
 from drawbar.records import Json, Kind, NewTask, RunRecord, Task, TaskStatus, Transition
-from drawbar.stores import sqlite_reads as reads
 from drawbar.stores.rows import AGAIN, AGAIN_WAIT, CANCEL, DONE, RUN_END, Columns, Event, Rows
-from drawbar.stores.sqlite_reads import (
+from drawbar.stores.sqlite import reads
+from drawbar.stores.sqlite.reads import (
     KIND,
     RUN_STATUS,
     STATUS,
@@ -22,7 +22,7 @@ from drawbar.stores.sqlite_reads import (
     SqliteRun,
     SqliteTask,
 )
-from drawbar.stores.sqlite_schema import SEQ
+from drawbar.stores.sqlite.schema import SEQ
 
 if TYPE_CHECKING:
     import sqlite3

@@ -38,11 +38,11 @@ from drawbar.records import (
     Transition,
 )
 from drawbar.stores import control, transitions
-from drawbar.stores import sqlite_reads as reads
 from drawbar.stores.base import Ready, Store, StorePlugin
-from drawbar.stores.sqlite_file import BUSY, File, Job, alone, passing
-from drawbar.stores.sqlite_rows import SqliteRows
-from drawbar.stores.sqlite_schema import VERSION, Options, is_busy, too_busy, unavailable
+from drawbar.stores.sqlite import reads
+from drawbar.stores.sqlite.file import BUSY, File, Job, alone, passing
+from drawbar.stores.sqlite.rows import SqliteRows
+from drawbar.stores.sqlite.schema import VERSION, Options, is_busy, too_busy, unavailable
 from drawbar.stores.waiting import Waiter
 
 if TYPE_CHECKING:

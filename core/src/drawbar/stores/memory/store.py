@@ -31,7 +31,7 @@ from drawbar.records import (
 )
 from drawbar.stores import control, transitions
 from drawbar.stores.base import Ready, Store, StorePlugin
-from drawbar.stores.memory_rows import MemoryRows, copy_task
+from drawbar.stores.memory.rows import MemoryRows, copy_task
 from drawbar.stores.values import carries
 from drawbar.stores.waiting import Waiter, wake_all
 
