@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from drawbar.conformance.store_suite.kit import begin, complete, event, fan, slot, step, take
-from drawbar.records import Finish, NewRun, Reply, RunStatus, Task
+from drawbar.conformance.store_suite.kit import begin, complete, event, fan, look, slot, step, take
+from drawbar.records import Finish, NewRun, Reply, RunStatus, Task, TaskStatus
 from drawbar_postgres import PostgresStore
 from drawbar_postgres.wire import Wire
 from tests.stores_postgres.conftest import Sql
@@ -178,3 +178,12 @@ async def test_many_runs_cost_nothing(store: PostgresStore, sql: Sql) -> None:
         await store.due()
 
     assert await reads_of(store, sql, everything) < 1000
+
+
+async def test_a_bail_cancels_the_join_that_the_same_commit_arrives_at(store: PostgresStore) -> None:
+    task = await open_fan(store, 1, 1)
+
+    reply = await complete(store, task, slot("j", 0), bail="")
+
+    assert not reply.ready
+    assert (await look(store, task.run_id, "j")).status is TaskStatus.CANCELLED

@@ -133,7 +133,11 @@ class PostgresRows(Foresight):
         condition = "t.address >= %s AND t.address < %s AND t.status = ANY(%s::text[]) ORDER BY t.n"
         wanted = [status.value for status in statuses]
         rows = self._tasks_of(TASK_HEAD, run, condition, prefix, prefix + "\U0010ffff", wanted)
-        return [task_of(run.id, row) for row in rows]
+        found = [task_of(run.id, row) for row in rows]
+        for task in found:
+            # The caller changes these objects. A second object for the same task would keep the old status.
+            self._tasks.pop((run.id, task.address), None)
+        return found
 
     # Of many runs: what was found before the locks were there is looked at again.
 
