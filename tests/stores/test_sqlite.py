@@ -31,8 +31,9 @@ from drawbar.conformance.store_suite.kit import (
 )
 from drawbar.errors import NotSuspended, SettingsError, StoreUnavailable, StoreVersionError
 from drawbar.records import Finish, RunStatus, TaskStatus, Transition
-from drawbar.stores.sqlite import SqliteStore, plugin, reads
+from drawbar.stores.sqlite import SqliteStore, plugin
 from drawbar.stores.sqlite.file import Job
+from drawbar.stores.sqlite.reads import SqliteReader
 
 pytestmark = pytest.mark.anyio
 
@@ -481,14 +482,14 @@ async def test_a_rest_that_is_over_at_once_is_waited_for_anew(
 ) -> None:
     run_id = await begin(store, step("a"))
     task = await take(store, run_id, "a")
-    read, looks = store._read, 0
+    read, looks = store._ask, 0
 
     async def look_again(query: Callable[..., Any], *args: Any) -> Any:
         nonlocal looks
-        looks += query is reads.find_run
+        looks += query is SqliteReader.find_run
         return await read(query, *args)
 
-    monkeypatch.setattr(store, "_read", look_again)
+    monkeypatch.setattr(store, "_ask", look_again)
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: store.wait(run_id, 0, 0.6, settled=True))
         await anyio.sleep(0.1)

@@ -7,16 +7,20 @@ import sqlite3
 import threading
 from collections import deque
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from drawbar.errors import DrawbarError, StoreError
+from drawbar.stores.sqlite.reads import SqliteReader
 from drawbar.stores.sqlite.rows import SqliteRows
 from drawbar.stores.sqlite.schema import Options, connect, is_busy, unavailable
 from drawbar.stores.waiting import Waiter, wake_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CHECKPOINT = 500
 """After how many commits the log is moved to the file. (If that cannot keep up: SQLite does at LOG pages.)"""
@@ -69,10 +73,11 @@ class File:
         self.read_lock = threading.Lock()
         self._writer = connect(options)
         try:
-            self._reader = connect(options)
+            self._read_connection = connect(options)
         except BaseException:
             self._writer.close()
             raise
+        self._reader = SqliteReader(self._read_connection.execute)
         self._commits = 0
         self._rows = SqliteRows(self._writer, self.waiters)
         _files.add(self)
@@ -128,22 +133,30 @@ class File:
         finally:
             self.pending.extendleft(job for job in reversed(jobs) if not job.done)
 
-    def read(self, query: Callable[..., Any], *args: Any) -> Any:
-        """Asks something, of one state of the file. Any thread."""
+    def read(
+        self, query: Callable[Concatenate[SqliteReader, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Answer a question from one state of the file, in any thread.
+
+        Args:
+            query: A function of the reader.
+            *args: Further arguments of it.
+            **kwargs: Further arguments of it.
+        """
+        reader = self._reader
         with self.read_lock:
-            execute = self._reader.execute
             try:
-                execute("BEGIN")
-                return query(execute, *args)
+                reader.execute("BEGIN")
+                return query(reader, *args, **kwargs)
             finally:
-                if self._reader.in_transaction:
-                    execute("COMMIT")
+                if self._read_connection.in_transaction:
+                    reader.execute("COMMIT")
 
     def close(self) -> None:
         """Closes the connections."""
         _files.discard(self)
         with self.lock, self.read_lock:
-            self._reader.close()
+            self._read_connection.close()
             self._writer.close()
 
 
