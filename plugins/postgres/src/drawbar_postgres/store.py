@@ -233,7 +233,7 @@ class PostgresStore(Store):
         deadline = monotonic() + timeout
         waiter = Waiter(after, settled)
         run = await self._look(here, run_id, waiter)
-        if run is None or waiter.content(run) or timeout <= 0:
+        if run is None or waiter.satisfied_by(run) or timeout <= 0:
             return 0 if run is None else run.seq
         if not here.ears.hears:
             await self._thread(here.ears.listen)
@@ -254,7 +254,7 @@ class PostgresStore(Store):
                     if monotonic() - seen > OUTAGE:
                         raise
                 left = deadline - monotonic()
-                if run is None or waiter.content(run) or left <= 0:
+                if run is None or waiter.satisfied_by(run) or left <= 0:
                     return 0 if run is None else run.seq
                 hears = here.ears.hears
                 if not hears:
@@ -268,7 +268,7 @@ class PostgresStore(Store):
 
         def look() -> reads.PostgresRun | None:
             run, now = here.read(reads.find_run, run_id)
-            if run is None or waiter.content(run) or not here.ears.hears:
+            if run is None or waiter.satisfied_by(run) or not here.ears.hears:
                 return run
             if (run.rest_until if waiter.settled else run.events_until) > now + CHECK:
                 return run

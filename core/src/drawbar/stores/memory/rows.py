@@ -286,7 +286,7 @@ class MemoryRows(Rows[MemoryRun]):
             run.packs.append((run.seq + 1, self.now, tuple(events)))
             run.seq += len(events)
         if run.waiters:
-            content = [waiter for waiter in run.waiters if waiter.content(run)]
+            content = [waiter for waiter in run.waiters if waiter.satisfied_by(run)]
             if content:
                 self.woken += content
                 run.waiters = [waiter for waiter in run.waiters if waiter not in content]

@@ -125,7 +125,7 @@ class MemoryStore(RowsStore):
         waiter = Waiter(after, settled)
         with self._lock:
             run = self._rows.run(run_id)
-            if run is None or waiter.content(run):
+            if run is None or waiter.satisfied_by(run):
                 return 0 if run is None else run.seq
             run.waiters.append(waiter)
         try:

@@ -289,7 +289,7 @@ class SqliteRows(SqlRows[SqliteRun]):
         self.texts.clear()
         waiters = self.waiters.get(run.id)
         if waiters:
-            self.woken += [waiter for waiter in waiters if waiter.content(run)]
+            self.woken += [waiter for waiter in waiters if waiter.satisfied_by(run)]
 
     def purge(self, older_than: float, most: int) -> int:
         rows = self.execute(

@@ -201,7 +201,7 @@ class SqliteStore(RowsStore):
             while True:
                 run = await self._ask(SqliteReader.find_run, run_id)
                 left = deadline - time.monotonic()
-                if run is None or waiter.content(run) or left <= 0:
+                if run is None or waiter.satisfied_by(run) or left <= 0:
                     return 0 if run is None else run.seq
                 # This process wakes its waiters; other processes' commits are seen by looking, the less often
                 # the more wait.
