@@ -31,8 +31,8 @@ from drawbar.conformance.store_suite.kit import (
 )
 from drawbar.errors import NotSuspended, SettingsError, StoreUnavailable, StoreVersionError
 from drawbar.records import Finish, RunStatus, TaskStatus, Transition
+from drawbar.stores.jobs import Job
 from drawbar.stores.sqlite import SqliteStore, plugin
-from drawbar.stores.sqlite.file import Job
 from drawbar.stores.sqlite.reads import SqliteReader
 
 pytestmark = pytest.mark.anyio

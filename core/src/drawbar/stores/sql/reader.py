@@ -34,8 +34,6 @@ R = TypeVar("R", bound=SqlRun)
 
 FIRST_PAGE = 2**63 - 1
 """A number beyond that of any run."""
-PAGE = 100
-"""Runs to read at once, at least, when some of them may not match."""
 
 FIND_RUN = f"SELECT {', '.join(RUN_COLUMNS)} FROM @run WHERE id = ?"
 RUNS = f"SELECT {', '.join(RUN_COLUMNS + RUN_VALUES)} FROM @run"
@@ -57,6 +55,7 @@ class SqlReader(Reader, Generic[R]):
         ask: Sends a statement with its values; returns the rows.
         ask_once: As `ask`, for a statement that is rare: a database that prepares statements plans it anew.
         events_statement: The statement that reads events. Its values: run, run, first number, limit.
+        page_size: How many runs to read at once, at least, when their metadata may not match.
     """
 
     dialect: ClassVar[Dialect]
@@ -64,6 +63,7 @@ class SqlReader(Reader, Generic[R]):
     ask: Callable[[str, Sequence[Any]], Iterable[Row]]
     ask_once: Callable[[str, Sequence[Any]], Iterable[Row]]
     events_statement: ClassVar[str] = EVENTS
+    page_size: ClassVar[int] = 100
 
     def key(self, run_id: str) -> Any:
         """Return the value of the column `run` that stands for a run, or None when there is no such run."""
@@ -116,7 +116,7 @@ class SqlReader(Reader, Generic[R]):
             wanted["status"] = status.value
         found: list[RunRecord] = []
         before = FIRST_PAGE
-        size = max(limit, PAGE) if metadata else limit
+        size = max(limit, self.page_size) if metadata else limit
         while len(found) < limit:
             page = self.page(before, wanted, metadata, size)
             for run in page:

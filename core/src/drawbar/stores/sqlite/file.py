@@ -10,14 +10,16 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from drawbar.errors import DrawbarError, StoreError
+from drawbar.errors import StoreError
 from drawbar.stores.sqlite.reads import SqliteReader
 from drawbar.stores.sqlite.rows import SqliteRows
 from drawbar.stores.sqlite.schema import Options, connect, is_busy, unavailable
 from drawbar.stores.waiting import Waiter, wake_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from drawbar.stores.jobs import Job
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,26 +28,6 @@ CHECKPOINT = 500
 """After how many commits the log is moved to the file. (If that cannot keep up: SQLite does at LOG pages.)"""
 BUSY: Any = object()
 """What `File.transact` gives back when somebody else is writing."""
-
-
-class Job:
-    """An operation that waits for its turn.
-
-    Attributes:
-        done: Whether it was carried out, by whoever had the turn.
-        result: What it gave back.
-        error: What it raised.
-    """
-
-    __slots__ = ("args", "done", "error", "kwargs", "operation", "result")
-
-    def __init__(self, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.operation = operation
-        self.args = args
-        self.kwargs = kwargs
-        self.done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
 
 
 class File:
@@ -83,7 +65,7 @@ class File:
         _files.add(self)
 
     def transact(
-        self, redispatch: float, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, redispatch: float, operation: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         """Carries an operation out in a transaction; BUSY when somebody else is writing. Under `lock`."""
         writer, rows = self._writer, self._rows
@@ -161,13 +143,8 @@ class File:
 
 
 def _together(rows: SqliteRows, jobs: list[Job]) -> None:
-    """Carries out several operations. What one refuses, before it changes anything, is its own result."""
     for job in jobs:
-        job.result = job.error = None
-        try:
-            job.result = job.operation(rows, *job.args, **job.kwargs)
-        except DrawbarError as error:
-            job.error = error
+        job.run(rows)
 
 
 def alone() -> threading.Lock:

@@ -26,8 +26,9 @@ from drawbar.errors import SettingsError, StoreUnavailable
 from drawbar.records import Due
 from drawbar.stores import transitions
 from drawbar.stores.base import StorePlugin
+from drawbar.stores.jobs import Job
 from drawbar.stores.rows_store import RowsStore
-from drawbar.stores.sqlite.file import BUSY, File, Job, alone, passing
+from drawbar.stores.sqlite.file import BUSY, File, alone, passing
 from drawbar.stores.sqlite.reads import SqliteReader
 from drawbar.stores.sqlite.schema import VERSION, Options, is_busy, too_busy, unavailable
 from drawbar.stores.waiting import Waiter
@@ -98,12 +99,11 @@ class SqliteStore(RowsStore):
             return result
         job = Job(operation, args, kwargs)
         await self._turn(file, job)
-        if job.error is not None:
-            raise job.error
-        return job.result  # type: ignore[no-any-return]
+        outcome: T = job.outcome()
+        return outcome
 
     def _at_once(
-        self, file: File, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, file: File, operation: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         """Writes, if nobody else does or waits to; else BUSY."""
         if file.pending or not file.lock.acquire(blocking=False):
