@@ -83,9 +83,16 @@ def test_a_url_without_a_file_is_refused(url: str) -> None:
         plugin.create(url)
 
 
-@pytest.mark.parametrize("query", ["synchronous=SOMETIMES", "busy=long", "mode=ro"])
-def test_an_option_that_is_none_is_refused(query: str) -> None:
-    with pytest.raises(SettingsError, match=query):
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("synchronous=SOMETIMES", "expected one of OFF, NORMAL, FULL, EXTRA"),
+        ("busy=long", "option 'busy' of the store's URL is 'long': expected seconds, 0 or more"),
+        ("mode=ro", "the SQLite store has no option 'mode'"),
+    ],
+)
+def test_a_wrong_option_is_refused(query: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         plugin.create(f"sqlite:///x.db?{query}")
 
 

@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass, field, fields
 from math import ceil
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from drawbar.errors import SettingsError
+from drawbar.stores.options import Readers, boolean, choice, integer, positive_seconds, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 EXAMPLE = "postgresql://user:password@localhost:5432/app?pool_size=10"
 SCHEMES = ("postgresql", "postgres")
@@ -84,20 +85,6 @@ class Options:
         return {name: value for name, value in given.items() if value not in (None, "")}
 
 
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError("expected seconds, more than 0")
-    return number
-
-
-def _size(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1000:
-        raise ValueError("expected a number from 1 to 1000")
-    return number
-
-
 def _schema(text: str) -> str:
     # It is part of the name of a channel, which may have 63 characters.
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,47}", text) or text.startswith("pg_"):
@@ -105,28 +92,14 @@ def _schema(text: str) -> str:
     return text
 
 
-def _truth(text: str) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in known:
-        raise ValueError("expected true or false")
-    return known[text.lower()]
-
-
-def _commit(text: str) -> str:
-    levels = ("on", "off", "local", "remote_write", "remote_apply")
-    if text not in levels:
-        raise ValueError(f"expected one of {', '.join(levels)}")
-    return text
-
-
-READERS: Mapping[str, Callable[[str], Any]] = {
+READERS: Readers = {
     "schema": _schema,
-    "pool_size": _size,
-    "connect_timeout": _seconds,
-    "timeout": _seconds,
-    "synchronous_commit": _commit,
-    "prepared": _truth,
-    "listen": _truth,
+    "pool_size": integer(1, 1000),
+    "connect_timeout": positive_seconds,
+    "timeout": positive_seconds,
+    "synchronous_commit": choice("on", "off", "local", "remote_write", "remote_apply"),
+    "prepared": boolean,
+    "listen": boolean,
 }
 """The options that may follow the question mark, and the functions that read them."""
 assert set(READERS) <= {option.name for option in fields(Options)}
@@ -156,20 +129,8 @@ def read_url(url: str) -> Options:
     if "/" in database:
         raise SettingsError(f"the store's URL has more than a database's name in its path. Expected {EXAMPLE}")
     addresses = [_address(text) for text in hosts.split(",")] if hosts else []
-    given: dict[str, Any] = {}
-    libpq: dict[str, str] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name in LIBPQ:
-            libpq[name] = text
-            continue
-        reader = READERS.get(name)
-        if reader is None:
-            known = ", ".join(sorted({*READERS, *LIBPQ}))
-            raise SettingsError(f"the PostgreSQL store has no option {name!r}. The options are: {known}")
-        try:
-            given[name] = reader(text)
-        except ValueError as error:
-            raise SettingsError(f"option {name!r} of the store's URL is {text!r}: {error}") from None
+    given = read_options("PostgreSQL", query, {**READERS, **dict.fromkeys(LIBPQ, str)})
+    libpq = {name: given.pop(name) for name in LIBPQ & given.keys()}
     return Options(
         hosts=tuple(host for host, _ in addresses),
         ports=tuple(port for _, port in addresses),

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import anyio.to_thread
@@ -27,6 +27,7 @@ from drawbar.records import Due
 from drawbar.stores import transitions
 from drawbar.stores.base import StorePlugin
 from drawbar.stores.jobs import Job
+from drawbar.stores.options import choice, read_options, seconds
 from drawbar.stores.rows_store import RowsStore
 from drawbar.stores.sqlite.file import BUSY, File, alone, passing
 from drawbar.stores.sqlite.reads import SqliteReader
@@ -220,20 +221,14 @@ def _create(url: str) -> SqliteStore:
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path or path == ":memory:":
         raise SettingsError(
-            f"store {url!r}: expected sqlite:///relative.db or sqlite:////absolute.db (memory:// is no file)"
+            f"store {url!r}: expected sqlite:///relative.db or sqlite:////absolute.db (for a store in memory, use memory://)"
         )
-    options: dict[str, Any] = {}
-    for key, value in parse_qsl(parts.query, keep_blank_values=True):
-        if key == "synchronous" and value.upper() in ("OFF", "NORMAL", "FULL", "EXTRA"):
-            options[key] = value.upper()
-        elif key == "busy" and value.replace(".", "", 1).isdigit():
-            options[key] = float(value)
-        else:
-            raise SettingsError(
-                f"store {url!r}: {key}={value} is no option; there are synchronous=OFF|NORMAL|FULL|EXTRA "
-                "and busy=SECONDS"
-            )
+    options = read_options("SQLite", parts.query, {"synchronous": _synchronous, "busy": seconds})
     return SqliteStore(Options(Path(path).absolute(), **options))
+
+
+def _synchronous(text: str) -> str:
+    return choice("OFF", "NORMAL", "FULL", "EXTRA")(text.upper())
 
 
 plugin = StorePlugin(_create)
