@@ -19,7 +19,7 @@ APPLICATION = 0x44524157
 PAGE = 2048
 """Bytes. A step writes some five pages, each copied and summed whole: measured best for rows of this size."""
 LOG = 8000
-"""Pages in the log at which a commit itself moves it to the file, see `sqlite_file`."""
+"""Pages in the log at which a commit itself moves it to the file, see `drawbar.stores.sqlite.file`."""
 SEQ = "coalesce((SELECT first + count - 1 FROM events WHERE events.run = run.n ORDER BY first DESC LIMIT 1), 0)"
 """Number of a run's newest event. It is not in the run's row, so that most steps need not write that."""
 

@@ -7,41 +7,27 @@ import sqlite3
 import threading
 from collections import deque
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from drawbar.errors import DrawbarError, StoreError
-from drawbar.stores.sqlite_rows import SqliteRows
-from drawbar.stores.sqlite_schema import Options, connect, is_busy, unavailable
+from drawbar.errors import StoreError
+from drawbar.stores.sqlite.reads import SqliteReader
+from drawbar.stores.sqlite.rows import SqliteRows
+from drawbar.stores.sqlite.schema import Options, connect, is_busy, unavailable
 from drawbar.stores.waiting import Waiter, wake_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from drawbar.stores.jobs import Job
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CHECKPOINT = 500
 """After how many commits the log is moved to the file. (If that cannot keep up: SQLite does at LOG pages.)"""
 BUSY: Any = object()
 """What `File.transact` gives back when somebody else is writing."""
-
-
-class Job:
-    """An operation that waits for its turn.
-
-    Attributes:
-        done: Whether it was carried out, by whoever had the turn.
-        result: What it gave back.
-        error: What it raised.
-    """
-
-    __slots__ = ("args", "done", "error", "kwargs", "operation", "result")
-
-    def __init__(self, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.operation = operation
-        self.args = args
-        self.kwargs = kwargs
-        self.done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
 
 
 class File:
@@ -69,16 +55,17 @@ class File:
         self.read_lock = threading.Lock()
         self._writer = connect(options)
         try:
-            self._reader = connect(options)
+            self._read_connection = connect(options)
         except BaseException:
             self._writer.close()
             raise
+        self._reader = SqliteReader(self._read_connection.execute)
         self._commits = 0
         self._rows = SqliteRows(self._writer, self.waiters)
         _files.add(self)
 
     def transact(
-        self, redispatch: float, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, redispatch: float, operation: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         """Carries an operation out in a transaction; BUSY when somebody else is writing. Under `lock`."""
         writer, rows = self._writer, self._rows
@@ -128,33 +115,36 @@ class File:
         finally:
             self.pending.extendleft(job for job in reversed(jobs) if not job.done)
 
-    def read(self, query: Callable[..., Any], *args: Any) -> Any:
-        """Asks something, of one state of the file. Any thread."""
+    def read(
+        self, query: Callable[Concatenate[SqliteReader, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Answer a question from one state of the file, in any thread.
+
+        Args:
+            query: A function of the reader.
+            *args: Further arguments of it.
+            **kwargs: Further arguments of it.
+        """
+        reader = self._reader
         with self.read_lock:
-            execute = self._reader.execute
             try:
-                execute("BEGIN")
-                return query(execute, *args)
+                reader.execute("BEGIN")
+                return query(reader, *args, **kwargs)
             finally:
-                if self._reader.in_transaction:
-                    execute("COMMIT")
+                if self._read_connection.in_transaction:
+                    reader.execute("COMMIT")
 
     def close(self) -> None:
         """Closes the connections."""
         _files.discard(self)
         with self.lock, self.read_lock:
-            self._reader.close()
+            self._read_connection.close()
             self._writer.close()
 
 
 def _together(rows: SqliteRows, jobs: list[Job]) -> None:
-    """Carries out several operations. What one refuses, before it changes anything, is its own result."""
     for job in jobs:
-        job.result = job.error = None
-        try:
-            job.result = job.operation(rows, *job.args, **job.kwargs)
-        except DrawbarError as error:
-            job.error = error
+        job.run(rows)
 
 
 def alone() -> threading.Lock:

@@ -1,8 +1,8 @@
-"""A connection as this store uses it: statements are sent together, and what they answer is read when it is needed.
+"""Connections in pipeline mode: statements are sent together, and their answers are read when they are needed.
 
-psycopg's cursors send each statement by itself, even in a pipeline: a server that is woken for each of seven
-statements takes longer than for all of them. So this is libpq, as psycopg wraps it: in pipeline mode from beginning to
-end, every statement prepared once.
+psycopg's cursors send each statement by itself, even in a pipeline. A server that is woken for each of seven
+statements takes longer than for all of them at once. So this module uses libpq as psycopg wraps it, in pipeline mode
+all the time, with every statement prepared once. See https://www.postgresql.org/docs/current/libpq-pipeline-mode.html.
 """
 
 from __future__ import annotations
@@ -31,48 +31,48 @@ SELECT set_config('jit', 'off', false), set_config('enable_seqscan', 'off', fals
     set_config('idle_in_transaction_session_timeout', $1, false),
     set_config('synchronous_commit', coalesce($2, current_setting('synchronous_commit')), false)
 """
-# Statements are short and indexed; a plan that was made while a table was empty must not read it whole when it is not.
-# Whoever stops in the middle of a transaction (a frozen process, a host without power) must not keep its locks.
+# Statements are short and indexed. A plan that was made while a table was empty must not read the whole table later.
+# A process that stops in the middle of a transaction (frozen, or without power) must not keep its locks.
 
 PASSING = ("08", "25006", "25P03", "53", "55", "57", "58")
-"""Codes of errors that say that the server cannot do it now."""
+"""The beginnings of error codes that say that the server cannot do it now."""
 READ, WRITE = select.POLLIN, select.POLLOUT
 SYNC, ABORTED = pq.ExecStatus.PIPELINE_SYNC, pq.ExecStatus.PIPELINE_ABORTED
 FINE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, SYNC})
 
 
 class Answer:
-    """What a statement will answer."""
+    """The answer to a statement that was queued, once it has arrived."""
 
     __slots__ = ("_wire", "result")
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._wire = pipeline
         self.result: pq.abc.PGresult | None = None
 
     def rows(self) -> list[Row]:
-        """The rows; waits for them."""
+        """Return the rows; wait for them."""
         return self._wire.rows(self)
 
     def row(self) -> Row | None:
-        """The only row, or None when there is none."""
+        """Return the only row, or None when there is none; wait for it."""
         rows = self._wire.rows(self)
         return rows[0] if rows else None
 
 
-class Wire:
-    """One connection. Not for two threads at once.
+class Pipeline:
+    """One connection. Two threads must not use it at once.
 
     Attributes:
-        fresh: Whether it has not been used before.
-        committing: Whether a commit was sent: from then on, an error says nothing about whether it was done.
-        idle_since: When it was last used.
+        fresh: True until it is used for the second time.
+        committing: True once COMMIT was sent: from then on, it is unknown after an error whether it was done.
+        idle_since: The time of its last use, in seconds of `time.monotonic`.
 
     Args:
-        options: Where the server is.
+        options: The options of the store's URL.
 
     Raises:
-        StoreUnavailable: The server cannot be reached, or refuses us.
+        StoreUnavailable: The server cannot be reached, or refuses the connection.
     """
 
     def __init__(self, options: Options) -> None:
@@ -83,39 +83,42 @@ class Wire:
         self._prepared: dict[bytes, bytes] | None = {} if options.prepared else None
         self._names = count()
         self._sent: deque[Answer | bytes | None] = deque()
-        """What has no answer as yet: statements, texts that are being prepared, None for a sync."""
-        self._link = connect(options)
-        self.pg = self._link.pgconn
+        """The answers to come: of a statement, of a text that is being prepared (bytes), of a sync (None)."""
+        self._connection = connect(options)
+        self.pg = self._connection.pgconn
         self._poll = select.poll()
         self._poll.register(self.pg.socket, READ)
-        self._transformer = Transformer(self._link)
+        self._transformer = Transformer(self._connection)
         try:
             self.pg.enter_pipeline_mode()
-            self.ask(SETTINGS, f"{max(1000, int(options.timeout * 1000))}ms", options.synchronous_commit)
+            self.fetch(SETTINGS, f"{max(1000, int(options.timeout * 1000))}ms", options.synchronous_commit)
         except psycopg.Error as error:
             self.close()
             raise explained(error, options) from error
 
     @property
     def closed(self) -> bool:
-        """Whether it can no longer be used."""
-        return self._link.closed
+        """True if the connection can no longer be used."""
+        return self._connection.closed
 
     def fileno(self) -> int:
-        """Of the socket."""
+        """Return the file descriptor of the socket."""
         return self.pg.socket
 
     def close(self) -> None:
-        """Closes it."""
-        self._link.close()
+        """Close the connection."""
+        self._connection.close()
 
-    def tell(self, text: bytes, *values: Any, once: bool = False) -> Answer:
-        """Takes a statement to be sent. It is, when the first answer is wanted.
+    def send(self, text: bytes, *values: Any, once: bool = False) -> Answer:
+        """Queue a statement. It is sent with the others when the first answer is needed.
 
         Args:
             text: The statement, with `$1` and so on where values belong.
             values: The values.
-            once: To be planned for these values, and for the tables as they are now; else once for all.
+            once: True to plan it for these values, and for the tables as they are now; False to prepare it.
+
+        Returns:
+            The answer to come.
         """
         texts = [None if value is None else as_text(value) for value in values]
         if once or self._prepared is None:
@@ -131,12 +134,12 @@ class Wire:
         self._sent.append(answer)
         return answer
 
-    def ask(self, text: bytes, *values: Any, once: bool = False) -> list[Row]:
-        """Sends a statement, and waits for its rows."""
-        return self.rows(self.tell(text, *values, once=once))
+    def fetch(self, text: bytes, *values: Any, once: bool = False) -> list[Row]:
+        """Send a statement, and wait for its rows."""
+        return self.rows(self.send(text, *values, once=once))
 
     def rows(self, answer: Answer) -> list[Row]:
-        """The rows of an answer; waits for it."""
+        """Return the rows of an answer; wait for it."""
         if answer.result is None:
             self.sync()
         result = answer.result
@@ -146,26 +149,31 @@ class Wire:
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def sync(self) -> None:
-        """Sends what was told, and waits for all answers. Raises the first error there was."""
-        # Not a flush: to the server we would be at work after that, and a frozen process would keep its locks for ever.
+        """Send what was queued, and wait for all answers.
+
+        Raises:
+            psycopg.Error: The first error among the answers.
+        """
+        # Not a flush: after a flush, the server would count this session as active, and a frozen process would keep its
+        # locks for ever.
         self.pg.pipeline_sync()
         self._sent.append(None)
         self._flush()
         while self._sent:
             self._receive()
 
-    def undo(self) -> None:
-        """After an error: ends the transaction, if there is one; closes the connection, if that cannot be done."""
+    def rollback(self) -> None:
+        """End the transaction after an error, if there is one. Close the connection if that fails."""
         try:
             self._drain()
             if self.pg.transaction_status != pq.TransactionStatus.IDLE:
-                self.tell(b"ROLLBACK")
+                self.send(b"ROLLBACK")
                 self.sync()
         except psycopg.Error:
             self.close()
 
     def _drain(self) -> None:
-        """As `sync`, whatever errors there are but those of the connection."""
+        """Wait for all answers, as `sync`. Ignore errors, except those of the connection."""
         self.pg.pipeline_sync()
         self._sent.append(None)
         self._flush()
@@ -177,7 +185,7 @@ class Wire:
                     raise
 
     def _receive(self) -> None:
-        """Waits for one answer."""
+        """Wait for one answer."""
         pg = self.pg
         waiting = self._sent[0]
         failure = None
@@ -199,15 +207,15 @@ class Wire:
             raise _error(failure)
 
     def _flush(self) -> None:
-        """Sends what was told."""
+        """Send what was queued."""
         while self.pg.flush():
             if self._wait(READ | WRITE) & ~WRITE:
                 self.pg.consume_input()
 
-    def _wait(self, what: int) -> int:
-        """Waits until the socket can be read or written."""
-        if what is not READ:
-            self._poll.modify(self.pg.socket, what)
+    def _wait(self, events: int) -> int:
+        """Wait until the socket can be read or written. Return the events that happened."""
+        if events is not READ:
+            self._poll.modify(self.pg.socket, events)
         deadline = monotonic() + self._timeout
         try:
             while True:
@@ -215,15 +223,15 @@ class Wire:
                 if ready:
                     return ready[0][1]
                 if monotonic() >= deadline:
-                    self.close()  # an answer that comes too late would be taken for the next
+                    self.close()  # a late answer would be taken for that of the next statement
                     raise psycopg.OperationalError(f"no answer for {self._timeout:g} s")
         finally:
-            if what is not READ and not self.closed:
+            if events is not READ and not self.closed:
                 self._poll.modify(self.pg.socket, READ)
 
 
 def as_text(value: Any) -> bytes:
-    """A value as PostgreSQL reads it."""
+    """Return a value as PostgreSQL reads it."""
     if isinstance(value, list):
         return b"{%s}" % b",".join(map(_element, value))
     text = value.encode() if isinstance(value, str) else repr(value).encode()
@@ -252,10 +260,10 @@ def _error(result: pq.abc.PGresult) -> psycopg.Error:
 
 
 def connect(options: Options) -> psycopg.Connection[Any]:
-    """Makes a connection.
+    """Make a connection.
 
     Raises:
-        StoreUnavailable: The server cannot be reached, or refuses us.
+        StoreUnavailable: The server cannot be reached, or refuses the connection.
     """
     try:
         return psycopg.connect(**options.conninfo(), autocommit=True)
@@ -264,7 +272,7 @@ def connect(options: Options) -> psycopg.Connection[Any]:
 
 
 def explained(error: psycopg.Error, options: Options, *, committing: bool = False) -> StoreError:
-    """What an error means, with where and what to do."""
+    """Return the error to raise for an error of psycopg: what is wrong, where, and what to do."""
     text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     code = error.sqlstate or ""
     if code in ("42P01", "3F000", "42703"):  # no such table, schema, column

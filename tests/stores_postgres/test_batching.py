@@ -8,8 +8,8 @@ from drawbar.conformance.store_suite.kit import begin, complete, fan, outcome, s
 from drawbar.errors import NotSuspended, StoreError
 from drawbar.records import Reply, TaskStatus
 from drawbar_postgres import PostgresStore
-from drawbar_postgres.lanes import MOST, Job, Lanes
-from drawbar_postgres.wire import Wire
+from drawbar_postgres.batching import LARGEST_BATCH, Batcher, BatchJob
+from drawbar_postgres.pipeline import Pipeline
 from tests.stores_postgres.conftest import Sql, Stores
 
 pytestmark = pytest.mark.anyio
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.anyio
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The commits that go to the server."""
     seen: list[bytes] = []
-    tell = Wire.tell
+    send = Pipeline.send
 
-    def note(wire: Wire, text: bytes, *values: object, once: bool = False) -> object:
+    def note(pipeline: Pipeline, text: bytes, *values: object, once: bool = False) -> object:
         if text == b"COMMIT":
             seen.append(text)
-        return tell(wire, text, *values, once=once)
+        return send(pipeline, text, *values, once=once)
 
-    monkeypatch.setattr(Wire, "tell", note)
+    monkeypatch.setattr(Pipeline, "send", note)
     return seen
 
 
@@ -46,7 +46,7 @@ async def test_what_comes_together_is_committed_together(store: PostgresStore, c
 async def test_not_too_many_together(store: PostgresStore, sql: Sql, commits: list[bytes]) -> None:
     run_id = await begin(store, step("a"))
     commits.clear()
-    await together([store.emit(run_id, []) for _ in range(3 * MOST)])
+    await together([store.emit(run_id, []) for _ in range(3 * LARGEST_BATCH)])
     assert 3 <= len(commits) <= 6
 
 
@@ -116,7 +116,7 @@ async def test_who_is_cancelled_while_waiting_leaves_the_others(store: PostgresS
             cancelled.cancel_scope.cancel()
         sql("COMMIT")
     assert ended == [0, 2]
-    assert store._here().lanes._lanes == {}
+    assert store._process().batcher._queues == {}
 
 
 async def test_who_is_cancelled_while_leading_hands_over(postgres_url: str, stores: Stores, sql: Sql) -> None:
@@ -142,24 +142,24 @@ async def test_who_is_cancelled_while_leading_hands_over(postgres_url: str, stor
             cancelled.cancel_scope.cancel()
         sql("COMMIT")
     assert ended == [2]
-    assert store._here().lanes._lanes == {}
+    assert store._process().batcher._queues == {}
 
 
-async def test_lanes_by_themselves() -> None:
+async def test_a_batcher_by_itself() -> None:
     """Whatever comes and goes: every job that is not cancelled is carried out once, and nobody is forgotten."""
     from random import Random
 
     dice = Random(4)
-    lanes = Lanes()
-    carried: list[Job] = []
+    batcher = Batcher()
+    carried: list[BatchJob] = []
     at_work = 0
 
     async def one(scope: anyio.CancelScope) -> None:
         nonlocal at_work
         with scope:
             await anyio.sleep(dice.random() * 0.05)
-            job = Job(lambda rows: None)
-            jobs = await lanes.join("r", job)
+            job = BatchJob(lambda rows: None)
+            jobs = await batcher.take_turn("r", job)
             if jobs:
                 try:
                     assert jobs[0] is job
@@ -173,11 +173,11 @@ async def test_lanes_by_themselves() -> None:
                             done.done = True
                         at_work -= 1
                 finally:
-                    lanes.leave("r", jobs)
+                    batcher.end_turn("r", jobs)
             assert job.done
             finished.append(job)
 
-    finished: list[Job] = []
+    finished: list[BatchJob] = []
     scopes = [anyio.CancelScope() for _ in range(500)]
     with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
@@ -189,4 +189,4 @@ async def test_lanes_by_themselves() -> None:
     assert len(set(map(id, carried))) == len(carried)
     assert len(finished) >= 350
     assert {id(job) for job in finished} <= {id(job) for job in carried}
-    assert lanes._lanes == {}
+    assert batcher._queues == {}

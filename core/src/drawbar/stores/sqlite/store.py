@@ -17,47 +17,38 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import anyio.to_thread
 
 from drawbar.errors import SettingsError, StoreUnavailable
-from drawbar.records import (
-    Claim,
-    Due,
-    EventRecord,
-    Json,
-    NewEvent,
-    NewRun,
-    Reply,
-    RunRecord,
-    RunStatus,
-    Task,
-    TaskStatus,
-    Transition,
-)
-from drawbar.stores import control, transitions
-from drawbar.stores import sqlite_reads as reads
-from drawbar.stores.base import Ready, Store, StorePlugin
-from drawbar.stores.sqlite_file import BUSY, File, Job, alone, passing
-from drawbar.stores.sqlite_rows import SqliteRows
-from drawbar.stores.sqlite_schema import VERSION, Options, is_busy, too_busy, unavailable
+from drawbar.records import Due
+from drawbar.stores import transitions
+from drawbar.stores.base import StorePlugin
+from drawbar.stores.jobs import Job
+from drawbar.stores.options import choice, read_options, seconds
+from drawbar.stores.rows_store import RowsStore
+from drawbar.stores.sqlite.file import BUSY, File, alone, passing
+from drawbar.stores.sqlite.reads import SqliteReader
+from drawbar.stores.sqlite.schema import VERSION, Options, is_busy, too_busy, unavailable
 from drawbar.stores.waiting import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from drawbar.records import Json, Reply, Task, TaskStatus, Transition
+    from drawbar.stores.rows import Reader
+    from drawbar.stores.sqlite.rows import SqliteRows
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 FEW = 200
 """Reading so many tasks takes about as long as asking a thread to do it."""
-PURGE = 5000
-"""How many events' worth of runs are deleted in one transaction."""
 
 
-class SqliteStore(Store):
+class SqliteStore(RowsStore):
     """See the module.
 
     Attributes:
@@ -96,19 +87,24 @@ class SqliteStore(Store):
                 file = self._file = File(self._options, lambda: self.clock())
             return file
 
-    async def _write(self, operation: Callable[Concatenate[SqliteRows, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _change(
+        self,
+        run_id: str | None,
+        operation: Callable[Concatenate[SqliteRows, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         file = self._here()
         result: T = self._at_once(file, operation, args, kwargs)
         if result is not BUSY:
             return result
         job = Job(operation, args, kwargs)
         await self._turn(file, job)
-        if job.error is not None:
-            raise job.error
-        return job.result  # type: ignore[no-any-return]
+        outcome: T = job.outcome()
+        return outcome
 
     def _at_once(
-        self, file: File, operation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, file: File, operation: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         """Writes, if nobody else does or waits to; else BUSY."""
         if file.pending or not file.lock.acquire(blocking=False):
@@ -142,104 +138,57 @@ class SqliteStore(Store):
                 with suppress(ValueError):  # another thread is just carrying it out
                     file.pending.remove(job)
 
-    async def _read(self, query: Callable[..., T], *args: Any) -> T:
+    async def _read(self, question: Callable[[Reader], T]) -> T:
+        return await self._ask(question)
+
+    async def _ask(self, query: Callable[Concatenate[SqliteReader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         deadline = time.monotonic() + self._options.busy
-        while (result := self._try_read(deadline, query, *args)) is BUSY:  # noqa: ASYNC110 - as above
+        while (result := self._try_read(deadline, query, *args, **kwargs)) is BUSY:  # noqa: ASYNC110 - as above
             await anyio.sleep(0.005)
         return result
 
-    def _try_read(self, deadline: float, query: Callable[..., T], *args: Any) -> T:
+    def _try_read(
+        self,
+        deadline: float,
+        query: Callable[Concatenate[SqliteReader, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         """Reads; BUSY (until the deadline) while somebody mends the file after the death of a process."""
         try:
-            result: T = self._here().read(query, *args)
+            result: T = self._here().read(query, *args, **kwargs)
         except sqlite3.Error as error:
             if is_busy(error) and time.monotonic() < deadline:
                 return BUSY  # type: ignore[no-any-return]
             raise unavailable(self._options, error) from error
         return result
 
-    async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
-        return await self._write(transitions.create, run)
-
-    async def claim(
-        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
-    ) -> Claim:
-        return await self._write(transitions.claim, run_id, address, owner, lease, widen)
-
-    async def commit(self, transition: Transition) -> Reply:
-        return await self._write(transitions.commit, transition)
-
     def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
         reply = self._at_once(self._here(), transitions.commit, (transition,), {})
         return None if reply is BUSY else reply
 
-    async def renew(
-        self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
-    ) -> Sequence[tuple[str, str, int]]:
-        return await self._write(control.renew, owner, tuple(held), lease)
-
-    async def release(self, owner: str, *, died: bool = False) -> int:
-        return await self._write(control.release, owner, died=died)
-
-    async def owners(self) -> Sequence[str]:
-        return await self._read(reads.owners)
-
     async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
         if not undelivered:  # a ticker with nothing to do must not lock out those who write
-            wake, now = await self._read(reads.next_wake), self.clock()
+            wake, now = await self._ask(SqliteReader.next_wake), self.clock()
             if wake is None or wake > now:
                 return Due((), None if wake is None else wake - now)
-        return await self._write(control.due, limit, undelivered=undelivered)
-
-    async def resume(self, run_id: str, address: str, data: Json) -> Ready:
-        return await self._write(control.resume, run_id, address, data)
-
-    async def send_event(self, run_id: str, name: str, payload: Json) -> Ready:
-        return await self._write(control.send_event, run_id, name, payload)
-
-    async def cancel(self, run_id: str, reason: str | None, callback: bool) -> tuple[bool, Ready]:
-        return await self._write(control.cancel, run_id, reason, callback)
-
-    async def retry(self, run_id: str) -> Ready:
-        return await self._write(control.retry, run_id)
-
-    async def emit(self, run_id: str, events: Sequence[NewEvent]) -> int:
-        return await self._write(control.emit, run_id, events)
-
-    async def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
-        return await self._read(reads.outputs, run_id, addresses)
+        return await super().due(limit, undelivered=undelivered)
 
     def outputs_now(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
         deadline = time.monotonic() + self._options.busy
-        while (result := self._try_read(deadline, reads.outputs, run_id, addresses)) is BUSY:
+        while (result := self._try_read(deadline, SqliteReader.outputs, run_id, addresses)) is BUSY:
             time.sleep(0.005)
         return result
 
-    async def load(self, run_id: str) -> RunRecord | None:
-        return await self._read(reads.load, run_id)
-
     async def tasks(self, run_id: str, *, statuses: Iterable[TaskStatus] | None = None) -> Sequence[Task]:
         wanted = None if statuses is None else tuple(statuses)
-        found = await self._read(reads.tasks, run_id, wanted, FEW)
+        found = await self._ask(SqliteReader.few_tasks, run_id, wanted, FEW)
         return await anyio.to_thread.run_sync(self._many_tasks, run_id, wanted) if found is None else found
 
     def _many_tasks(self, run_id: str, statuses: Sequence[TaskStatus] | None) -> Sequence[Task]:
         with passing(self._options) as connection:
             connection.execute("BEGIN")
-            return reads.tasks(connection.execute, run_id, statuses) or []
-
-    async def runs(
-        self,
-        *,
-        workflow_id: str | None = None,
-        status: RunStatus | None = None,
-        metadata: Mapping[str, Json] | None = None,
-        limit: int = 100,
-    ) -> Sequence[RunRecord]:
-        return await self._read(reads.runs, workflow_id, status, metadata, limit)
-
-    async def events(self, run_id: str, after: int = 0, limit: int = 1000) -> Sequence[EventRecord]:
-        return await self._read(reads.events, run_id, after, limit)
+            return SqliteReader(connection.execute).tasks(run_id, statuses)
 
     async def wait(self, run_id: str, after: int, timeout: float, *, settled: bool = False) -> int:
         deadline = time.monotonic() + timeout
@@ -251,9 +200,9 @@ class SqliteStore(Store):
         here.append(waiter)
         try:
             while True:
-                run = await self._read(reads.find_run, run_id)
+                run = await self._ask(SqliteReader.find_run, run_id)
                 left = deadline - time.monotonic()
-                if run is None or waiter.content(run) or left <= 0:
+                if run is None or waiter.satisfied_by(run) or left <= 0:
                     return 0 if run is None else run.seq
                 # This process wakes its waiters; other processes' commits are seen by looking, the less often
                 # the more wait.
@@ -266,33 +215,20 @@ class SqliteStore(Store):
             if not here and waiters.get(run_id) is here:
                 del waiters[run_id]
 
-    async def purge(self, older_than: float) -> int:
-        before = self.clock() - older_than
-        gone = 0
-        while batch := await self._write(SqliteRows.purge, before, PURGE):
-            gone += batch
-        return gone
-
 
 def _create(url: str) -> SqliteStore:
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path or path == ":memory:":
         raise SettingsError(
-            f"store {url!r}: expected sqlite:///relative.db or sqlite:////absolute.db (memory:// is no file)"
+            f"store {url!r}: expected sqlite:///relative.db or sqlite:////absolute.db (for a store in memory, use memory://)"
         )
-    options: dict[str, Any] = {}
-    for key, value in parse_qsl(parts.query, keep_blank_values=True):
-        if key == "synchronous" and value.upper() in ("OFF", "NORMAL", "FULL", "EXTRA"):
-            options[key] = value.upper()
-        elif key == "busy" and value.replace(".", "", 1).isdigit():
-            options[key] = float(value)
-        else:
-            raise SettingsError(
-                f"store {url!r}: {key}={value} is no option; there are synchronous=OFF|NORMAL|FULL|EXTRA "
-                "and busy=SECONDS"
-            )
+    options = read_options("SQLite", parts.query, {"synchronous": _synchronous, "busy": seconds})
     return SqliteStore(Options(Path(path).absolute(), **options))
+
+
+def _synchronous(text: str) -> str:
+    return choice("OFF", "NORMAL", "FULL", "EXTRA")(text.upper())
 
 
 plugin = StorePlugin(_create)

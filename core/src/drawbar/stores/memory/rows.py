@@ -13,8 +13,9 @@ from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from drawbar.records import TIMED, Json, RunRecord, Task, TaskStatus
-from drawbar.stores.rows import Columns, Event, Rows
+from drawbar.records import TIMED, EventRecord, Json, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.stores.rows import Columns, Event, Reader, Rows
+from drawbar.stores.values import carries
 
 if TYPE_CHECKING:
     from drawbar.stores.waiting import Waiter
@@ -23,7 +24,7 @@ Pack = tuple[int, float, Sequence[Event]]
 """The events of one operation: number of the first, time, events."""
 
 HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
-WAITING, CANCELLED = TaskStatus.WAITING, TaskStatus.CANCELLED
+WAITING, CANCELLED, COMPLETED = TaskStatus.WAITING, TaskStatus.CANCELLED, TaskStatus.COMPLETED
 TIMERS = TIMED | {TaskStatus.RETRYING}
 task_values = attrgetter(*[column.name for column in fields(Task)])
 run_values = attrgetter(*[column.name for column in fields(RunRecord)])
@@ -285,7 +286,75 @@ class MemoryRows(Rows[MemoryRun]):
             run.packs.append((run.seq + 1, self.now, tuple(events)))
             run.seq += len(events)
         if run.waiters:
-            content = [waiter for waiter in run.waiters if waiter.content(run)]
+            content = [waiter for waiter in run.waiters if waiter.satisfied_by(run)]
             if content:
                 self.woken += content
                 run.waiters = [waiter for waiter in run.waiters if waiter not in content]
+
+    def purge(self, older_than: float, most: int) -> int:
+        before = self.now - older_than
+        old = [run.id for run in self.runs.values() if run.finished_at is not None and run.finished_at < before]
+        for run_id in old:
+            self.drop(run_id)
+        return len(old)
+
+
+class MemoryReader(Reader):
+    """The questions, on the rows of a store in memory. Used under the store's lock.
+
+    Args:
+        rows: The rows.
+    """
+
+    def __init__(self, rows: MemoryRows) -> None:
+        self._rows = rows
+
+    def owners(self) -> Sequence[str]:
+        tasks = self._rows.open_tasks()
+        return sorted({task.owner for task in tasks if task.status is RUNNING and task.owner})
+
+    def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
+        run = self._rows.run(run_id)
+        tasks = [] if run is None else [run.tasks.get(address) for address in addresses]
+        return {task.address: task.output for task in tasks if task is not None and task.status is COMPLETED}
+
+    def load(self, run_id: str) -> RunRecord | None:
+        run = self._rows.run(run_id)
+        return None if run is None else run.record()
+
+    def tasks(self, run_id: str, statuses: Sequence[TaskStatus] | None) -> Sequence[Task]:
+        run = self._rows.run(run_id)
+        if run is None:
+            return []
+        wanted = frozenset(TaskStatus) if statuses is None else frozenset(statuses)
+        return [copy_task(task) for task in self._rows.among(run, wanted)]
+
+    def runs(
+        self,
+        workflow_id: str | None,
+        status: RunStatus | None,
+        metadata: Mapping[str, Json] | None,
+        limit: int,
+    ) -> Sequence[RunRecord]:
+        found: list[RunRecord] = []
+        for run in reversed(self._rows.runs.values()):
+            if len(found) >= limit:
+                break
+            if workflow_id is not None and run.workflow_id != workflow_id:
+                continue
+            if status is not None and run.status is not status:
+                continue
+            if metadata is None or carries(run.metadata, metadata):
+                found.append(run.record())
+        return found
+
+    def events(self, run_id: str, after: int, limit: int) -> Sequence[EventRecord]:
+        found: list[EventRecord] = []
+        run = self._rows.run(run_id)
+        if run is None:
+            return found
+        for number, at, (kind, address, data) in run.events(after):
+            if len(found) >= limit:
+                break
+            found.append(EventRecord(number, kind, address, data or {}, at))
+        return found
