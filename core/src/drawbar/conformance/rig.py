@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from contextlib import AsyncExitStack, contextmanager
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -13,7 +14,7 @@ from drawbar import Run, TaskStatus
 from drawbar.client import Client
 from drawbar.conformance import witness
 from drawbar.conformance.workers import Workers
-from drawbar.engine import Engine
+from drawbar.engine import Engine, Message
 from drawbar.plugins import load_store
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from drawbar import RunResult, RunStatus, Workflow
     from drawbar.conformance.subject import EngineUnderTest
     from drawbar.conformance.witness import Note
-    from drawbar.engine import Message
     from drawbar.settings import LoadedSettings
 
 
@@ -236,10 +236,20 @@ class Rig:
     # -- trouble -------------------------------------------------------------------------------------------
 
     async def deliver(self, run: Run[Any], *addresses: str) -> None:
-        """Sends messages for tasks of a run, whether or not they are due, wanted or there."""
+        """Send messages for tasks of a run, even if these are not due, are finished or do not exist."""
         record = await self.engine.store.load(run.id)
         assert record is not None
-        await self.engine.dispatch(record, [(address, None) for address in addresses])
+        await self.send(*(Message(run.id, each, record.workflow_id, record.fingerprint) for each in addresses))
+
+    async def send(self, *messages: Message) -> None:
+        """Send messages through the engine, as the client does."""
+        client = self.engine
+        if client._outbox is not None:  # no public way: only the outbox may call `dispatch`, in its one thread
+            await client._outbox.send(messages)
+        else:
+            sent = client.engine.dispatch(messages)
+            if isawaitable(sent):
+                await sent
 
     @contextmanager
     def losing_messages(self) -> Iterator[list[Message]]:

@@ -15,9 +15,8 @@ from drawbar.conformance.test_failure import fault
 from drawbar.errors import RunFinished
 
 if TYPE_CHECKING:
-    from drawbar import Run
+    from drawbar import Event, Run
     from drawbar.conformance.rig import Rig
-    from drawbar.events import Event
 
 
 async def told(run: Run[Any], after: int = 0) -> list[Event]:

@@ -35,17 +35,6 @@ class Garbage(Message):
         return json.loads(self.address)  # type: ignore[no-any-return]
 
 
-async def send(rig: Rig, *messages: Message) -> None:
-    """Sends messages by the engine itself."""
-    from drawbar.outbox import Outbox
-
-    client = rig.engine
-    if client.engine.in_process:
-        await Outbox(client.engine).send(messages)
-    else:
-        assert client._outbox is not None
-        await client._outbox.send(messages)
-
 
 @clause("SEC-01")
 async def test_garbage(rig: Rig) -> None:
@@ -58,8 +47,8 @@ async def test_garbage(rig: Rig) -> None:
         '{"run_id": {}, "address": [], "workflow": null, "fingerprint": 0}',
     ]
     garbage: Sequence[Message] = [Garbage("", text, "", "") for text in texts]
-    await send(rig, *garbage)
-    await send(rig, Message("no such run", "../../etc/passwd", "no such workflow", "0" * 16))
+    await rig.send(*garbage)
+    await rig.send(Message("no such run", "../../etc/passwd", "no such workflow", "0" * 16))
 
     assert await rig.completed(all_flows.probe, "still here") == "still here"
     assert rig.workers is None or not rig.workers.failed()
@@ -71,8 +60,7 @@ async def test_unknown_run(rig: Rig) -> None:
     plan = all_flows.probe.plan
     run = await rig.start(running.gated, 1)
     await rig.seen(run, "begun")
-    await send(
-        rig,
+    await rig.send(
         Message("no-such-run", "echo", plan.id, plan.fingerprint),
         Message(run.id, "no-such-task", running.gated.id, running.gated.plan.fingerprint),
         Message(run.id, "wait", plan.id, plan.fingerprint),
@@ -108,7 +96,7 @@ async def test_other_fingerprint(rig: Rig) -> None:
     run_id = uuid.uuid4().hex
     await rig.engine.store.create(NewRun(run_id, "gated", other, 1, [first], metadata=about))
     for _ in range(3):
-        await send(rig, Message(run_id, "mark", "gated", other))
+        await rig.send(Message(run_id, "mark", "gated", other))
     assert await rig.completed(all_flows.probe, 1) == 1
     run: Run[Any] = rig.engine.get_run(run_id)
 
@@ -182,7 +170,7 @@ async def test_nothing_is_imported(rig: Rig) -> None:
         run = await rig.start(running.gated, 1)
         await rig.seen(run, "begun")
         for named in (name, f"{name}:flow", str(folder / f"{name}.py"), "os:system", "builtins:exec"):
-            await send(rig, Message(run.id, "wait", named, running.gated.plan.fingerprint))
+            await rig.send(Message(run.id, "wait", named, running.gated.plan.fingerprint))
         assert await rig.completed(all_flows.probe, 1) == 1
         rig.open_gate("wait")
 
