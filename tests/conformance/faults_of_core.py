@@ -1,4 +1,4 @@
-"""A worker, a client or an engine that does what the contract forbids."""
+"""Faults of workers, clients and engines: each violates clauses of the contract."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def has_nothing_to_fall_back_on(fall_back: Any) -> Any:
 
 
 @fault(runner, "run_callbacks", "RUN-14", "RUN-15")
-def calls_nobody_back(run_callbacks: Any) -> Any:
+def skips_callbacks(run_callbacks: Any) -> Any:
     async def broken(*args: Any) -> None:
         return None
 
@@ -131,7 +131,7 @@ def runs_everything_in_the_loop(run: Any) -> Any:
 
 
 @fault(Worker, "abandon", "FAIL-03", "FAIL-04", "CANC-01")
-def interrupts_nobody(abandon: Any) -> Any:
+def does_not_interrupt_steps(abandon: Any) -> Any:
     return lambda self, hold: None
 
 
@@ -221,7 +221,7 @@ def works_on_one_message_at_a_time(work: Any) -> Any:
 
 
 def _takes(kept: Callable[[Message], bool]) -> Any:
-    """Works on some messages, and drops the others, however often they are sent."""
+    """Return a fault that works on some messages and drops the others, however often they are sent."""
 
     def replace(serve: Any) -> Any:
         async def broken(self: Any, process: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Chains, maps, callbacks, places, and what a run knows of itself."""
+"""Sequences, maps, callbacks, `run_in`, and the context of a run."""
 
 import os
 from typing import Any
@@ -15,7 +15,7 @@ probe = workflow("probe").then(echo).commit()
 
 @step
 def double(value: int, ctx: Context) -> int:
-    """Runs in a thread."""
+    """Run in a thread."""
     note(ctx, value=value)
     return value * 2
 
