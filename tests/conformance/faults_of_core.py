@@ -133,7 +133,7 @@ def runs_everything_in_the_loop(run: Any) -> Any:
 
 
 @fault(Worker, "abandon", "FAIL-03", "FAIL-04", "CANC-01")
-def interrupts_nobody(abandon: Any) -> Any:
+def does_not_interrupt_steps(abandon: Any) -> Any:
     return lambda self, execution: None
 
 

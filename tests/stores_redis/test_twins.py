@@ -10,8 +10,7 @@ from pkgutil import resolve_name
 import pytest
 
 from drawbar.errors import RunNotFound
-from drawbar.records import ACTIVE, FINISHED_RUN, FINISHED_TASK, TIMED
-from drawbar.stores.control import END
+from drawbar.records import ACTIVE, END, FINISHED_RUN, FINISHED_TASK, TIMED
 from drawbar.stores.memory import MemoryStore
 from drawbar.stores.transitions import COUNTED
 from drawbar_redis import RedisStore, scripts
