@@ -90,7 +90,7 @@ ROOMS = (
         "stores",
         "the interface of a store, the meaning of each operation, the stores `memory` and `sqlite`",
         may_import=("records",),
-        tests=("tests/stores",),
+        tests=("tests/stores/core",),
     ),
     Room(
         "steps",
@@ -116,14 +116,14 @@ ROOMS = (
         "results",
         "`RunResult`, `StepResult`, `ErrorInfo`, `Event`: the records as users see them",
         may_import=("records", "values", "stores", "steps", "plan"),
-        tests=("tests/runs",),
+        tests=("tests/client",),
         is_file=True,
     ),
     Room(
         "graph",
         "the graph as data, the rules that `commit()` checks, the compiler to a plan, pictures",
         may_import=("records", "values", "steps", "plan"),
-        tests=("tests/graph", "tests/render"),
+        tests=("tests/graph",),
     ),
     Room(
         "plugins",
@@ -144,7 +144,7 @@ ROOMS = (
         "engine",
         "the interface for engines, their settings, loading and choosing an engine, `drawbar worker`",
         may_import=("records", "settings", "plugins", "worker"),
-        tests=("tests/engines", "tests/plugins"),
+        tests=("tests/engines/contract", "tests/plugins"),
     ),
     Room(
         "client",
@@ -153,13 +153,13 @@ ROOMS = (
             *("records", "values", "settings", "stores", "steps", "plan", "machine", "results", "graph"),
             *("plugins", "worker", "engine"),
         ),
-        tests=("tests/runs",),
+        tests=("tests/client",),
     ),
     Room(
         "authoring",
         "the calls that users write: `workflow`, the builder, `chain`, `commit`, `Workflow`",
         may_import=("records", "values", "steps", "plan", "results", "graph", "plugins", "client"),
-        tests=("tests/graph",),
+        tests=("tests/authoring",),
     ),
     Room(
         "cli",
