@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from drawbar.records import MEMO
-from drawbar.values.shape import AnyShape, Shape
+from drawbar.values.shape import ANY_SHAPE, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from drawbar.records import Json
     from drawbar.values.refs import OutputOf
 
-ANY = AnyShape()
 ENTER = ".$enter"
 NUMBERS = re.compile(r"(?<=[\[#])\d+")
 Numbers = tuple[int, ...]
@@ -102,7 +101,7 @@ class Node:
 
     Whether something outside refers to a step inside: then the number of its last iteration is recorded.
     """
-    accepts: Shape = ANY
+    accepts: Shape = ANY_SHAPE
     """For a WAIT: shape of the event's payload."""
     retry: Any = None
     """For a STEP: the Retry that applies."""

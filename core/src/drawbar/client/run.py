@@ -92,7 +92,7 @@ class Run(Generic[Out]):
         if place is not None and place[0].source.resume is not None:
             model = place[0].source.resume
             try:
-                value = model.form(model.load(value))
+                value = model.to_json(model.load(value))
             except Exception as error:
                 raise InvalidInput(
                     f"the data does not fit what {task.address} resumes with: {error}"
@@ -270,7 +270,7 @@ def _fitting(plan: Plan, name: str, value: Json) -> Json:
     problem: Exception | None = None
     for node in waits:
         try:
-            return node.accepts.form(node.accepts.load(value))
+            return node.accepts.to_json(node.accepts.load(value))
         except Misfit as error:
             problem = error
     if problem is not None:

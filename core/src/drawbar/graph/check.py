@@ -39,7 +39,7 @@ from drawbar.steps.signature import EMPTY, read_signature
 from drawbar.steps.step import Step
 from drawbar.values.converter import first_sentence
 from drawbar.values.refs import OutputOf, Ref, RunInput, RunState, ValueAt
-from drawbar.values.shape import ANYTHING, Fields, Items, Likely, Shape, Typed, shape_of, union
+from drawbar.values.shape import ANY_SHAPE, Fields, Items, Likely, Shape, Typed, shape_of, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -231,8 +231,8 @@ class _Checker:
         if isinstance(mapping, list):
             for item in mapping:
                 self.template(item, shape, template, past, node)
-            return Items(ANYTHING)
-        return ANYTHING if mapping is None else Typed(type(mapping))
+            return Items(ANY_SHAPE)
+        return ANY_SHAPE if mapping is None else Typed(type(mapping))
 
     def reference(self, ref: Ref, shape: Shape, template: str, past: Past, node: str, what: str) -> Shape:
         """Finds out what a reference means; says its shape."""
@@ -248,7 +248,7 @@ class _Checker:
                 shape = self.outermost.input_shape
             case RunState():
                 model = self.current.state_model
-                shape = ANYTHING if model is None else shape_of(model)
+                shape = ANY_SHAPE if model is None else shape_of(model)
             case ValueAt():
                 pass
         found = shape.at(ref.path)
@@ -314,7 +314,7 @@ class _Checker:
         try:
             shape.revive(node.default)
         except DrawbarError:
-            return union([shape, Typed(None)]) if node.default is None else ANYTHING
+            return union([shape, Typed(None)]) if node.default is None else ANY_SHAPE
         return shape
 
 
@@ -326,11 +326,11 @@ def _shape_of_answer(mapper: Callable[..., Any]) -> Shape:
         try:
             returns = read_signature(mapper, "a mapper", {}).returns
         except StepError:
-            return ANYTHING
+            return ANY_SHAPE
     try:
         shape = shape_of(returns)
     except Exception:  # noqa: BLE001 - whatever pydantic says of the type, the JSON form of the answer will do
-        return ANYTHING
+        return ANY_SHAPE
     # Nobody checks what a mapper answers against its annotation: a subclass may have more fields.
     return shape if not isinstance(shape, Typed) or inspect.isclass(mapper) else Typed(returns, exact=False)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import GraphError
 from drawbar.graph import nodes as g
-from drawbar.plan import ANY, Node, Op, Plan, containers, shared_numbers
+from drawbar.plan import Node, Op, Plan, containers, shared_numbers
 from drawbar.steps.callables import takes_context
 from drawbar.steps.step import Step
 from drawbar.values.refs import RunState, refs_in
-from drawbar.values.shape import AnyShape, Shape, shape_of
+from drawbar.values.shape import ANY_SHAPE, AnyShape, Shape, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class _Compiler:
         return node
 
     def shape(self, template: str) -> Shape:
-        return self.flow.shapes.get(template) or AnyShape()
+        return self.flow.shapes.get(template) or ANY_SHAPE
 
     def sequence(
         self, nodes: Sequence[g.Node], prefix: str, marks: str, up: Node | None, retry: Any
@@ -162,7 +162,7 @@ def _output_shape(body: Node) -> Shape:
     last = body.bodies[0]
     while last.next is not None:
         last = last.next
-    return last.source.output_shape if last.op is Op.STEP else AnyShape()
+    return last.source.output_shape if last.op is Op.STEP else ANY_SHAPE
 
 
 def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_state: Mapping[str, Json]) -> Plan:
@@ -176,8 +176,8 @@ def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_sta
     compiler = _Compiler(flow, workflow.retry)
     made = compiler.sequence(workflow.nodes, "", "", None, workflow.retry)
     before = compiler.shape("$output")
-    declared = workflow.output_shape if workflow.output is not None else ANY
-    end = compiler.check("$output", ANY if declared == before else declared, "", None)
+    declared = workflow.output_shape if workflow.output is not None else ANY_SHAPE
+    end = compiler.check("$output", ANY_SHAPE if declared == before else declared, "", None)
     end.shape = before
     made[-1].next = end
     nodes = compiler.nodes

@@ -15,7 +15,7 @@ from drawbar.errors import InvalidInput
 from drawbar.graph.nodes import steps_in
 from drawbar.plan import Callbacks
 from drawbar.values.json_form import Misfit, fresh
-from drawbar.values.shape import ANYTHING, Shape, name_of, shape_of
+from drawbar.values.shape import ANY_SHAPE, Shape, name_of, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ class WorkflowDefinition(Generic[In, Out]):
     @property
     def input_shape(self) -> Shape:
         """Shape of its input."""
-        return ANYTHING if self.input is None else shape_of(self.input)
+        return ANY_SHAPE if self.input is None else shape_of(self.input)
 
     @property
     def output_shape(self) -> Shape:
@@ -98,12 +98,12 @@ class WorkflowDefinition(Generic[In, Out]):
         """
         shape = self.input_shape
         try:
-            return shape.form(input)
+            return shape.to_json(input)
         except Misfit as error:
             if input is None:
                 # Nothing was given: that is enough for a model of defaults.
                 with suppress(Misfit):
-                    return shape.form({})
+                    return shape.to_json({})
             kind = "" if self.input is None else f" ({name_of(self.input)})"
             raise InvalidInput(f"the input of workflow {self.id!r}{kind}: {error}") from None
 

@@ -12,7 +12,7 @@ from drawbar.steps.signals import BailStep, SuspendStep
 from drawbar.values.converter import converter
 from drawbar.values.json_form import Misfit, fresh, plain, to_json
 from drawbar.values.refs import id_of
-from drawbar.values.schema import Form, Kind, forms_of
+from drawbar.values.schema import JsonType, Schema, schemas_of
 
 if TYPE_CHECKING:
     from drawbar.records import Json
@@ -154,11 +154,11 @@ class Context:
         where = f"update_state({key}=…)"
         if self._state_model is None:
             return to_json(value, where)
-        form = _fields_of(self._state_model)
-        if key not in form.fields and form.kind is Kind.MAPPING and not form.open:
-            raise InvalidOutput(f"{where}: the state has no such key; it has {', '.join(form.fields)}")
+        schema = _state_schema(self._state_model)
+        if key not in schema.fields and schema.json_type is JsonType.OBJECT and not schema.open:
+            raise InvalidOutput(f"{where}: the state has no such key; it has {', '.join(schema.fields)}")
         try:
-            return converter(form.fields.get(key, Any)).dump(value)
+            return converter(schema.fields.get(key, Any)).dump(value)
         except Misfit as error:
             raise InvalidOutput(f"{where}: {error}") from None
 
@@ -230,13 +230,13 @@ def state_in(model: Any, state: Mapping[str, Json]) -> Any:
     try:
         return load(state)
     except Misfit:
-        form = _fields_of(model)
-        if form.open or form.fields.keys() >= state.keys():
+        schema = _state_schema(model)
+        if schema.open or schema.fields.keys() >= state.keys():
             raise
-        return load({key: item for key, item in state.items() if key in form.fields})
+        return load({key: item for key, item in state.items() if key in schema.fields})
 
 
-def _fields_of(model: Any) -> Form:
-    """The form of a state model that is a mapping (`S | None` has another one)."""
-    forms = forms_of(model, "shape")
-    return next((form for form in forms if form.kind is Kind.MAPPING), forms[0])
+def _state_schema(model: Any) -> Schema:
+    """Return the schema of a state model that is an object (`S | None` has another one)."""
+    schemas = schemas_of(model, "declared")
+    return next((schema for schema in schemas if schema.json_type is JsonType.OBJECT), schemas[0])

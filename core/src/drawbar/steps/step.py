@@ -17,7 +17,7 @@ from drawbar.steps.policy import Policy
 from drawbar.steps.signature import EMPTY, Signature, enclosing_names, has_text, is_async, read_signature
 from drawbar.values.converter import Converter, converter, first_sentence, is_any
 from drawbar.values.json_form import Misfit, plain
-from drawbar.values.shape import ANYTHING, Shape, Typed, name_of, shape_of, union
+from drawbar.values.shape import ANY_SHAPE, Shape, Typed, name_of, shape_of, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,9 +220,9 @@ class Step(Generic[P, R]):
         if isinstance(policy.fallback, Step):
             return union([shape, policy.fallback.output_shape])
         try:
-            shape.form(policy.fallback)
+            shape.to_json(policy.fallback)
         except Misfit:
-            return union([shape, Typed(None)]) if policy.fallback is None else ANYTHING
+            return union([shape, Typed(None)]) if policy.fallback is None else ANY_SHAPE
         return shape
 
     @property

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Union
 from drawbar.errors import InvalidInput, InvalidOutput
 from drawbar.values.converter import Converter, converter, is_any, name_of
 from drawbar.values.json_form import Misfit, fresh, plain, size_of, to_json
-from drawbar.values.schema import ABSENT, ANY, Form, Kind, forms_of, may_fit
+from drawbar.values.schema import ABSENT, ANY_SCHEMA, JsonType, Schema, may_fit, schemas_of
 
 if TYPE_CHECKING:
     from drawbar.records import Json
@@ -60,7 +60,7 @@ class Shape(ABC):
             raise InvalidInput(f"{where}: {error}") from None
 
     @abstractmethod
-    def form(self, value: Any) -> Json:
+    def to_json(self, value: Any) -> Json:
         """A value of the declared types (or its JSON form) to fresh JSON form; raises Misfit."""
 
     def dump(self, value: Any, where: str = "the value") -> Json:
@@ -70,17 +70,17 @@ class Shape(ABC):
             InvalidOutput: It is not of these types, or has no JSON form.
         """
         try:
-            return self.form(value)
+            return self.to_json(value)
         except Misfit as error:
             raise InvalidOutput(f"{where}: {error}") from None
 
     @abstractmethod
-    def forms(self) -> tuple[Form, ...]:
+    def schemas(self) -> tuple[Schema, ...]:
         """The JSON forms that the value may have."""
 
     def key(self, key: str) -> Shape | None:
         """The shape of what is under a key (or list index); None when it is certain that there is nothing."""
-        found = [form.get(key) for form in self.forms()]
+        found = [schema.get(key) for schema in self.schemas()]
         shapes = [shape_of(annotation) for annotation in found if annotation is not ABSENT]
         return union(shapes) if shapes else None
 
@@ -93,20 +93,22 @@ class Shape(ABC):
 
     def may_have(self, key: str) -> bool:
         """Whether the value may be a mapping with such a key."""
-        return any(form.kind is not Kind.LIST and form.get(key) is not ABSENT for form in self.forms())
+        return any(
+            schema.json_type is not JsonType.ARRAY and schema.get(key) is not ABSENT for schema in self.schemas()
+        )
 
-    def may_be(self, kind: Kind) -> bool:
+    def may_be(self, json_type: JsonType) -> bool:
         """Whether the value may have a JSON form of this kind."""
-        return any(form.kind in (kind, Kind.ANY) for form in self.forms())
+        return any(schema.json_type in (json_type, JsonType.ANY) for schema in self.schemas())
 
     def may_fit(self, annotation: Any) -> bool:
         """Whether the value may be valid for a type. In doubt, yes."""
-        return may_fit(self.forms(), forms_of(annotation, "in"))
+        return may_fit(self.schemas(), schemas_of(annotation, "validation"))
 
     @property
     def item(self) -> Shape:
         """The shape of the items, if the value is a list."""
-        lists = [form.item if form.kind is Kind.LIST else Any for form in self.forms()]
+        lists = [schema.item if schema.json_type is JsonType.ARRAY else Any for schema in self.schemas()]
         return union([shape_of(item) for item in lists])
 
 
@@ -118,13 +120,13 @@ class AnyShape(Shape):
         """A fresh copy."""
         return fresh(value)
 
-    def form(self, value: Any) -> Json:
+    def to_json(self, value: Any) -> Json:
         """By what the value is."""
         return plain(value)
 
-    def forms(self) -> tuple[Form, ...]:
+    def schemas(self) -> tuple[Schema, ...]:
         """Any."""
-        return (ANY,)
+        return (ANY_SCHEMA,)
 
     def __str__(self) -> str:
         return "any"
@@ -143,13 +145,13 @@ class Likely(Shape):
         except Misfit:
             return fresh(value)
 
-    def form(self, value: Any) -> Json:
+    def to_json(self, value: Any) -> Json:
         """By what the value is."""
         return plain(value)
 
-    def forms(self) -> tuple[Form, ...]:
+    def schemas(self) -> tuple[Schema, ...]:
         """Any: nothing is certain."""
-        return (ANY,)
+        return (ANY_SCHEMA,)
 
     def __str__(self) -> str:
         return f"{self.shape}, unless a step bails"
@@ -175,14 +177,14 @@ class Typed(Shape):
         """By the type."""
         return self._converter.load(value)
 
-    def form(self, value: Any) -> Json:
+    def to_json(self, value: Any) -> Json:
         """By the type."""
         return self._converter.dump(value)
 
-    def forms(self) -> tuple[Form, ...]:
+    def schemas(self) -> tuple[Schema, ...]:
         """As the type tells."""
-        forms = forms_of(self.annotation, "out")
-        return forms if self.exact else tuple(replace(form, open=True) for form in forms)
+        schemas = schemas_of(self.annotation, "serialization")
+        return schemas if self.exact else tuple(replace(schema, open=True) for schema in schemas)
 
     def __str__(self) -> str:
         return name_of(self.annotation)
@@ -200,17 +202,17 @@ class Fields(Shape):
         """A dict; each value by its shape."""
         if not isinstance(value, Mapping):
             raise Misfit(f"expected a mapping, got {type(value).__name__}")
-        return {key: self.fields.get(key, ANYTHING).load(item) for key, item in value.items()}
+        return {key: self.fields.get(key, ANY_SHAPE).load(item) for key, item in value.items()}
 
-    def form(self, value: Any) -> Json:
+    def to_json(self, value: Any) -> Json:
         """A dict; each value by its shape."""
         if not isinstance(value, Mapping):
             raise Misfit(f"expected a mapping, got {type(value).__name__}")
-        return plain({key: self.fields.get(key, ANYTHING).form(item) for key, item in value.items()})
+        return plain({key: self.fields.get(key, ANY_SHAPE).to_json(item) for key, item in value.items()})
 
-    def forms(self) -> tuple[Form, ...]:
+    def schemas(self) -> tuple[Schema, ...]:
         """A closed mapping."""
-        return (Form(Kind.MAPPING, {key: _Known(shape) for key, shape in self.fields.items()}, open=False),)
+        return (Schema(JsonType.OBJECT, {key: _Known(shape) for key, shape in self.fields.items()}, open=False),)
 
     def key(self, key: str) -> Shape | None:
         """The shape under a key."""
@@ -232,15 +234,15 @@ class Items(Shape):
             raise Misfit(f"expected a list, got {type(value).__name__}")
         return [self.item.load(item) for item in value]
 
-    def form(self, value: Any) -> Json:
+    def to_json(self, value: Any) -> Json:
         """A list; each item by its shape."""
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise Misfit(f"expected a list, got {type(value).__name__}")
-        return [self.item.form(item) for item in value]
+        return [self.item.to_json(item) for item in value]
 
-    def forms(self) -> tuple[Form, ...]:
+    def schemas(self) -> tuple[Schema, ...]:
         """A list."""
-        return (Form(Kind.LIST, item=_Known(self.item)),)
+        return (Schema(JsonType.ARRAY, item=_Known(self.item)),)
 
     def __str__(self) -> str:
         return f"list[{self.item}]"
@@ -261,24 +263,24 @@ class OneOf(Shape):
                 continue
         raise Misfit(f"it is none of {self}")
 
-    def form(self, value: Any) -> Json:
+    def to_json(self, value: Any) -> Json:
         """By the first that fits."""
         for option in self.options:
             try:
-                return option.form(value)
+                return option.to_json(value)
             except Misfit:
                 continue
         raise Misfit(f"it is none of {self}")
 
-    def forms(self) -> tuple[Form, ...]:
+    def schemas(self) -> tuple[Schema, ...]:
         """Those of all."""
-        return tuple(form for option in self.options for form in option.forms())
+        return tuple(schema for option in self.options for schema in option.schemas())
 
     def __str__(self) -> str:
         return " | ".join(map(str, self.options))
 
 
-ANYTHING = AnyShape()
+ANY_SHAPE = AnyShape()
 
 
 class _Known:
@@ -289,15 +291,15 @@ class _Known:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
 
-    def __drawbar_forms__(self) -> tuple[Form, ...]:
-        return self.shape.forms()
+    def __drawbar_schemas__(self) -> tuple[Schema, ...]:
+        return self.shape.schemas()
 
 
 def shape_of(annotation: Any) -> Shape:
     """The shape that a type stands for."""
     if isinstance(annotation, _Known):
         return annotation.shape
-    return ANYTHING if is_any(annotation) else Typed(annotation)
+    return ANY_SHAPE if is_any(annotation) else Typed(annotation)
 
 
 def union(shapes: Sequence[Shape]) -> Shape:
@@ -306,11 +308,11 @@ def union(shapes: Sequence[Shape]) -> Shape:
     for shape in shapes:
         for option in shape.options if isinstance(shape, OneOf) else (shape,):
             if isinstance(option, AnyShape):
-                return ANYTHING
+                return ANY_SHAPE
             if option not in options:
                 options.append(option)
     if not options:
-        return ANYTHING
+        return ANY_SHAPE
     if all(isinstance(option, Typed) for option in options):
         typed = [option for option in options if isinstance(option, Typed)]
         exact = all(option.exact for option in typed)

@@ -64,7 +64,7 @@ async def evaluate(node: Node, value: Json, ctx: Context | None, refs: Mapping[A
 def coerce(shape: Shape, value: Json, what: str, kind: type[RunError]) -> Json:
     """Checks a value against a shape, and brings it to the form that the shape's type has in JSON."""
     try:
-        return shape.form(shape.load(value))
+        return shape.to_json(shape.load(value))
     except Misfit as error:
         raise kind(f"{what}: {error}") from None
 
