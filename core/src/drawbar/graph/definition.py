@@ -20,7 +20,7 @@ from drawbar.values.shape import ANY_SHAPE, Shape, name_of, shape_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drawbar.graph.nodes import Node
+    from drawbar.graph.nodes import GraphNode
     from drawbar.plan import Plan
     from drawbar.records import Json
     from drawbar.steps.policy import Retry
@@ -64,7 +64,7 @@ class WorkflowDefinition(Generic[In, Out]):
     """
 
     id: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[GraphNode, ...]
     module: str = ""
     input: Any = None
     output: Any = None
