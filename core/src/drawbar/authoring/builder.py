@@ -31,6 +31,7 @@ from drawbar.graph.nodes import (
     WaitFor,
 )
 from drawbar.steps.ids import checked_id
+from drawbar.steps.step import StepSequence
 from drawbar.values.json_form import Misfit, plain
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ _UNSET: Any = object()
 
 
 @dataclass(frozen=True, eq=False)
-class Builder(Generic[In, Value, Out]):
+class Builder(StepSequence, Generic[In, Value, Out]):
     """A workflow in the making: what goes in, the value so far, and the declared output.
 
     Attributes:

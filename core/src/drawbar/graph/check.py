@@ -161,7 +161,8 @@ class _Checker:
     def step(self, step: Step[..., Any], shape: Shape, template: str, visible: VisibleOutputs) -> None:
         step.check()
         needs = step.needs
-        found = lacking(shape, whole=needs.whole) if needs.whole is not EMPTY else lacking(shape, needs=needs)
+        by_type = needs.whole_type is not EMPTY
+        found = lacking(shape, whole=needs.whole_type) if by_type else lacking(shape, needs=needs)
         if found:
             self.lacks(step.id, found, shape)
         for parameter, ref in step.refs.items():

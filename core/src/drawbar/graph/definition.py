@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 from drawbar.errors import InvalidInput
 from drawbar.graph.nodes import steps_in
 from drawbar.plan import Callbacks
+from drawbar.steps.step import StepSequence
 from drawbar.values.json_form import Misfit, fresh
 from drawbar.values.shape import ANY_SHAPE, Shape, name_of, shape_of
 
@@ -46,7 +47,7 @@ class Flow:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WorkflowDefinition(Generic[In, Out]):
+class WorkflowDefinition(StepSequence, Generic[In, Out]):
     """The data of a workflow. It never changes.
 
     Attributes:

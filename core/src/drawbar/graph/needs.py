@@ -30,7 +30,7 @@ def _lacking_names(shape: Shape, needs: Needs) -> tuple[str, ...]:
     for schema in shape.schemas():
         if schema.json_type is JsonType.OBJECT:
             lacks = tuple(name for name in needs.names if schema.get(name) is ABSENT)
-        elif schema.json_type is not JsonType.ANY and not needs.alone:
+        elif schema.json_type is not JsonType.ANY and not needs.accepts_scalars:
             lacks = needs.names
         else:
             return ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drawbar.steps.step import Step
+from drawbar.steps.step import Step, StepSequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(StepSequence):
     """Nodes in sequence, as one: a chain (`workflow` None) or a nested workflow; they live under its id."""
 
     id: str
