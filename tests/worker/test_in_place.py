@@ -10,7 +10,7 @@ import pytest
 
 from drawbar import Context, Workflow, step, workflow
 from drawbar.errors import StoreUnavailable
-from drawbar.machine import BEGIN, Machine
+from drawbar.machine import INITIAL_WINDOW, Machine
 from drawbar.records import Message, NewEvent, NewRun, RunStatus, TaskStatus
 from drawbar.settings import Settings
 from drawbar.stores.memory import MemoryStore
@@ -82,7 +82,7 @@ async def test_a_step_with_a_queue_of_its_own_is_dispatched_there() -> None:
 async def test_a_wide_fan_out_puts_a_window_on_the_broker(limit: int) -> None:
     bench = Bench(workflow("wide").foreach(inc).commit(), fan_out=limit)
     await bench.worker.process(await bench.start(list(range(1000))))
-    sent = min(limit, BEGIN) - 1  # all but the one that this worker went on with; and it took all others
+    sent = min(limit, INITIAL_WINDOW) - 1  # all but the one that this worker went on with; and it took all others
     assert len(bench.sent) == sent
     for message in list(bench.sent):
         await bench.worker.process(message)
