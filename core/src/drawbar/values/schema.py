@@ -1,7 +1,7 @@
-"""What a type tells before a value is there: whether its JSON form is a list or a mapping, with which fields.
+"""Schemas of types: the JSON types that a value of a type may have, and the fields of objects.
 
-Only what is certain counts. Wherever code of the user's may change a value on its way (validators,
-serializers, custom types), the answer is ANY_SCHEMA: the checker then stays silent.
+A schema states only what is certain. Where user code may change a value (validators, serializers, custom types), the
+schema is ANY_SCHEMA, and the checker reports nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
 
 
 class JsonType(Enum):
-    """The kinds of JSON forms."""
+    """The types of JSON values, in the words of JSON Schema; ANY if the type is not known."""
 
     ANY = auto()
     NULL = auto()
@@ -40,28 +40,29 @@ class JsonType(Enum):
 
 
 class _Absent:
-    """The type of ABSENT (None will not do: it is a type)."""
+    """The type of ABSENT."""
 
 
 ABSENT = _Absent()
+"""The answer of `Schema.get` for a key that cannot exist. (None would be a type.)"""
 
 
 @dataclass(frozen=True)
 class Schema:
-    """One JSON form that a type may have. A union has several."""
+    """A schema of one JSON type. A union of types has several schemas."""
 
     json_type: JsonType
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """For a MAPPING: the types of its known keys."""
+    """For an OBJECT: the Python types of its known keys."""
     open: bool = True
-    """For a MAPPING: whether there may be other keys."""
+    """For an OBJECT: True if it may have other keys."""
     required: tuple[tuple[str, ...], ...] = ()
-    """For a MAPPING that a value has to fit: for each key that must be there, the names it may go by."""
+    """For an OBJECT that a value has to fit: for each required key, the names that it may have (its aliases)."""
     item: Any = Any
-    """For a LIST: the type of its items. For an open MAPPING: the type of its values."""
+    """For an ARRAY: the Python type of its items. For an open OBJECT: that of the values of its other keys."""
 
     def get(self, key: str) -> Any:
-        """The type under a key; ABSENT when it is certain that there is none."""
+        """Return the type under a key; ABSENT when there is certainly no such key."""
         if self.json_type is JsonType.ANY:
             return Any
         if self.json_type is JsonType.OBJECT:
@@ -88,7 +89,7 @@ _SCALARS: dict[Any, tuple[tuple[Schema, ...], tuple[Schema, ...]]] = {
     **dict.fromkeys((str, bytes, uuid.UUID, pathlib.Path, pathlib.PurePath), _TEXTUAL),
     **dict.fromkeys((datetime.datetime, datetime.date, datetime.time, datetime.timedelta), _TEMPORAL),
 }
-"""How scalars are written, and what they are read from."""
+"""Schemas of scalars, by type: those of the written value, then those that the type is read from."""
 
 _LISTS: frozenset[Any] = frozenset(
     {list, tuple, set, frozenset, deque, abc.Sequence, abc.MutableSequence, abc.Set, abc.MutableSet}
@@ -100,12 +101,16 @@ _ALIASES = (_ALIAS, getattr(typing, "TypeAliasType", _ALIAS))
 _QUALIFIERS = (typing.Required, typing.NotRequired, typing.Final, typing_extensions.ReadOnly)
 
 Mode = Literal["validation", "serialization", "declared"]
-"""`in`: what may become the type; `out`: what it may become; `shape`: as written, whatever validators do."""
+"""The question that `schemas_of` answers. The first two are the modes of pydantic's JSON Schema.
+
+`validation`: the values that the type can be read from. `serialization`: the values that it is written as. `declared`:
+the values as the annotation has them, without regard to validators and serializers.
+"""
 
 
 def schemas_of(annotation: Any, mode: Mode) -> tuple[Schema, ...]:
-    """The JSON forms that a type may take (`out`) or be made of (`in`)."""
-    if hasattr(annotation, "__drawbar_schemas__"):  # a shape in the place of a type
+    """Return the schemas of a type: one, or several for a union."""
+    if hasattr(annotation, "__drawbar_schemas__"):  # A shape in place of a type: see `shape.py`.
         known: tuple[Schema, ...] = annotation.__drawbar_schemas__()
         return known
     if isinstance(annotation, _ALIASES):
@@ -140,7 +145,7 @@ def _schemas_of_class(kind: Any, args: tuple[Any, ...], mode: Mode) -> tuple[Sch
     if kind in _MAPPINGS:
         return (Schema(JsonType.OBJECT, item=args[1] if len(args) == 2 else Any),)
     if issubclass(kind, enum.Enum):
-        # Read back by value, and not strictly: an enum of numbers takes their text.
+        # An enum is read by value, and not strictly: an enum of numbers accepts numeric strings.
         schemas = _schemas_of_values([member.value for member in kind])
         return (*schemas, STRING_SCHEMA) if mode == "validation" else schemas
     if issubclass(kind, BaseModel):
@@ -150,14 +155,14 @@ def _schemas_of_class(kind: Any, args: tuple[Any, ...], mode: Mode) -> tuple[Sch
     if dataclasses.is_dataclass(kind):
         return (_schema_of_dataclass(kind, mode),)
     if issubclass(kind, tuple):
-        # A named tuple is written as a list, and read from a mapping too.
+        # A named tuple is written as an array, and can also be read from an object.
         written = (Schema(JsonType.ARRAY),)
         return written if mode == "serialization" else (*written, Schema(JsonType.OBJECT))
     return (ANY_SCHEMA,)
 
 
 def _schemas_of_values(values: Iterable[Any]) -> tuple[Schema, ...]:
-    """The forms of the values of an enum or `Literal`."""
+    """Return the schemas of the values of an enum or `Literal`."""
     kinds = {type(value.value if isinstance(value, enum.Enum) else value) for value in values}
     return tuple(NULL_SCHEMA if kind is type(None) else _SCALARS.get(kind, _UNKNOWN)[0][0] for kind in kinds)
 
@@ -185,12 +190,12 @@ def _schemas_of_model(model: type[BaseModel], mode: Mode) -> tuple[Schema, ...]:
 
 
 def _is_hooked(metadata: Sequence[Any]) -> bool:
-    """Whether an annotation carries a validator or serializer."""
+    """Return True if an annotation has a validator or serializer."""
     return any(hasattr(item, "__get_pydantic_core_schema__") for item in metadata)
 
 
 def _is_custom(model: Any, mode: Mode) -> bool:
-    """Whether the user's code changes what a model is read from, or written as."""
+    """Return True if user code changes the values that a model is read from, or written as."""
     hook = getattr(getattr(model, "__get_pydantic_core_schema__", None), "__func__", None)
     if hook not in (None, _BASE_HOOK, _ROOT_HOOK):
         return True
@@ -207,7 +212,7 @@ _ROOT_HOOK = RootModel.__get_pydantic_core_schema__.__func__  # type: ignore[att
 
 
 def _names(name: str, info: Any) -> tuple[str, ...]:
-    """The keys under which a field is looked for; none when an alias is a path: too much for here."""
+    """Return the keys that a field is read from; none when the alias is a path, which is not supported here."""
     alias = info.validation_alias or info.alias
     if isinstance(alias, AliasPath | AliasChoices):
         return ()
@@ -229,7 +234,7 @@ def _schema_of_dataclass(kind: Any, mode: Mode) -> Schema:
     hints = _hints(kind)
     fields = {item.name: hints.get(item.name, Any) for item in dataclasses.fields(kind)}
     required = tuple((item.name,) for item in dataclasses.fields(kind) if item.init and _is_required(item))
-    # Fields of a pydantic dataclass may have aliases and be left out: not worth knowing here.
+    # Fields of a pydantic dataclass may have aliases, so their names are not required.
     return Schema(
         JsonType.OBJECT, fields, by_pydantic or config.get("extra") == "allow", () if by_pydantic else required
     )
@@ -242,19 +247,25 @@ def _is_required(item: dataclasses.Field[Any]) -> bool:
 def _hints(kind: Any) -> Mapping[str, Any]:
     try:
         return typing_extensions.get_type_hints(kind, include_extras=True)
-    except Exception:  # noqa: BLE001 - names that cannot be resolved here: pydantic will say so, if it cannot either
+    except Exception:  # noqa: BLE001 - unresolved names: pydantic reports them, if it cannot resolve them either
         return dict.fromkeys(kind.__annotations__, Any)
 
 
 def holds_mapping(annotation: Any) -> bool:
-    """Whether a parameter can itself hold a mapping: a model, dataclass, TypedDict, dict, `Any`, no type."""
+    """Return True if a parameter can hold a mapping: a model, dataclass, TypedDict, dict, `Any`, no annotation."""
     if annotation is inspect.Parameter.empty:
         return True
     return any(schema.json_type in (JsonType.ANY, JsonType.OBJECT) for schema in schemas_of(annotation, "declared"))
 
 
 def may_fit(source: tuple[Schema, ...], target: tuple[Schema, ...], depth: int = 6) -> bool:
-    """Whether a value of one of the `source` forms could fit one of the `target` forms. In doubt, yes."""
+    """Return False if certainly no value of the `source` schemas fits one of the `target` schemas.
+
+    Args:
+        source: The schemas of the value (mode `serialization`).
+        target: The schemas of the type that it has to fit (mode `validation`).
+        depth: Largest depth of nested fields to compare.
+    """
     return any(_may_fit(one, other, depth) for one in source for other in target)
 
 
@@ -262,7 +273,7 @@ def _may_fit(source: Schema, target: Schema, depth: int) -> bool:
     if JsonType.ANY in (source.json_type, target.json_type) or depth == 0:
         return True
     if source.json_type is not target.json_type or source.json_type is not JsonType.OBJECT:
-        return source.json_type is target.json_type  # a list may be empty, whatever its items should be
+        return source.json_type is target.json_type  # The items do not matter: an array may be empty.
     for names in target.required:
         wanted = schemas_of(target.fields.get(names[0], Any), "validation")
         found = [schemas_of(source.get(name), "serialization") for name in names if source.get(name) is not ABSENT]
@@ -272,13 +283,13 @@ def _may_fit(source: Schema, target: Schema, depth: int) -> bool:
 
 
 def missing(source: tuple[Schema, ...], target: tuple[Schema, ...]) -> tuple[str, ...]:
-    """The keys that a value lacks for certain, where a mapping has to be made of it; none when it may do."""
+    """Return the required keys that a value certainly lacks; none when the value may fit."""
     lacks: tuple[str, ...] = ()
     for one in source:
         for other in target:
             if one.json_type is JsonType.ANY or other.json_type is not JsonType.OBJECT:
                 return ()
-            # What is no mapping has no keys at all: `get` says so of everything else.
+            # A value that is not an object has no keys.
             there = one if one.json_type is JsonType.OBJECT else Schema(JsonType.OBJECT, open=False)
             lacks = tuple(names[0] for names in other.required if all(there.get(n) is ABSENT for n in names))
             if not lacks:
@@ -287,7 +298,7 @@ def missing(source: tuple[Schema, ...], target: tuple[Schema, ...]) -> tuple[str
 
 
 def copies_all(annotation: Any) -> bool:
-    """Whether pydantic makes new containers all the way down: of scalars it does, of `Any` and models not."""
+    """Return True if pydantic copies all containers of a value of this type. It does not for `Any` and models."""
     if isinstance(annotation, TypeVar) or annotation is Any:
         return False
     origin, args = get_origin(annotation), get_args(annotation)
