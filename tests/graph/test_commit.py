@@ -219,11 +219,11 @@ def test_what_may_work_is_not_refused(builder: Flow) -> None:
 @pytest.mark.parametrize(
     ("builder", "node", "says"),
     [
-        (flow().then(after_fetch), "after_fetch", "there is no 'fetch' before it; what has run is: nothing"),
+        (flow().then(after_fetch), "after_fetch", "there is no 'fetch' before it; ids before it: none"),
         (
             flow().then(plain).then(after_fetch),
             "after_fetch",
-            "there is no 'fetch' before it; what has run is: plain",
+            "there is no 'fetch' before it; ids before it: plain",
         ),
         (flow().then(after_fetch).then(fetch), "after_fetch", "'fetch' does not run before it on every path"),
         (flow().then(itself), "itself", "'itself' does not run before it on every path"),
@@ -266,12 +266,12 @@ def test_what_may_work_is_not_refused(builder: Flow) -> None:
         (
             flow().parallel(chain(fetch, id="a"), chain(fetch, id="b")).then(after_fetch),
             "after_fetch",
-            "'fetch' may be 'a.fetch' or 'b.fetch': say which",
+            "'fetch' is ambiguous; name one of 'a.fetch', 'b.fetch'",
         ),
         (
             flow().then(fetch).then(workflow("w").then(untyped).commit()).map({"x": output_of("nope")}),
             "map-3",
-            "what has run is: fetch, w, w.untyped",
+            "ids before it: fetch, w, w.untyped",
         ),
         (
             flow().map({"x": output_of("fetch")}),
@@ -454,23 +454,23 @@ def test_an_output_that_may_be_the_workflows(builder: Flow) -> None:
         (
             flow().sleep(-1),
             "sleep-1",
-            "-1 is no time to sleep; give seconds (0 or more), a timedelta, or a function",
+            "-1 is not a duration; give seconds (0 or more), a timedelta, or a function",
         ),
-        (flow().sleep(timedelta(seconds=-1)), "sleep-1", "-1.0 is no time to sleep"),
-        (flow().sleep(float("inf")), "sleep-1", "inf is no time to sleep"),
-        (LOOSE.sleep("1h"), "sleep-1", "'1h' is no time to sleep"),
+        (flow().sleep(timedelta(seconds=-1)), "sleep-1", "-1.0 is not a duration"),
+        (flow().sleep(float("inf")), "sleep-1", "inf is not a duration"),
+        (LOOSE.sleep("1h"), "sleep-1", "'1h' is not a duration"),
         (
             flow().sleep_until(datetime(2030, 1, 1)),
             "sleep_until-1",
             "has no time zone; use datetime.now(UTC) + …",
         ),
-        (LOOSE.sleep_until("soon"), "sleep_until-1", "'soon' is no moment; give a datetime with a time zone"),
+        (LOOSE.sleep_until("soon"), "sleep_until-1", "'soon' is not a point in time; give a datetime with a time zone"),
         (
             flow().wait_for("e", timeout=-1),
             "wait_for-1",
             "timeout=-1: give seconds (0 or more) or a timedelta",
         ),
-        (flow().wait_for("e", default=3), "wait_for-1", "it has a default and no timeout"),
+        (flow().wait_for("e", default=3), "wait_for-1", "it has a default but no timeout"),
         (flow().wait_for("e", type=Context), "wait_for-1", "has no JSON form"),
         (flow().parallel(), "parallel-1", "it has no steps; give .parallel(…) at least one"),
         (flow().branch(), "branch-1", "it has no arms; give it (condition, step) pairs"),

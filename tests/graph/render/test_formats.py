@@ -41,7 +41,7 @@ def test_drawing_twice_gives_the_same(name: str) -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="no format 'png'; there are: mermaid, dot, svg, json, text"):
+    with pytest.raises(ValueError, match="unknown format 'png'; use one of mermaid, dot, svg, json, text"):
         render.render(EVERYTHING, "png")
 
 

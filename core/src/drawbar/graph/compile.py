@@ -1,4 +1,4 @@
-"""Compiles a checked graph to a plan."""
+"""The compiler: it makes a plan from a checked graph."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Compiler:
         return made
 
     def body(self, body: Body, template: str, prefix: str, marks: str, up: Node | None, retry: Any) -> Node:
-        """A step, or a scope with its sequence inside."""
+        """Compile a step, or a scope with the sequence inside of it."""
         if isinstance(body, Step):
             return self.add(
                 Node(
@@ -166,7 +166,7 @@ OPS: Mapping[type[Any], Op] = {
 
 
 def _output_shape(body: Node) -> Shape:
-    """Shape of what a loop's body puts out, for its condition."""
+    """Return the shape of the output of a loop's body, for its condition."""
     if body.op is Op.STEP:
         return body.source.output_shape  # type: ignore[no-any-return]
     inner = body.source.workflow
@@ -179,12 +179,15 @@ def _output_shape(body: Node) -> Shape:
 
 
 def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_state: Mapping[str, Json]) -> Plan:
-    """Compiles a checked workflow.
+    """Compile a checked workflow.
 
     Args:
-        workflow: The workflow, its nodes checked.
-        flow: What the check found out: the shape of the value before every node, and where references point.
-        initial_state: The state that a run begins with.
+        workflow: The workflow.
+        flow: The result of the check: the shapes of the values, and the targets of the references.
+        initial_state: State of a run at its start, in JSON form.
+
+    Raises:
+        GraphError: Two nodes have the same template.
     """
     compiler = _Compiler(flow, workflow.retry)
     made = compiler.sequence(workflow.nodes, "", "", None, workflow.retry)
@@ -204,7 +207,7 @@ def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_sta
     needs_state = any(
         node.wants_context or any(isinstance(ref, RunState) for ref in node.refs) for node in nodes.values()
     )
-    if needs_state:  # `ctx.output_of` may ask for a step of any loop that has ended, or that was run for each item
+    if needs_state:  # `ctx.output_of` may read a step of any loop that has ended, or of any foreach.
         for node in nodes.values():
             node.counted = node.op is Op.LOOP
             node.recorded = node.recorded or node.op is Op.FOREACH
@@ -225,13 +228,13 @@ def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_sta
 
 
 def _in_thread(step: Step[..., Any]) -> bool:
-    """See `Node.in_thread`."""
+    """Return the value of `Node.in_thread` for a step."""
     policy = step.policy
     return not (step.is_async or step.refs or policy.timeout is not None or policy.run_in != "thread")
 
 
 def _fingerprint(workflow: WorkflowDefinition[Any, Any], nodes: Mapping[str, Node]) -> str:
-    """Hash of everything that decides which addresses a run goes through.
+    """Return the hash of all parts of a graph that decide about the addresses of a run.
 
     The code of the functions is not part of it.
     """
