@@ -537,9 +537,9 @@ def test_conditions_and_mappers_take_the_value_and_perhaps_the_context(condition
     [
         (
             {"state": NoDefault},
-            "a run begins with the defaults of its state, and NoDefault has not one for every field: round:",
+            "a run starts with the defaults of its state, but NoDefault lacks a default: round:",
         ),
-        ({"state": int}, "and int has not one for every field"),
+        ({"state": int}, "but int lacks a default"),
         ({"state": 3}, "state=3 has no JSON form"),
         ({"input": object()}, "has no JSON form; give a pydantic model, a dataclass"),
         ({"output": Context}, "output=<class 'drawbar.steps.context.Context'> has no JSON form"),

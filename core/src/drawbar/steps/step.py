@@ -43,6 +43,8 @@ class StepSequence:
 
     __slots__ = ()
 
+    id: str
+
 
 @dataclass(frozen=True, slots=True)
 class _Types:
