@@ -1,4 +1,4 @@
-"""The signature of a step's function: its parameters with their roles, its return type, whether it is async."""
+"""The signature of a step's function: parameters with their roles, return type, and a test for async functions."""
 
 from __future__ import annotations
 
