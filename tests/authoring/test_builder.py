@@ -51,7 +51,7 @@ def test_nodes_without_a_name_get_one_from_kind_and_place() -> None:
     ]
 
 
-def test_nodes_that_run_one_step_go_by_its_id() -> None:
+def test_nodes_that_run_one_step_have_its_id() -> None:
     builder = flow().then(fetch).do_until(increment, always).do_while(plain, always).foreach(total)
 
     assert ids(builder) == ["fetch", "increment", "plain", "total"]
@@ -99,14 +99,14 @@ def test_unnamed_chains_of_one_node_have_different_ids() -> None:
     assert [body.id for body in node.bodies] == ["chain-1-1", "chain-1-2"]
 
 
-def test_a_plain_function_is_taken_for_a_step() -> None:
+def test_a_plain_function_can_stand_for_a_step() -> None:
     (node,) = flow().then(plain).nodes
 
     assert isinstance(node, Then)
     assert (node.body.id, getattr(node.body, "fn", None)) == ("plain", plain)
 
 
-def test_a_committed_workflow_is_taken_for_a_step() -> None:
+def test_a_committed_workflow_can_stand_for_a_step() -> None:
     inner = workflow("inner", input=int).then(increment).commit()
 
     (node,) = flow().then(inner).nodes
@@ -218,7 +218,7 @@ def double(x: int) -> int:
         (lambda b: LOOSE_WORKFLOW("a", on_start=3), GraphError, "workflow 'a': on_start=3 cannot be called"),
     ],
 )
-def test_a_wrong_argument_is_refused_with_the_way_out(add: Any, error: type[Exception], says: str) -> None:
+def test_a_wrong_argument_is_an_error_that_says_what_to_do(add: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=re.escape(says)):
         add(flow())
 

@@ -1,4 +1,4 @@
-"""What `.commit()` refuses, naming the node and the way out; and what it does not, because it may work."""
+"""The graphs that `.commit()` rejects, with the node and what to do, and those that it accepts in doubt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -140,7 +140,7 @@ def test_an_empty_workflow() -> None:
 def test_a_duplicate_id(builder: Flow, node: str) -> None:
     error = refused(builder)
 
-    assert f"node {node!r}: 2 nodes have this id; give one another id, as in step.with_id" in str(error)
+    assert f"node {node!r}: 2 nodes have this id; give one of them another id, as in step.with_id" in str(error)
     assert error.node == node
 
 
@@ -212,7 +212,7 @@ def test_fields_that_the_value_before_lacks(builder: Flow, node: str, fields: st
         flow(input=Signup).then(fetch).then(step(plain, id="falling", fallback=None, input=dict)),
     ],
 )
-def test_what_may_work_is_not_refused(builder: Flow) -> None:
+def test_a_graph_that_may_work_is_accepted(builder: Flow) -> None:
     builder.commit()
 
 
@@ -286,7 +286,7 @@ def test_what_may_work_is_not_refused(builder: Flow) -> None:
         ),
     ],
 )
-def test_output_of_what_has_not_run_on_every_path(builder: Flow, node: str, says: str) -> None:
+def test_output_of_a_node_that_has_not_run_on_every_path(builder: Flow, node: str, says: str) -> None:
     error = refused(builder)
 
     assert says in str(error)
@@ -303,7 +303,7 @@ def loop(body: Any) -> Flow:
     return flow().do_until(body, always)
 
 
-def test_a_step_inside_two_loops_is_beyond_reach() -> None:
+def test_a_step_inside_two_loops_cannot_be_named() -> None:
     inner = workflow("inner-loop").do_until(chain(fetch, id="deep"), always).commit()
 
     error = refused(loop(inner).then(after_fetch))
@@ -343,7 +343,7 @@ def test_a_step_inside_two_loops_is_beyond_reach() -> None:
         flow().then(increment).then(after_increment),
     ],
 )
-def test_output_of_what_has_run(builder: Flow) -> None:
+def test_output_of_a_node_that_has_run(builder: Flow) -> None:
     builder.commit()
 
 
@@ -378,7 +378,7 @@ def test_output_of_what_has_run(builder: Flow) -> None:
         ),
     ],
 )
-def test_a_path_that_leads_nowhere(builder: Flow, node: str, says: str) -> None:
+def test_a_path_to_no_value_is_an_error(builder: Flow, node: str, says: str) -> None:
     error = refused(builder)
 
     assert says in str(error)
@@ -489,7 +489,7 @@ def test_an_output_that_may_be_the_workflows(builder: Flow) -> None:
         (flow().sleep_until(takes_none), "sleep_until-1", "its moment takes () -> bool"),
     ],
 )
-def test_an_argument_that_makes_no_sense(builder: Flow, node: str, says: str) -> None:
+def test_a_wrong_argument_of_a_node_is_an_error(builder: Flow, node: str, says: str) -> None:
     error = refused(builder)
 
     assert str(error).startswith(f"workflow 'flow': node {node!r}: ")
@@ -545,7 +545,7 @@ def test_conditions_and_mappers_take_the_value_and_perhaps_the_context(condition
         ({"output": Context}, "output=<class 'drawbar.steps.context.Context'> has no JSON form"),
     ],
 )
-def test_types_of_the_workflow_that_make_no_sense(options: dict[str, Any], says: str) -> None:
+def test_wrong_types_of_the_workflow_are_an_error(options: dict[str, Any], says: str) -> None:
     error = refused(flow(**options).then(untyped))
 
     assert says in str(error)
@@ -554,7 +554,7 @@ def test_types_of_the_workflow_that_make_no_sense(options: dict[str, Any], says:
 def test_a_step_whose_types_have_no_json_form() -> None:
     def connect(data: dict[str, Any], connection: GraphError) -> None: ...
 
-    with pytest.raises(StepError, match=r"step 'connect': parameter 'connection': .* cannot be made of JSON"):
+    with pytest.raises(StepError, match=r"step 'connect': parameter 'connection': .* cannot be read from JSON"):
         flow().then(connect).commit()
 
 

@@ -74,7 +74,7 @@ def test_a_timeout_may_be_a_timedelta() -> None:
     assert step(triple, timeout=timedelta(minutes=1)).policy.timeout == 60
 
 
-def test_with_id_is_another_step_of_the_same_policy() -> None:
+def test_with_id_keeps_the_policy_of_the_step() -> None:
     other = send.with_id("second")
 
     assert (other.id, other.fn, other.policy) == ("second", send.fn, send.policy)
@@ -165,7 +165,7 @@ def test_a_step_takes_other_options_and_keeps_the_rest() -> None:
     assert patient.policy.queue is None
 
 
-def test_a_function_that_was_called_by_mistake_is_told() -> None:
+def test_a_coroutine_in_place_of_a_function_is_an_error() -> None:
     with pytest.raises(
         StepError, match=r"call_send was called: give the function itself, without parentheses"
     ):
@@ -224,7 +224,7 @@ def test_one_reference_a_parameter() -> None:
         step(notify).check()
 
 
-def test_annotations_may_name_what_comes_later_in_the_module() -> None:
+def test_annotations_may_name_later_definitions_of_the_module() -> None:
     assert step(forward).bind({"name": "Ada"}) == ([Later("Ada")], {})
 
 
@@ -244,7 +244,7 @@ def test_annotations_may_name_local_classes_that_come_later() -> None:
     assert made.output_annotation is Local
 
 
-def test_a_step_made_elsewhere_knows_the_local_classes_around_it() -> None:
+def test_a_step_resolves_local_classes_of_the_function_around_it() -> None:
     def define() -> Step[..., Any]:
         @dataclass
         class Hidden:
@@ -269,7 +269,7 @@ def test_context_may_be_imported_for_type_checking_only() -> None:
 def only_for_type_checkers(ctx: Context) -> None: ...
 
 
-def test_a_name_that_is_not_there_at_run_time_is_an_error() -> None:
+def test_an_annotation_with_an_undefined_name_is_an_error() -> None:
     def pay(amount: Decimal) -> None: ...
 
     with pytest.raises(
@@ -285,7 +285,7 @@ def test_a_parameter_that_cannot_come_from_json_is_an_error() -> None:
     def send_to(socket: Socket) -> None: ...
 
     with pytest.raises(
-        StepError, match="parameter 'socket': Socket cannot be made of JSON; annotate a model"
+        StepError, match="parameter 'socket': Socket cannot be read from JSON; annotate a model"
     ):
         step(send_to).check()
 
@@ -332,7 +332,7 @@ def test_a_fallback_may_be_a_lambda() -> None:
     assert step(triple, fallback=lambda x: 0).fallback is not None
 
 
-def test_a_fallback_is_no_workflow() -> None:
+def test_a_workflow_cannot_be_a_fallback() -> None:
     with pytest.raises(StepError, match="give a value or one step; a workflow or chain cannot be a fallback"):
         step(triple, fallback=workflow("w").then(double).commit())
 

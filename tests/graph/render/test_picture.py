@@ -89,7 +89,7 @@ def _bigger(items: st.SearchStrategy[Item]) -> st.SearchStrategy[Item]:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.recursive(boxes, _bigger, max_leaves=8), min_size=1, max_size=5))
-def test_whatever_is_nested_in_whatever(items: list[Item]) -> None:
+def test_every_item_can_be_drawn_inside_every_other(items: list[Item]) -> None:
     check(Outline("any", "In", "Out", tuple(items)))
 
 

@@ -99,7 +99,7 @@ class _Checker:
         for name, count in Counter(ids_of(nodes)).items():
             checked_id(name, "node", GraphError)
             if count > 1:
-                hint = 'give one another id, as in step.with_id("other") or id="other"'
+                hint = 'give one of them another id, as in step.with_id("other") or id="other"'
                 self.fail(name, f"{count} nodes have this id; {hint}")
         for node in nodes:
             template = prefix + node.id

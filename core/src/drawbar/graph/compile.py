@@ -43,7 +43,7 @@ class _Compiler:
 
     def add(self, node: Node) -> Node:
         if node.template in self.nodes:
-            raise GraphError(f"two nodes at {node.template!r}; give one another id", node=node.id)
+            raise GraphError(f"two nodes have the address {node.template!r}; give one of them another id", node=node.id)
         self.nodes[node.template] = node
         return node
 

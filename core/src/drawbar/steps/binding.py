@@ -212,13 +212,13 @@ def _loader(step_id: str, parameter: Parameter) -> Callable[[Json], Any]:
     except Exception as error:  # Pydantic's errors about a type have no base class in common.
         if parameter.required:
             raise StepError(
-                f"step {step_id!r}: parameter {parameter.name!r}: {name_of(kind)} cannot be made of JSON; "
+                f"step {step_id!r}: parameter {parameter.name!r}: {name_of(kind)} cannot be read from JSON; "
                 f"annotate a model or plain data ({first_sentence(error)})"
             ) from error
     # A parameter with a default may have such a type: it is never bound.
 
     def refuse(_value: Json) -> Any:
-        raise Misfit(f"{name_of(kind)} cannot be made of JSON")
+        raise Misfit(f"{name_of(kind)} cannot be read from JSON")
 
     return refuse
 

@@ -168,19 +168,19 @@ def _get(value: Json, key: str, depth: int, ref: Ref) -> Json:
     if isinstance(value, Mapping):
         if key in value:
             return value[key]
-        there = f"the keys {', '.join(map(repr, list(value)[:8]))}" if value else "no keys"
+        found = f"has the keys {', '.join(map(repr, list(value)[:8]))}" if value else "has no keys"
     elif isinstance(value, list):
         try:
             return value[int(key)]
         except ValueError:
-            there = "a list, which takes whole numbers"
+            found = "is a list, which needs a whole number"
         except IndexError:
-            there = f"a list of {len(value)}"
+            found = f"is a list of {len(value)}"
     else:
-        there = f"a value of type {type(value).__name__}"
+        found = f"is of type {type(value).__name__}"
     path = ref.path or ""
     before = ".".join(path.split(".")[:depth])
-    raise InvalidInput(f"{ref}: there is no {key!r}: at {before or 'its root'} is {there}")
+    raise InvalidInput(f"{ref}: there is no {key!r}: {repr(before) if before else 'its root'} {found}")
 
 
 def id_of(step: Any) -> str:
