@@ -126,9 +126,7 @@ def test_a_chain_is_its_steps_in_sequence() -> None:
 
 
 def test_durations_are_kept_in_seconds() -> None:
-    nap, moment, wait = (
-        flow().sleep(timedelta(minutes=1)).sleep_until(LATER).wait_for("e", timeout=timedelta(1)).nodes
-    )
+    nap, moment, wait = flow().sleep(timedelta(minutes=1)).sleep_until(LATER).wait_for("e", timeout=timedelta(1)).nodes
 
     assert isinstance(nap, Sleep)
     assert isinstance(moment, SleepUntil)
@@ -145,9 +143,7 @@ def test_arms_are_pairs_and_an_otherwise() -> None:
 
 
 def test_loops_know_when_to_stop() -> None:
-    until, again, each = (
-        flow().do_until(increment, always).do_while(plain, always).foreach(total, concurrency=3).nodes
-    )
+    until, again, each = flow().do_until(increment, always).do_while(plain, always).foreach(total, concurrency=3).nodes
 
     assert isinstance(until, Loop)
     assert isinstance(again, Loop)

@@ -333,11 +333,7 @@ def test_a_step_inside_two_loops_cannot_be_named() -> None:
         flow().branch((always, fetch), id="b").map({"x": output_of("b", "fetch.name")}),
         flow().choose((always, fetch), id="c").map({"x": output_of("c")}),
         flow().parallel(fetch, id="p").map({"x": output_of("p", "fetch.name")}),
-        flow()
-        .wait_for("e", id="w")
-        .map(always, id="m")
-        .sleep(0)
-        .map({"x": output_of("w"), "y": output_of("m")}),
+        flow().wait_for("e", id="w").map(always, id="m").sleep(0).map({"x": output_of("w"), "y": output_of("m")}),
         flow().then(fetch).map(always).then(FALLING_BACK),
         flow().then(fetch).then(name_of_fetched),
         flow().then(increment).then(after_increment),

@@ -143,9 +143,7 @@ def test_a_map_of_a_dict_knows_its_fields() -> None:
     flow = (
         workflow("flow", input=Signup)
         .then(fetch)
-        .map(
-            {"name": output_of(fetch, "name"), "whole": value_at(), "n": 3, "list": [1], "deep": {"x": None}}
-        )
+        .map({"name": output_of(fetch, "name"), "whole": value_at(), "n": 3, "list": [1], "deep": {"x": None}})
     )
 
     assert shapes(flow)["$output"] == Fields(

@@ -35,9 +35,7 @@ class Options(TypedDict):
     size: int
 
 
-def bound(
-    fn: Callable[..., Any], value: Any, ctx: Context | None = None, refs: Any = None, **options: Any
-) -> Any:
+def bound(fn: Callable[..., Any], value: Any, ctx: Context | None = None, refs: Any = None, **options: Any) -> Any:
     """Return the arguments of a function after a value was bound to them."""
     args, kwargs = step(fn, id="it", **options).bind(value, ctx, refs or {})
     arguments = inspect.signature(fn).bind(*args, **kwargs)
@@ -74,9 +72,7 @@ def untyped(data): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         (untyped, None, None),
     ],
 )
-def test_a_single_parameter_that_can_hold_a_mapping_takes_the_value_whole(
-    fn: Any, value: Any, taken: Any
-) -> None:
+def test_a_single_parameter_that_can_hold_a_mapping_takes_the_value_whole(fn: Any, value: Any, taken: Any) -> None:
     assert list(bound(fn, value).values()) == [taken]
 
 
@@ -146,9 +142,7 @@ def stars(a: int, *more: int) -> None: ...
         (stars, {"a": 1}, {"a": 1, "more": ()}),
     ],
 )
-def test_a_mapping_is_spread_by_name_and_surplus_keys_go_to_kwargs(
-    fn: Any, value: Any, arguments: Any
-) -> None:
+def test_a_mapping_is_spread_by_name_and_surplus_keys_go_to_kwargs(fn: Any, value: Any, arguments: Any) -> None:
     assert bound(fn, value) == arguments
 
 

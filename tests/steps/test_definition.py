@@ -114,9 +114,7 @@ def test_a_partial_has_the_name_of_its_function() -> None:
 
 @pytest.mark.parametrize("id", ["a b", "a.b", "a#1", "a[1]", "$a", "a~b", "", "a/b"])
 def test_a_wrong_id_is_refused(id: str) -> None:  # noqa: A002
-    with pytest.raises(
-        StepError, match=re.escape(f"step id {id!r}: an id is made of letters, digits, '_' and '-'")
-    ):
+    with pytest.raises(StepError, match=re.escape(f"step id {id!r}: an id is made of letters, digits, '_' and '-'")):
         step(triple, id=id)
 
 
@@ -166,9 +164,7 @@ def test_a_step_takes_other_options_and_keeps_the_rest() -> None:
 
 
 def test_a_coroutine_in_place_of_a_function_is_an_error() -> None:
-    with pytest.raises(
-        StepError, match=r"call_send was called: give the function itself, without parentheses"
-    ):
+    with pytest.raises(StepError, match=r"call_send was called: give the function itself, without parentheses"):
         step(call_send())  # type: ignore[call-overload]
 
 
@@ -211,9 +207,7 @@ def test_references_are_read_from_annotations() -> None:
 def test_value_at_is_for_maps() -> None:
     def notify(user: Annotated[int, value_at("id")]) -> None: ...
 
-    with pytest.raises(
-        StepError, match=r"parameter 'user': value_at\('id'\) is for \.map\(\{…\}\), not for steps"
-    ):
+    with pytest.raises(StepError, match=r"parameter 'user': value_at\('id'\) is for \.map\(\{…\}\), not for steps"):
         step(notify).check()
 
 
@@ -272,9 +266,7 @@ def only_for_type_checkers(ctx: Context) -> None: ...
 def test_an_annotation_with_an_undefined_name_is_an_error() -> None:
     def pay(amount: Decimal) -> None: ...
 
-    with pytest.raises(
-        StepError, match="step 'pay': its annotations name 'Decimal', which is not defined in"
-    ):
+    with pytest.raises(StepError, match="step 'pay': its annotations name 'Decimal', which is not defined in"):
         step(pay).check()
 
 
@@ -284,9 +276,7 @@ class Socket: ...
 def test_a_parameter_that_cannot_come_from_json_is_an_error() -> None:
     def send_to(socket: Socket) -> None: ...
 
-    with pytest.raises(
-        StepError, match="parameter 'socket': Socket cannot be read from JSON; annotate a model"
-    ):
+    with pytest.raises(StepError, match="parameter 'socket': Socket cannot be read from JSON; annotate a model"):
         step(send_to).check()
 
 
@@ -315,9 +305,7 @@ def test_a_model_without_json_form_is_an_error(option: str) -> None:
 
 
 def test_a_fallback_value_needs_a_json_form() -> None:
-    with pytest.raises(
-        StepError, match="step 'triple': its fallback: a value of type object has no JSON form"
-    ):
+    with pytest.raises(StepError, match="step 'triple': its fallback: a value of type object has no JSON form"):
         step(triple, fallback=object()).check()
 
 

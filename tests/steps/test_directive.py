@@ -39,16 +39,12 @@ def test_a_misspelt_step_is_an_error_that_lists_the_steps() -> None:
 
 
 def test_a_missing_module_is_an_error() -> None:
-    with pytest.raises(
-        StepError, match=r"there is no module 'tests\.steps\.nowhere'; is its folder on sys\.path"
-    ):
+    with pytest.raises(StepError, match=r"there is no module 'tests\.steps\.nowhere'; is its folder on sys\.path"):
         load_steps("tests.steps.nowhere")
 
 
 def test_a_module_without_steps_is_an_error() -> None:
-    with pytest.raises(
-        StepError, match=r"json has no steps: start the docstring of a function .* 'use step'"
-    ):
+    with pytest.raises(StepError, match=r"json has no steps: start the docstring of a function .* 'use step'"):
         load_steps("json")
 
 

@@ -63,9 +63,7 @@ def test_a_reference_to_no_step_is_an_error(given: Any) -> None:
 
 
 def test_references_are_equal_when_they_mean_the_same() -> None:
-    assert (
-        len({output_of("a"), output_of("a"), output_of("a", "x"), run_input(), run_state(), value_at()}) == 5
-    )
+    assert len({output_of("a"), output_of("a"), output_of("a", "x"), run_input(), run_state(), value_at()}) == 5
 
 
 def test_a_dict_is_filled_in_fresh_containers() -> None:

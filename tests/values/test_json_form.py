@@ -148,9 +148,7 @@ def test_the_part_without_json_form_is_named(value: Any, says: str) -> None:
 def test_a_coroutine_has_its_own_message_about_json_form() -> None:
     forgotten = coroutine()
 
-    with pytest.raises(
-        InvalidOutput, match="a coroutine was never awaited; make the step `async def` and await it"
-    ):
+    with pytest.raises(InvalidOutput, match="a coroutine was never awaited; make the step `async def` and await it"):
         to_json(forgotten, WHERE)
 
     forgotten.close()

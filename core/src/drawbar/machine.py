@@ -274,9 +274,7 @@ class Machine:
         delay: float | None = None,
         until: float | None = None,
     ) -> NewTask:
-        return NewTask(
-            node.address(numbers), Kind.TIMER, value, TaskStatus.SLEEPING, delay=delay, until=until
-        )
+        return NewTask(node.address(numbers), Kind.TIMER, value, TaskStatus.SLEEPING, delay=delay, until=until)
 
 
 def _memo(address: str, value: Json) -> NewTask:

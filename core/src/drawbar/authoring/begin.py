@@ -111,9 +111,7 @@ def workflow(
     callbacks = Callbacks(on_start, on_success, on_failure, on_finish)
     for name, callback in vars(callbacks).items():
         if callback is not None and not callable(callback):
-            raise GraphError(
-                f"workflow {id!r}: {name}={callback!r} cannot be called; give a function of the RunResult"
-            )
+            raise GraphError(f"workflow {id!r}: {name}={callback!r} cannot be called; give a function of the RunResult")
     options = {
         "input": input,
         "output": output,

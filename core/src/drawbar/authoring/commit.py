@@ -82,9 +82,7 @@ def _initial_state(workflow: WorkflowDefinition[Any, Any]) -> Mapping[str, Json]
             f"but {name_of(workflow.state_model)} lacks a default: {error}"
         ) from None
     if not isinstance(own, dict):
-        raise GraphError(
-            f"workflow {workflow.id!r}: state={name_of(workflow.state_model)} has no fields; give a model"
-        )
+        raise GraphError(f"workflow {workflow.id!r}: state={name_of(workflow.state_model)} has no fields; give a model")
     return {**state, **own}
 
 

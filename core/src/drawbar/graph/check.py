@@ -85,9 +85,7 @@ class _Checker:
         out = self.sequence(workflow.nodes, workflow.input_shape, "", VisibleOutputs.of(workflow.nodes))
         self.shapes["$output"] = _unless_bailed(workflow, out)
         if workflow.output is not None and (problem := misfit_of_output(out, workflow.output)):
-            self.fail(
-                workflow.nodes[-1].id, f"its output cannot be the workflow's: {problem}; end with a .map(…)"
-            )
+            self.fail(workflow.nodes[-1].id, f"its output cannot be the workflow's: {problem}; end with a .map(…)")
         return Flow(self.shapes, self.targets)
 
     def fail(self, node: str | None, problem: str) -> NoReturn:
@@ -182,9 +180,7 @@ class _Checker:
 
     def lacks(self, node: str, missing: Sequence[str], shape: Shape) -> NoReturn:
         names = ", ".join(map(repr, missing))
-        self.fail(
-            node, f"it needs {names}, which the value before it ({shape}) lacks; add it with .map(…) before"
-        )
+        self.fail(node, f"it needs {names}, which the value before it ({shape}) lacks; add it with .map(…) before")
 
     def parallel(self, node: Parallel, shape: Shape, prefix: str, visible: VisibleOutputs) -> Shape:
         if not node.bodies:
@@ -236,9 +232,7 @@ class _Checker:
         if isinstance(mapping, Ref):
             return self.reference(mapping, shape, template, visible, node, "its dict")
         if isinstance(mapping, dict):
-            return Fields(
-                {key: self.template(item, shape, template, visible, node) for key, item in mapping.items()}
-            )
+            return Fields({key: self.template(item, shape, template, visible, node) for key, item in mapping.items()})
         if isinstance(mapping, list):
             for item in mapping:
                 self.template(item, shape, template, visible, node)
@@ -270,9 +264,7 @@ class _Checker:
     def callable(self, function: Any, node: str, what: str) -> None:
         """Check that a condition or mapper can be called with `(value)` or `(value, ctx)`."""
         if not callable(function):
-            self.fail(
-                node, f"its {what} is {function!r}, which cannot be called; give a function of the value"
-            )
+            self.fail(node, f"its {what} is {function!r}, which cannot be called; give a function of the value")
         if isinstance(function, Step):
             function = function.fn
         try:
@@ -288,9 +280,7 @@ class _Checker:
         if callable(seconds):
             self.callable(seconds, node, "duration")
         elif isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-            self.fail(
-                node, f"{seconds!r} is not a duration; give seconds (0 or more), a timedelta, or a function"
-            )
+            self.fail(node, f"{seconds!r} is not a duration; give seconds (0 or more), a timedelta, or a function")
 
     def moment(self, until: Any, node: str) -> None:
         if callable(until):
@@ -298,9 +288,7 @@ class _Checker:
         elif not isinstance(until, datetime):
             self.fail(node, f"{until!r} is not a point in time; give a datetime with a time zone, or a function")
         elif until.tzinfo is None or until.utcoffset() is None:
-            self.fail(
-                node, f"{until} has no time zone; use datetime.now(UTC) + …, or datetime(…, tzinfo=UTC)"
-            )
+            self.fail(node, f"{until} has no time zone; use datetime.now(UTC) + …, or datetime(…, tzinfo=UTC)")
 
     def event(self, node: WaitFor) -> Shape:
         try:
@@ -319,9 +307,7 @@ class _Checker:
         if not node.has_default:
             return shape
         if node.timeout is None:
-            self.fail(
-                node.id, "it has a default but no timeout, so the default would never be used; add timeout="
-            )
+            self.fail(node.id, "it has a default but no timeout, so the default would never be used; add timeout=")
         try:
             shape.revive(node.default)
         except DrawbarError:

@@ -50,9 +50,7 @@ class _Compiler:
     def shape(self, template: str) -> Shape:
         return self.flow.shapes.get(template) or ANY_SHAPE
 
-    def sequence(
-        self, nodes: Sequence[GraphNode], prefix: str, marks: str, up: Node | None, retry: Any
-    ) -> list[Node]:
+    def sequence(self, nodes: Sequence[GraphNode], prefix: str, marks: str, up: Node | None, retry: Any) -> list[Node]:
         made = [self.node(node, prefix, marks, up, retry) for node in nodes]
         for one, after in itertools.pairwise(made):
             one.next = after
@@ -90,9 +88,7 @@ class _Compiler:
                 marks=marks,
             )
         )
-        made = self.sequence(
-            body.nodes, prefix, marks, scope, (inner.retry if inner is not None else None) or retry
-        )
+        made = self.sequence(body.nodes, prefix, marks, scope, (inner.retry if inner is not None else None) or retry)
         if inner is not None and inner.input is not None:
             check = self.check(prefix + "$input", inner.input_shape, marks, scope)
             check.next = made[0]
@@ -116,9 +112,7 @@ class _Compiler:
             made.bodies = self.arms(node.bodies, prefix, marks, made, retry)
         elif isinstance(node, Branch | Choose):
             otherwise = () if node.otherwise is None else (node.otherwise,)
-            made.bodies = self.arms(
-                [*(body for _, body in node.arms), *otherwise], prefix, marks, made, retry
-            )
+            made.bodies = self.arms([*(body for _, body in node.arms), *otherwise], prefix, marks, made, retry)
             made.wants_context = any(takes_context(condition) for condition, _ in node.arms)
         elif isinstance(node, Loop):
             inside = template + "#"
@@ -144,12 +138,8 @@ class _Compiler:
             made.wants_context = takes_context(node.until)
         return made
 
-    def arms(
-        self, bodies: Sequence[Body], prefix: str, marks: str, up: Node, retry: Any
-    ) -> tuple[Node, ...]:
-        return tuple(
-            self.body(body, prefix + body.id, prefix + body.id + ".", marks, up, retry) for body in bodies
-        )
+    def arms(self, bodies: Sequence[Body], prefix: str, marks: str, up: Node, retry: Any) -> tuple[Node, ...]:
+        return tuple(self.body(body, prefix + body.id, prefix + body.id + ".", marks, up, retry) for body in bodies)
 
 
 OPS: Mapping[type[Any], Op] = {

@@ -70,9 +70,7 @@ class VisibleOutputs:
             if name in scope.hidden:
                 raise NotVisible(scope.hidden[name])
             if name in scope.ids:
-                raise NotVisible(
-                    f"{name!r} does not run before it on every path; move it before, or pass the value on"
-                )
+                raise NotVisible(f"{name!r} does not run before it on every path; move it before, or pass the value on")
             found = scope._resolve_inside(name)
             if found is not None:
                 return found

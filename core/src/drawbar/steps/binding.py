@@ -184,9 +184,7 @@ def _with_input_type(
             raise InvalidInput(f"step {step_id!r}: its input: {error}") from None
         for name in untyped:
             if name in arguments:
-                arguments[name] = (
-                    item[name] if isinstance(item, Mapping) else getattr(item, name, arguments[name])
-                )
+                arguments[name] = item[name] if isinstance(item, Mapping) else getattr(item, name, arguments[name])
         return arguments
 
     return pick_validated

@@ -203,9 +203,7 @@ def _checked(path: str | None, call: str) -> str | None:
     if path is None or path == "":
         return None
     if not isinstance(path, str) or not all(path.split(".")):
-        raise StepError(
-            f"{call}: the path {path!r} must be keys and list indexes, joined by dots: 'user.emails.0'"
-        )
+        raise StepError(f"{call}: the path {path!r} must be keys and list indexes, joined by dots: 'user.emails.0'")
     return path
 
 

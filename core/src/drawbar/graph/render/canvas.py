@@ -20,9 +20,7 @@ def text_width(text: str, size: float, *, mono: bool = False) -> float:
     """Return an estimate of the width of a text, in the fonts that browsers choose."""
     if mono:
         return sum(2 if ord(char) > 0x2E80 else 1 for char in text) * _MONO_SHARE * size
-    return size * sum(
-        1.0 if ord(char) > 0x2E80 else _NARROW.get(char) or _WIDE.get(char) or 0.58 for char in text
-    )
+    return size * sum(1.0 if ord(char) > 0x2E80 else _NARROW.get(char) or _WIDE.get(char) or 0.58 for char in text)
 
 
 class Canvas:
@@ -50,8 +48,7 @@ class Canvas:
         title = f"<title>{clean(hint)}</title>" if hint else ""
         self._layers[layer].append(
             f'<rect class="{kind}" x="{_n(x)}" y="{_n(y)}" '
-            f'width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}"'
-            + (f">{title}</rect>" if title else "/>")
+            f'width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}"' + (f">{title}</rect>" if title else "/>")
         )
 
     def text(self, kind: str, x: float, y: float, text: str, anchor: str = "middle") -> None:

@@ -152,9 +152,7 @@ class SplitBlock(Block):
         parallel = self.split.kind == "parallel"
         kind = "bypass" if way is None else "line"
         fork = (
-            [(centre, top)]
-            if parallel or centre == x
-            else [(x, top), (x, top + self.RAIL), (centre, top + self.RAIL)]
+            [(centre, top)] if parallel or centre == x else [(x, top), (x, top + self.RAIL), (centre, top + self.RAIL)]
         )
         join = [(centre, bottom)] if parallel or centre == x else [(centre, end), (x, end), (x, bottom)]
         if way is None:
@@ -246,12 +244,8 @@ def block_of(item: Item) -> Block:
 
 
 def _clock(canvas: Canvas, x: float, y: float) -> None:
-    canvas.shape(
-        "texts", "icon", f"M{x - 6},{y}a6,6 0 1,0 12,0a6,6 0 1,0 -12,0ZM{x},{y - 3.5}V{y}L{x + 2.5},{y + 2}"
-    )
+    canvas.shape("texts", "icon", f"M{x - 6},{y}a6,6 0 1,0 12,0a6,6 0 1,0 -12,0ZM{x},{y - 3.5}V{y}L{x + 2.5},{y + 2}")
 
 
 def _envelope(canvas: Canvas, x: float, y: float) -> None:
-    canvas.shape(
-        "texts", "icon", f"M{x - 6.5},{y - 4.5}h13v9h-13ZM{x - 6.5},{y - 4}L{x},{y + 1}L{x + 6.5},{y - 4}"
-    )
+    canvas.shape("texts", "icon", f"M{x - 6.5},{y - 4.5}h13v9h-13ZM{x - 6.5},{y - 4}L{x},{y + 1}L{x + 6.5},{y - 4}")

@@ -148,11 +148,7 @@ def _item(node: GraphNode, prefix: str) -> Item:
         case SleepUntil(id=id, until=until):
             return Box(id, "sleep", f"sleep until {until_label(until)}", hint=id, template=prefix + id)
         case WaitFor(id=id, event=event, timeout=timeout, has_default=has_default):
-            note = (
-                ""
-                if timeout is None
-                else f"{seconds_label(timeout)}, then {'default' if has_default else 'fail'}"
-            )
+            note = "" if timeout is None else f"{seconds_label(timeout)}, then {'default' if has_default else 'fail'}"
             return Box(id, "wait", f"wait for {shortened(event)}", note, hint=id, template=prefix + id)
 
 
