@@ -173,7 +173,7 @@ class Machine:
             assert loop is not None
             if bool(answer) is not loop.source.until:
                 return self.enter(loop.bodies[0], (*numbers[:-1], numbers[-1] + 1), value, records)
-            if loop.counted:
+            if loop.count_recorded:
                 records.append(_memo(count_address(loop, numbers[:-1]), numbers[-1]))
             return self.leave(loop, numbers[:-1], value, records)
         if op is Op.BRANCH:

@@ -193,13 +193,13 @@ def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_sta
             node.recorded = True
         shared = shared_numbers(nodes[holder], node)
         for loop in containers(node)[shared:]:
-            loop.counted = True
+            loop.count_recorded = True
     needs_state = any(
         node.wants_context or any(isinstance(ref, RunState) for ref in node.refs) for node in nodes.values()
     )
     if needs_state:  # `ctx.output_of` may read a step of any loop that has ended, or of any foreach.
         for node in nodes.values():
-            node.counted = node.op is Op.LOOP
+            node.count_recorded = node.op is Op.LOOP
             node.recorded = node.recorded or node.op is Op.FOREACH
     return Plan(
         id=workflow.id,

@@ -58,7 +58,7 @@ class OutputOf(Ref):
     step: str = ""
 
     def __str__(self) -> str:
-        return f"output_of({self.step!r}{_also(self.path)})"
+        return f"output_of({self.step!r}{_second_argument(self.path)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RunInput(Ref):
     """The input of the run."""
 
     def __str__(self) -> str:
-        return f"run_input({_only(self.path)})"
+        return f"run_input({_argument(self.path)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class RunState(Ref):
     """The state of the run."""
 
     def __str__(self) -> str:
-        return f"run_state({_only(self.path)})"
+        return f"run_state({_argument(self.path)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class ValueAt(Ref):
     """The value that reaches the node."""
 
     def __str__(self) -> str:
-        return f"value_at({_only(self.path)})"
+        return f"value_at({_argument(self.path)})"
 
 
 def output_of(step: Any, path: str | None = None) -> OutputOf:
@@ -207,9 +207,9 @@ def _checked(path: str | None, call: str) -> str | None:
     return path
 
 
-def _only(path: str | None) -> str:
+def _argument(path: str | None) -> str:
     return "" if path is None else repr(path)
 
 
-def _also(path: str | None) -> str:
+def _second_argument(path: str | None) -> str:
     return "" if path is None else f", {path!r}"
