@@ -22,6 +22,7 @@ from drawbar.plugins.registry import load_store
 from drawbar.records import FINISHED_RUN, RunRecord, RunStatus
 from drawbar.results import RunResult
 from drawbar.settings.load import LoadedSettings, load_settings
+from drawbar.settings.masking import mask_url
 from drawbar.stores.base import Store
 from drawbar.stores.opening import open_store
 from drawbar.values.limits import check_size
@@ -66,7 +67,7 @@ class Client:
         if not (self.engine.in_process or self.engine.runs_in_client or self.store.shared):
             raise ConfigurationError(
                 f"engine {self.engine.name!r} has its workers in other processes, and the store "
-                f"{loaded.store_url(engine_class)!r} is this process's own; "
+                f"{mask_url(loaded.store_url(engine_class))!r} is this process's own; "
                 "set store to redis://…, postgresql://… or sqlite:///…"
             )
         self.store.redispatch = self.settings.redispatch

@@ -20,6 +20,7 @@ import pluggy
 from drawbar.errors import DrawbarError, EngineAmbiguous, EngineLoadError, EngineNotFound, PluginError, SettingsError
 from drawbar.plugins import hookspecs
 from drawbar.plugins.installed import ENGINES, PLUGINS, STORES, Entry, Listed, check_version, described, missing, scan
+from drawbar.settings.masking import SCHEME, mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,10 +140,10 @@ class Plugins:
             EngineIncompatible: The distribution requires another version of Drawbar.
             EngineLoadError: The plugin cannot be imported, or is not a store plugin.
         """
-        scheme = url.partition(":")[0] if ":" in url else ""
-        if not scheme:
+        scheme, colon, _ = url.partition(":")
+        if not colon or not SCHEME.fullmatch(scheme):
             raise SettingsError(
-                f"store = {url!r} is not a URL. Write one such as sqlite:///runs.db or redis://localhost:6379/0"
+                f"store = {mask_url(url)!r} is not a URL. Write one such as sqlite:///runs.db or redis://localhost:6379/0"
             )
         with self._lock:
             plugin = self._stores.get(scheme)
