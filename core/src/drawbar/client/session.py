@@ -128,7 +128,7 @@ class Session:
         """
         record = await self.readable_store().load(run_id)
         if record is None:
-            raise RunNotFound(f"the store has no run {run_id!r}")
+            raise RunNotFound.of(run_id)
         return record
 
     def plan_of(self, record: RunRecord) -> Plan | None:
