@@ -19,7 +19,17 @@ import pluggy
 
 from drawbar.errors import DrawbarError, EngineAmbiguous, EngineLoadError, EngineNotFound, PluginError, SettingsError
 from drawbar.plugins import hookspecs
-from drawbar.plugins.installed import ENGINES, PLUGINS, STORES, Entry, Listed, check_version, described, missing, scan
+from drawbar.plugins.installed import (
+    ENGINES,
+    PLUGINS,
+    STORES,
+    Entry,
+    Listed,
+    check_version,
+    display_name,
+    missing_text,
+    scan,
+)
 from drawbar.settings.masking import SCHEME, mask_url
 
 if TYPE_CHECKING:
@@ -35,7 +45,7 @@ log = logging.getLogger("drawbar.plugins")
 
 
 class Plugins:
-    """The plugins of one process. The module's functions use one of these; tests make their own."""
+    """The plugins of one process. The functions of this module use one instance. Tests make instances of their own."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -64,13 +74,13 @@ class Plugins:
         """Return the one entry of that name, checked as far as metadata goes."""
         entries = [entry for entry in self._entries(group) if entry[0].name == name]
         if not entries:
-            raise EngineNotFound(missing(group, name, [listed.name for listed in self.listed(group)]))
+            raise EngineNotFound(missing_text(group, name, [listed.name for listed in self.listed(group)]))
         if len(entries) > 1:
             several = " and ".join(sorted(str(listed) for listed, _ in entries))
             raise EngineAmbiguous(
-                f"{described(group, name)} is offered by several distributions: {several}. Uninstall all but one."
+                f"{display_name(group, name)} is offered by several distributions: {several}. Uninstall all but one."
             )
-        check_version(entries[0][0], described(group, name))
+        check_version(entries[0][0], display_name(group, name))
         return entries[0]
 
     # -- engines
@@ -109,14 +119,14 @@ class Plugins:
         listed, point = self._one(ENGINES, name)
         where = f"engine {name!r} of {listed}"
         plugin = _import(where, point)
-        # A manager of its own, so that the registration hook is asked of this plugin alone.
+        # A new manager, so that only this plugin gets the call of the hook.
         manager = _new_manager()
         try:
             _register(manager, plugin, where)
             if not manager.hook.drawbar_register_engine.get_hookimpls():
                 raise EngineLoadError(
                     f"{where} has no function `drawbar_register_engine` marked with @drawbar.hookimpl, "
-                    "so it does not say what its engine is"
+                    "so it does not register an engine"
                 )
             registered = manager.hook.drawbar_register_engine()
         except DrawbarError:
@@ -268,7 +278,7 @@ def load_store(url: str) -> Store:
 
     Raises:
         SettingsError: It is not a URL, or its store refuses it.
-        PluginError: The store is missing, offered twice, incompatible or broken.
+        PluginError: The store is missing_text, offered twice, incompatible or broken.
     """
     return _installed.load_store(url)
 
