@@ -13,7 +13,7 @@ MASK = "****"
 SECRET_KEY = re.compile(r"pass|pwd|secret|token|credential|api[-_]?key|access[-_]?key", re.IGNORECASE)
 """Names of query parameters whose values are never shown."""
 _CREDENTIALS = re.compile(r":.*@", re.DOTALL)
-"""What a `user:password@` that stands anywhere in a text looks like."""
+"""A `user:password@` anywhere in a text."""
 SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*")
 """The scheme of a URL, as RFC 3986 has it."""
 _NEXT_URL = re.compile(r";(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
