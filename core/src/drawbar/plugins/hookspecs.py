@@ -31,7 +31,7 @@ __all__ = ["hookimpl", "hookspec"]
 
 @hookspec(firstresult=True)
 def drawbar_register_engine() -> type[Engine] | None:
-    """Register an engine: return its class.
+    """Return the class of an engine, to register it.
 
     Drawbar calls this hook only on the plugin with the selected name in `drawbar.engines`. Import the library of the
     broker in this function and not at the top of the plugin's module.
@@ -42,7 +42,7 @@ def drawbar_register_engine() -> type[Engine] | None:
 def drawbar_wrap_attempt(
     step: Step[..., Any], ctx: Context
 ) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any] | None:
-    """Wrap one attempt of a step: return a context manager (sync or async), or None for no wrapper.
+    """Return a context manager (sync or async) to wrap one attempt of a step, or None for no wrapper.
 
     The worker enters it in its event loop right before the step, and exits it right after the step. It sees the
     exception of the step, also that of a suspension. It must not swallow exceptions. An installation without a plugin
@@ -56,7 +56,7 @@ def drawbar_wrap_attempt(
 
 @hookspec
 def drawbar_check_graph(workflow: WorkflowDefinition[Any, Any]) -> Iterable[str] | None:
-    """Check a graph at `.commit()`: return or yield its problems, one sentence each.
+    """Return (or yield) the problems of a graph at `.commit()`, one sentence each.
 
     The problems of all plugins together become one `GraphError`.
 

@@ -143,6 +143,9 @@ class Plugins:
         Args:
             url: The URL; its scheme names the store.
 
+        Returns:
+            The store.
+
         Raises:
             SettingsError: It is not a URL, or its store refuses it.
             EngineNotFound: No installed distribution offers that scheme; names the package to install.
@@ -275,6 +278,9 @@ def load_store(url: str) -> Store:
 
     Args:
         url: The URL; its scheme names the store.
+
+    Returns:
+        The store.
 
     Raises:
         SettingsError: It is not a URL, or its store refuses it.
