@@ -1,4 +1,4 @@
-"""Whatever code of the user's raises fails its run, and takes nothing else along."""
+"""Any exception of user code fails its run, and affects no other run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("code", "kind", "text"), FAULTS)
-def test_what_a_step_raises_fails_its_run(code: Any, kind: str, text: str, tmp_path: Path) -> None:
+def test_an_exception_of_a_step_fails_its_run(code: Any, kind: str, text: str, tmp_path: Path) -> None:
     flow = workflow("w").then(code, id="it").commit()
     store = f"sqlite:///{tmp_path}/runs.db"
 
@@ -72,7 +72,7 @@ def test_what_a_step_raises_fails_its_run(code: Any, kind: str, text: str, tmp_p
 
 
 @pytest.mark.parametrize(("code", "kind", "text"), FAULTS)
-def test_what_a_mapper_raises_fails_its_run(code: Any, kind: str, text: str, tmp_path: Path) -> None:
+def test_an_exception_of_a_mapper_fails_its_run(code: Any, kind: str, text: str, tmp_path: Path) -> None:
     flow = workflow("w").then(keep).map(code, id="it").commit()
     store = f"sqlite:///{tmp_path}/runs.db"
 
@@ -80,14 +80,14 @@ def test_what_a_mapper_raises_fails_its_run(code: Any, kind: str, text: str, tmp
 
 
 @pytest.mark.parametrize("code", [leave, stop, untold, cancelled])
-def test_what_a_condition_raises_fails_its_run(code: Any) -> None:
+def test_an_exception_of_a_condition_fails_its_run(code: Any) -> None:
     flow = workflow("w").do_until(keep, code).commit()
 
     assert fault(flow.run_sync(1, engine="local", timeout=TIMEOUT))[2] == "keep"
 
 
 @pytest.mark.parametrize("code", [leave, stop, untold, cancelled])
-def test_what_a_callback_raises_is_not_the_runs(code: Any) -> None:
+def test_an_exception_of_a_callback_does_not_fail_the_run(code: Any) -> None:
     flow = workflow("w", on_start=code, on_finish=code).then(keep).commit()
 
     assert flow.run_sync(1, engine="local", timeout=TIMEOUT).output == 1

@@ -1,4 +1,4 @@
-"""Stores are found by the scheme of their URL, in the same way as engines."""
+"""Stores are found by the scheme of their URL, as engines are by their name."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A wrong key or value is an error that names key, value and where it came from. Secrets never show."""
+"""A wrong key or value is an error that names the key, the value and its source. Secrets are never shown."""
 
 import traceback
 from pathlib import Path
