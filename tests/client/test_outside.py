@@ -88,7 +88,7 @@ async def test_emitted_data_and_state_have_the_same_limit_as_outputs(grows: Any)
 
 
 async def test_resume_data_that_a_worker_finds_unfit_fails_the_run_at_that_task() -> None:
-    """Send an event as a process does that does not know the workflow, and so cannot refuse it."""
+    """Resume as a process does that does not know the workflow, and so cannot refuse the data."""
     made = workflow("typed").then(typed).commit()
     async with open_engine("local") as engine:
         run = await engine.start(made, 1)

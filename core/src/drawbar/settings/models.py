@@ -88,7 +88,7 @@ class Settings(BaseModel):
     redispatch: PositiveSeconds = Field(
         60.0,
         description="Seconds after which a task that no worker has claimed is dispatched again. "
-        "Each repetition doubles the time, up to 32 times. Default: 60.",
+        "Each repetition doubles the time, up to 32 times this value. Default: 60.",
     )
     message_budget: Seconds = Field(
         30.0,
