@@ -1,4 +1,4 @@
-"""Comparing values in JSON form."""
+"""Comparison of values in JSON form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def same(one: Json, other: Json) -> bool:
-    """Whether two values are the same JSON, where 1 and true differ as they do not in Python."""
+    """Return True if two values are the same JSON. Unlike in Python, 1 and true differ."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -22,5 +22,5 @@ def same(one: Json, other: Json) -> bool:
 
 
 def carries(metadata: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
-    """Whether metadata has at least these keys, with the same values."""
+    """Return True if metadata has at least the wanted keys, with the same values."""
     return all(key in metadata and same(metadata[key], value) for key, value in wanted.items())
