@@ -1,6 +1,6 @@
 """Stores: the source of truth of all runs. `base` is the interface; third parties implement it for a URL scheme.
 
-- `base`: `Store`, the interface, and `StorePlugin`, which makes a store from a URL.
+- `base`: `Store`, the interface. `plugin`: `StorePlugin`, which makes a store from a URL.
 - `rows`: `Rows` and `Reader`, the small interface between the semantics of a store and its database.
 - `transitions`, `control`: the semantics, in terms of `Rows`.
 - `rows_store`: base classes for a store made of rows.

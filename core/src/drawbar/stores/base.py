@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drawbar.errors import RunNotFound
+from drawbar.stores.plugin import StorePlugin
 
 if TYPE_CHECKING:
     from drawbar.records import (
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
         TaskStatus,
         Transition,
     )
+
+__all__ = ["Ready", "Store", "StorePlugin", "no_such_run"]
 
 Ready = Sequence[tuple[str, str | None]]
 """(address, queue) of tasks that became claimable: the caller dispatches them."""
@@ -84,9 +87,6 @@ class Store(ABC):
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         """Create a run and its first tasks. Change nothing when its id is taken.
 
-        Args:
-            run: The run.
-
         Returns:
             The run that has the id, and True if this call created it.
 
@@ -98,7 +98,7 @@ class Store(ABC):
     async def claim(
         self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
     ) -> Claim:
-        """Lease a task to a worker.
+        """Lease a task to a worker, or say why not.
 
         A claim is granted when the task is SCHEDULED, or when its `wake_at` has passed and it is RUNNING (then `lost`
         grows by one), RETRYING, SLEEPING or WAITING. It does not matter whether the run has ended: a task that may
@@ -116,9 +116,6 @@ class Store(ABC):
             widen: True to release one HELD sibling as well: the first HELD task of the same join becomes SCHEDULED,
                 with this task as its `parent`. It happens only on the first grant of a slot's first task. The sibling
                 is in `Claim.ready`.
-
-        Returns:
-            The claim.
 
         Raises:
             StoreUnavailable: The store cannot be reached or written.
@@ -305,9 +302,6 @@ class Store(ABC):
         becomes SCHEDULED, with `failures` and `lost` set to 0. The run's error and output are cleared, and a finished
         CALLBACK task `$end` is deleted.
 
-        Args:
-            run_id: The run.
-
         Returns:
             The tasks to dispatch.
 
@@ -351,24 +345,13 @@ class Store(ABC):
     def outputs_now(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
         """Return what `outputs` returns, blocking, in any thread. `Context.output_of` uses it inside a step.
 
-        Args:
-            run_id: The run.
-            addresses: The addresses of the tasks.
-
-        Returns:
-            See `outputs`.
-
-        Raises:
-            StoreUnavailable: The store cannot be reached.
+        The arguments and the errors are those of `outputs`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no blocking read: implement outputs_now")
 
     @abstractmethod
     async def load(self, run_id: str) -> RunRecord | None:
         """Return a run, or None when there is no such run.
-
-        Args:
-            run_id: The run.
 
         Raises:
             StoreUnavailable: The store cannot be reached.
@@ -464,26 +447,3 @@ class Store(ABC):
             StoreVersionError: The store has data of a newer version, or of another program.
         """
         return "nothing to do"
-
-
-class StorePlugin:
-    """The object that an entry point of the group `drawbar.stores` names. It makes a store from a URL.
-
-    Args:
-        factory: A function that takes the URL and returns the store.
-    """
-
-    def __init__(self, factory: Any) -> None:
-        self.factory = factory
-
-    def create(self, url: str) -> Store:
-        """Return the store, not opened.
-
-        Args:
-            url: The URL, whose scheme is the name of the entry point.
-
-        Raises:
-            SettingsError: The URL is wrong.
-        """
-        store: Store = self.factory(url)
-        return store

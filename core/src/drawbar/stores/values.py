@@ -1,8 +1,10 @@
-"""Comparison of values in JSON form."""
+"""Comparing values in JSON form, and copying records."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from drawbar.records import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,3 +26,12 @@ def same(one: Json, other: Json) -> bool:
 def carries(metadata: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
     """Return True if metadata has at least the wanted keys, with the same values."""
     return all(key in metadata and same(metadata[key], value) for key, value in wanted.items())
+
+
+def copy_run(run: RunRecord) -> RunRecord:
+    """Return a run with all its values in an object of its own. Its `state` is a copy too."""
+    return RunRecord(
+        run.id, run.workflow_id, run.fingerprint, run.status, run.input, run.output, run.error, dict(run.state),
+        run.metadata, run.forked_from, run.seq, run.active, run.timed, run.suspended, run.created_at, run.started_at,
+        run.finished_at,
+    )  # fmt: skip
