@@ -1,4 +1,4 @@
-"""A store on SQL with nothing of its own: sqlite3 stands for any database with a DB-API driver."""
+"""A store on SQL that overrides nothing: sqlite3 stands for any database with a DB-API driver."""
 
 import sqlite3
 import threading

@@ -160,7 +160,7 @@ class Store(ABC):
         """Apply a transition as `commit` does, without an event loop.
 
         Optional, for a store that can commit in microseconds: a step that goes on in place then saves the cost of
-        waiting, which is more than the rest of its own.
+        waiting, which is more than all its other costs.
 
         Args:
             transition: See `commit`.

@@ -29,7 +29,7 @@ def carries(metadata: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
 
 
 def copy_run(run: RunRecord) -> RunRecord:
-    """Return a run with all its values in an object of its own. Its `state` is a copy too."""
+    """Return a run with all its values in a new object. Its `state` is a copy too."""
     return RunRecord(
         run.id, run.workflow_id, run.fingerprint, run.status, run.input, run.output, run.error, dict(run.state),
         run.metadata, run.forked_from, run.seq, run.active, run.timed, run.suspended, run.created_at, run.started_at,

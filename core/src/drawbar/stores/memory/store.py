@@ -61,7 +61,7 @@ class MemoryStore(RowsStore):
         clock: Returns the time in seconds since the epoch. Tests replace it.
 
     Args:
-        name: The name under which the process shares the rows. Empty for rows of its own.
+        name: The name under which the process shares the rows. Empty for new rows.
     """
 
     durable = False
