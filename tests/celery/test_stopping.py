@@ -39,7 +39,7 @@ class Working:
 
     def tasks(self, run: Run[Any]) -> dict[str, tuple[TaskStatus, int]]:
         """Status and attempts of the run's tasks."""
-        found = self.client.call(self.client.store.tasks, run.id)
+        found = self.client._session.call(self.client.store.tasks, run.id)
         return {task.address: (task.status, task.attempt) for task in found}
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drawbar import plugins
 from drawbar.hookspecs import hookimpl
+from drawbar.plugins import registry as plugins
 from tests.cli.conftest import Command
 from tests.support.packages import install
 
@@ -16,7 +16,7 @@ from tests.support.packages import install
 def registry(monkeypatch: pytest.MonkeyPatch) -> plugins.Plugins:
     """Give each test a new plugin registry."""
     fresh = plugins.Plugins()
-    monkeypatch.setattr(plugins, "_default", fresh)
+    monkeypatch.setattr(plugins, "_installed", fresh)
     return fresh
 
 

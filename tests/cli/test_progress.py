@@ -10,7 +10,7 @@ from rich.console import Console
 from drawbar import chain, step, workflow
 from drawbar.cli.live import LiveTree
 from drawbar.cli.progress import Progress, template_of
-from drawbar.events import Event
+from drawbar.results import Event
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from drawbar import RetryAfter, jsonform
-from drawbar.graph.workflow import Workflow
+from drawbar import RetryAfter
+from drawbar.authoring.workflow import Workflow
 from drawbar.machine import Machine
 from drawbar.plan import Node, Op
 from drawbar.steps.policy import Retry
 from drawbar.steps.step import Step
-from drawbar.values import Shape
+from drawbar.values import json_form as jsonform
+from drawbar.values.shape import Shape
 from tests.conformance.breaking import fault
 
 

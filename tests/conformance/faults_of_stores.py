@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from drawbar.records import Due, FanOut, TaskStatus
 from drawbar.stores import control, transitions
-from drawbar.stores.memory import MemoryStore
-from drawbar.stores.memory_rows import MemoryRows
+from drawbar.stores.memory.rows import MemoryReader, MemoryRows
 from tests.conformance.breaking import fault
 
 
@@ -281,35 +281,24 @@ def replaces_the_state(merge: Any) -> Any:
     return broken
 
 
-@fault(MemoryStore, "tasks", "RUN-02", "LOOP-03")
+@fault(MemoryReader, "tasks", "RUN-02", "LOOP-03")
 def reverses_the_order_of_tasks(tasks: Any) -> Any:
-    async def broken(self: Any, run_id: str, *, statuses: Any = None) -> Any:
-        return [*await tasks(self, run_id, statuses=statuses)][::-1]
-
-    return broken
+    return lambda self, run_id, statuses: [*tasks(self, run_id, statuses)][::-1]
 
 
-@fault(MemoryStore, "runs", "META-02")
+@fault(MemoryReader, "runs", "META-02")
 def ignores_the_metadata_filter(runs: Any) -> Any:
-    async def broken(self: Any, *, metadata: Any = None, **filters: Any) -> Any:
-        return await runs(self, **filters)
-
-    return broken
+    return lambda self, workflow_id, status, metadata, limit: runs(self, workflow_id, status, None, limit)
 
 
-@fault(MemoryStore, "runs", "META-02")
+@fault(MemoryReader, "runs", "META-02")
 def lists_the_oldest_first(runs: Any) -> Any:
-    async def broken(self: Any, **filters: Any) -> Any:
-        return [*await runs(self, **filters)][::-1]
-
-    return broken
+    return lambda self, *filters: [*runs(self, *filters)][::-1]
 
 
-@fault(MemoryStore, "events", "EVT-02")
+@fault(MemoryReader, "events", "EVT-02")
 def leaves_gaps_between_events(events: Any) -> Any:
-    async def broken(self: Any, run_id: str, after: int = 0, limit: int = 1000) -> Any:
-        from dataclasses import replace
-
-        return [replace(event, seq=event.seq + event.seq // 4) for event in await events(self, run_id, after, limit)]
+    def broken(self: Any, run_id: str, after: int, limit: int) -> Any:
+        return [replace(event, seq=event.seq + event.seq // 4) for event in events(self, run_id, after, limit)]
 
     return broken

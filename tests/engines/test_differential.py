@@ -20,7 +20,7 @@ from drawbar.conformance.graphs import workflows
 from drawbar.conformance.interpreter import Outcome, interpret
 from drawbar.conformance.rig import Rig
 from drawbar.conformance.workers import Workers
-from drawbar.render import text
+from drawbar.graph.render.formats import text
 
 MODULE = generated.__name__
 GRAPHS: list[Workflow[Any, Any]] = [vars(generated)[f"graph_{n:03}"] for n in range(generated.COUNT)]

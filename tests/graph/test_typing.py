@@ -3,7 +3,7 @@
 from typing import Any, assert_type
 
 from drawbar import Builder, Context, Workflow, step, workflow
-from drawbar.graph.builder import Undeclared
+from drawbar.authoring.builder import Undeclared
 from drawbar.steps import Step
 from tests.graph.sample_steps import Receipt, Signup, User, always, fetch, increment, plain, sign
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from drawbar import InvalidInput, Retry, Workflow, chain, workflow
-from drawbar.graph.workflow import Callbacks
-from drawbar.values import AnyShape, Typed
+from drawbar.plan import Callbacks
+from drawbar.values.shape import AnyShape, Typed
 from tests.graph.sample_steps import Signup, User, always, fetch, increment, plain, send, sign, untyped
 
 

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from drawbar import chain, render, step, workflow
-from drawbar.render.outline import Box, Frame, Item, Split, items_of
+from drawbar import chain, step, workflow
+from drawbar.graph.render import formats as render
+from drawbar.graph.render.outline import Box, Frame, Item, Split, items_of
 from tests.render.everything import EVERYTHING, make
 
 STEPS = [one.id for one in EVERYTHING.steps]

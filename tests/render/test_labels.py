@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drawbar import Retry, step
-from drawbar.render.labels import (
+from drawbar.graph.render.labels import (
     callable_label,
     full_name,
     policy_label,

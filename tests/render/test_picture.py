@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drawbar.render.outline import Arm, Box, Frame, Item, Outline, Split, outline
-from drawbar.render.picture import svg
+from drawbar.graph.render.outline import Arm, Box, Frame, Item, Outline, Split, outline
+from drawbar.graph.render.picture import svg
 from tests.render.everything import EVERYTHING
 
 SVG = "{http://www.w3.org/2000/svg}"

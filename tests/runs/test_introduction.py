@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from drawbar.plugins import load_engine
-from drawbar.worker_main import introduce
+from drawbar.worker.startup import introduce
 
 
 def introduced(caplog: pytest.LogCaptureFixture, store: str) -> str:

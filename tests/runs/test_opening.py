@@ -49,7 +49,7 @@ def test_a_sync_twin_of_a_closed_engine_says_so() -> None:
 async def test_nobody_waits_for_a_run_whose_engine_is_closed() -> None:
     async with open_engine("local") as engine:
         run = await engine.start(waits, 1)
-    with pytest.raises(DrawbarError, match=f"run {run.id} is .*, and nobody works on it"):
+    with pytest.raises(DrawbarError, match=f"run {run.id} is .*, and no worker goes on with it"):
         await run.result()
 
 
@@ -84,14 +84,14 @@ async def test_a_store_that_is_neither_url_nor_store_is_refused(tmp_path: Path) 
 @pytest.mark.parametrize("given", [workflow("open").then(inc), inc, "quick"])
 async def test_what_is_no_committed_workflow_is_not_started(given: Any) -> None:
     async with open_engine("local") as engine:
-        with pytest.raises(DefinitionError, match=r"is no committed workflow: end the graph with \.commit\(\)"):
+        with pytest.raises(DefinitionError, match=r"is not a committed workflow: end the graph with \.commit\(\)"):
             await engine.start(given, 1)
 
 
 @pytest.mark.parametrize("run_id", ["", 7, "\ud800"])
 async def test_the_id_of_a_run_is_a_text(run_id: Any) -> None:
     async with open_engine("local") as engine:
-        with pytest.raises(InvalidInput, match="the id of a run is a text that is not empty"):
+        with pytest.raises(InvalidInput, match="run_id must be a text that is not empty"):
             await engine.start(quick, 1, run_id=run_id)
 
 

@@ -95,7 +95,7 @@ async def test_resume_data_that_a_worker_finds_unfit_fails_the_run_at_that_task(
         await run.result()
         record = await engine.store.load(run.id)
         assert record is not None
-        await engine.dispatch(record, await engine.store.resume(run.id, "typed", "no number"))
+        await engine._session.dispatch(record, await engine.store.resume(run.id, "typed", "no number"))
         result = await run.result(5)
     assert result.error is not None
     assert (result.error.type, result.error.address) == ("InvalidInput", "typed")

@@ -31,9 +31,9 @@ from drawbar.conformance.store_suite.kit import (
 )
 from drawbar.errors import NotSuspended, SettingsError, StoreUnavailable, StoreVersionError
 from drawbar.records import Finish, RunStatus, TaskStatus, Transition
-from drawbar.stores import sqlite_reads as reads
+from drawbar.stores.jobs import Job
 from drawbar.stores.sqlite import SqliteStore, plugin
-from drawbar.stores.sqlite_file import Job
+from drawbar.stores.sqlite.reads import SqliteReader
 
 pytestmark = pytest.mark.anyio
 
@@ -83,9 +83,16 @@ def test_a_url_without_a_file_is_refused(url: str) -> None:
         plugin.create(url)
 
 
-@pytest.mark.parametrize("query", ["synchronous=SOMETIMES", "busy=long", "mode=ro"])
-def test_an_option_that_is_none_is_refused(query: str) -> None:
-    with pytest.raises(SettingsError, match=query):
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("synchronous=SOMETIMES", "expected one of OFF, NORMAL, FULL, EXTRA"),
+        ("busy=long", "option 'busy' of the store's URL is 'long': expected seconds, 0 or more"),
+        ("mode=ro", "the SQLite store has no option 'mode'"),
+    ],
+)
+def test_a_wrong_option_is_refused(query: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         plugin.create(f"sqlite:///x.db?{query}")
 
 
@@ -482,14 +489,14 @@ async def test_a_rest_that_is_over_at_once_is_waited_for_anew(
 ) -> None:
     run_id = await begin(store, step("a"))
     task = await take(store, run_id, "a")
-    read, looks = store._read, 0
+    read, looks = store._ask, 0
 
     async def look_again(query: Callable[..., Any], *args: Any) -> Any:
         nonlocal looks
-        looks += query is reads.find_run
+        looks += query is SqliteReader.find_run
         return await read(query, *args)
 
-    monkeypatch.setattr(store, "_read", look_again)
+    monkeypatch.setattr(store, "_ask", look_again)
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: store.wait(run_id, 0, 0.6, settled=True))
         await anyio.sleep(0.1)

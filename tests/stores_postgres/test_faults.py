@@ -12,8 +12,8 @@ from drawbar.conformance.store_suite.kit import begin, complete, event, happened
 from drawbar.errors import StoreError, StoreUnavailable
 from drawbar.records import NewTask, TaskStatus
 from drawbar_postgres import PostgresStore
+from drawbar_postgres.pipeline import Pipeline
 from drawbar_postgres.rows import PostgresRows
-from drawbar_postgres.wire import Wire
 from tests.stores_postgres.conftest import Sql, Stores
 from tests.support.servers import PrivatePostgres, free_port
 
@@ -120,17 +120,17 @@ async def test_a_commit_whose_answer_does_not_come_is_unknown(
 ) -> None:
     run_id = await begin(store, step("a"))
     task = await take(store, run_id, "a")
-    sync, tries = Wire.sync, []
+    sync, tries = Pipeline.sync, []
 
-    def lost(wire: Wire) -> None:
-        sync(wire)
-        if wire.committing:
-            tries.append(wire)
-            wire.close()
+    def lost(pipeline: Pipeline) -> None:
+        sync(pipeline)
+        if pipeline.committing:
+            tries.append(pipeline)
+            pipeline.close()
             raise psycopg.OperationalError("the line is dead")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Wire, "sync", lost)
+        patched.setattr(Pipeline, "sync", lost)
         with pytest.raises(
             StoreUnavailable,
             match="the line is dead. Whether the operation was carried out is unknown",  # noqa: RUF043
@@ -144,8 +144,8 @@ async def test_a_commit_whose_answer_does_not_come_is_unknown(
 async def test_a_server_that_hangs(stores: Stores, server: PrivatePostgres) -> None:
     store = stores(server.url, timeout=0.5, connect_timeout=2)
     run_id = await _opened_run(store)
-    (wire,) = store._here().pool._idle
-    pid = wire.pg.backend_pid
+    (pipeline,) = store._process().pool._idle
+    pid = pipeline.pg.backend_pid
     os.kill(pid, signal.SIGSTOP)
     server.pause()
     try:
@@ -162,27 +162,27 @@ async def test_a_server_that_hangs(stores: Stores, server: PrivatePostgres) -> N
 async def test_who_stops_in_a_transaction_loses_its_locks(postgres_url: str, stores: Stores) -> None:
     frozen, other = stores(postgres_url, timeout=1), stores(postgres_url)
     run_id = await _opened_run(frozen)
-    wire = Wire(frozen.options)
-    wire.tell(b"BEGIN")
-    wire.tell(b"SELECT 1 FROM drawbar.run FOR UPDATE").rows()
+    pipeline = Pipeline(frozen.options)
+    pipeline.send(b"BEGIN")
+    pipeline.send(b"SELECT 1 FROM drawbar.run FOR UPDATE").rows()
     try:
         with anyio.fail_after(10):
             await take(other, run_id, "a")
     finally:
-        wire.close()
+        pipeline.close()
 
 
 async def test_a_deadlock_is_tried_again(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = await begin(store, step("a"))
     failures = [psycopg.errors.DeadlockDetected("deadlock"), psycopg.errors.SerializationFailure("no")]
-    tell = Wire.tell
+    send = Pipeline.send
 
-    def fail(wire: Wire, text: bytes, *values: object, once: bool = False) -> object:
+    def fail(pipeline: Pipeline, text: bytes, *values: object, once: bool = False) -> object:
         if text == b"COMMIT" and failures:
             raise failures.pop()
-        return tell(wire, text, *values, once=once)
+        return send(pipeline, text, *values, once=once)
 
-    monkeypatch.setattr(Wire, "tell", fail)
+    monkeypatch.setattr(Pipeline, "send", fail)
     task = await take(store, run_id, "a")
     assert not failures
     assert task.attempt == 1
@@ -193,11 +193,11 @@ async def test_an_interrupted_transaction_is_not_committed_with_the_next(store: 
 
     def interrupted(rows: PostgresRows) -> None:
         rows.run(run_id)
-        rows.ask("UPDATE drawbar.run SET seq = 99 WHERE id = %s RETURNING 1", run_id)
+        rows.fetch("UPDATE drawbar.run SET seq = 99 WHERE id = %s RETURNING 1", run_id)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store._here().transact(interrupted, 60.0)
+        store._process().transact(interrupted, 60.0)
     await together([take(store, run_id, "a")])
     assert sql("SELECT seq FROM drawbar.run") == [(3,)]
 
@@ -206,7 +206,7 @@ async def test_the_isolation_is_the_stores_own(
     postgres_url: str, stores: Stores, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under a stricter one, whoever has waited for a run's lock fails, and has to try again until it is the first."""
-    monkeypatch.setattr("drawbar_postgres.here.TRIES", 1)
+    monkeypatch.setattr("drawbar_postgres.process.TRIES", 1)
     database = postgres_url.rpartition("/")[2]
     sql(f"ALTER DATABASE {database} SET default_transaction_isolation TO 'repeatable read'")
     store, other = stores(postgres_url), stores(postgres_url)
@@ -222,8 +222,8 @@ async def test_what_postgresql_cannot_keep_is_refused(store: PostgresStore) -> N
     with pytest.raises(StoreError, match="NUL"):
         await store.load("a\0b")
     await take(store, run_id, "a")
-    for wire in store._here().pool._idle:
-        assert wire.pg.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    for pipeline in store._process().pool._idle:
+        assert pipeline.pg.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
 async def test_an_error_of_the_server_leaves_the_connection_as_it_was(
@@ -237,7 +237,7 @@ async def test_an_error_of_the_server_leaves_the_connection_as_it_was(
     with pytest.raises(StoreError, match="no_b"):
         await complete(store, task, step("b", event="x"))
     assert (await complete(store, task, step("c"), claim=True)).next is not None
-    assert len(store._here().pool._idle) == 1
+    assert len(store._process().pool._idle) == 1
 
 
 async def test_connections_are_as_many_as_allowed(postgres_url: str, stores: Stores, sql: Sql) -> None:
@@ -247,7 +247,7 @@ async def test_connections_are_as_many_as_allowed(postgres_url: str, stores: Sto
     sql("SELECT 1 FROM drawbar.run FOR UPDATE")
     answers = await together([store.release("me"), *[store.emit(f"r{i}", []) for i in range(6)]])
     assert answers[0] == 0
-    pool = store._here().pool
+    pool = store._process().pool
     with (
         pool.use(),
         pool.use(),
@@ -262,7 +262,7 @@ async def test_connections_that_are_not_needed_are_closed(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await together([store.load("r") for _ in range(5)])
-    pool = store._here().pool
+    pool = store._process().pool
     before = len(pool._idle)
     monkeypatch.setattr("drawbar_postgres.pool.IDLE", 0.0)
     for _ in range(10):

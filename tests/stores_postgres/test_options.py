@@ -93,4 +93,4 @@ def test_nothing_shows_the_password() -> None:
 
 
 def test_making_a_store_connects_nowhere() -> None:
-    assert make("postgresql://nowhere.invalid/app")._here_now is None
+    assert make("postgresql://nowhere.invalid/app")._process_state is None

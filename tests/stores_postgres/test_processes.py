@@ -32,12 +32,12 @@ async def main(url, store):
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
         await anyio.sleep(0.5)
-        assert store._here().ears.hears
-        mine = store._here()
+        assert store._process().listener.listening
+        mine = store._process()
         child = await anyio.to_thread.run_sync(fork, store, task) if THREAD else fork(store, task)
         assert os.waitpid(child, 0)[1] == 0
     assert woken == [4], woken
-    assert store._here() is mine
+    assert store._process() is mine
     for _ in range(5):
         assert [one.address for one in await store.tasks("r")] == ["a", "b"]
     await store.close()
@@ -48,7 +48,7 @@ def fork(store, task):
         return child
     code = 1
     try:
-        assert store._here_now is None
+        assert store._process_state is None
         thread = __import__("threading").Thread(target=anyio.run, args=(commit, store, task))  # no loop of the parent's
         thread.start()
         thread.join()
@@ -226,4 +226,4 @@ async def test_who_is_cancelled_leaves_a_connection_that_works(store: PostgresSt
             await store.emit(run_id, [])
             await store.load(run_id)
     await take(store, run_id, "a")
-    assert len(store._here().pool._idle) == 1
+    assert len(store._process().pool._idle) == 1

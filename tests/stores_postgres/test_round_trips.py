@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from drawbar.conformance.store_suite.kit import begin, complete, event, fan, slot, step, take
-from drawbar.records import Finish, NewRun, Reply, RunStatus, Task
+from drawbar.conformance.store_suite.kit import begin, complete, event, fan, look, slot, step, take
+from drawbar.records import Finish, NewRun, Reply, RunStatus, Task, TaskStatus
 from drawbar_postgres import PostgresStore
-from drawbar_postgres.wire import Wire
+from drawbar_postgres.pipeline import Pipeline
 from tests.stores_postgres.conftest import Sql
 
 pytestmark = pytest.mark.anyio
@@ -21,21 +21,21 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many statements went with each round trip."""
     seen: list[int] = []
     waiting = 0
-    tell, flush = Wire.tell, Wire._flush
+    send, flush = Pipeline.send, Pipeline._flush
 
-    def count(wire: Wire, text: bytes, *values: object, once: bool = False) -> object:
+    def count(pipeline: Pipeline, text: bytes, *values: object, once: bool = False) -> object:
         nonlocal waiting
         waiting += 1
-        return tell(wire, text, *values, once=once)
+        return send(pipeline, text, *values, once=once)
 
-    def go(wire: Wire) -> None:
+    def go(pipeline: Pipeline) -> None:
         nonlocal waiting
         seen.append(waiting)
         waiting = 0
-        flush(wire)
+        flush(pipeline)
 
-    monkeypatch.setattr(Wire, "tell", count)
-    monkeypatch.setattr(Wire, "_flush", go)
+    monkeypatch.setattr(Pipeline, "send", count)
+    monkeypatch.setattr(Pipeline, "_flush", go)
     return seen
 
 
@@ -109,9 +109,9 @@ async def reads_of(store: PostgresStore, sql: Sql, operation: Operation) -> int:
 
 
 def _reads(store: PostgresStore, sql: Sql) -> int:
-    for wire in store._here().pool._idle:
-        wire.ask(b"SELECT pg_stat_force_next_flush()")
-        wire.ask(b"SELECT 1")
+    for pipeline in store._process().pool._idle:
+        pipeline.fetch(b"SELECT pg_stat_force_next_flush()")
+        pipeline.fetch(b"SELECT 1")
     ((found,),) = sql(READS)
     return int(found)
 
@@ -178,3 +178,12 @@ async def test_many_runs_cost_nothing(store: PostgresStore, sql: Sql) -> None:
         await store.due()
 
     assert await reads_of(store, sql, everything) < 1000
+
+
+async def test_a_bail_cancels_the_join_that_the_same_commit_arrives_at(store: PostgresStore) -> None:
+    task = await open_fan(store, 1, 1)
+
+    reply = await complete(store, task, slot("j", 0), bail="")
+
+    assert not reply.ready
+    assert (await look(store, task.run_id, "j")).status is TaskStatus.CANCELLED

@@ -213,8 +213,8 @@ async def test_a_role_with_one_schema_of_its_own(role: Role, stores: Stores, sql
 
 
 def test_statements_name_the_schema_of_the_url() -> None:
-    texts = schema.Texts(read_url("postgresql://host/app?schema=user").schema)
+    texts = schema.Statements(read_url("postgresql://host/app?schema=user").schema)
     assert texts["SELECT a FROM drawbar.run WHERE b = %s AND c = %s"] == (
         b'SELECT a FROM "user".run WHERE b = $1 AND c = $2'
     )
-    assert make("postgresql://host/app?schema=user")._texts.channel == "drawbar_user"
+    assert make("postgresql://host/app?schema=user")._statements.channel == "drawbar_user"

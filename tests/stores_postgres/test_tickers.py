@@ -9,7 +9,7 @@ from drawbar.conformance.store_suite.kit import BLINK, begin, sleep, step, take,
 from drawbar.records import NewRun
 from drawbar_postgres import PostgresStore
 from drawbar_postgres import store as module
-from drawbar_postgres.wire import Wire
+from drawbar_postgres.pipeline import Pipeline
 from tests.stores_postgres.conftest import Sql, Stores
 
 pytestmark = pytest.mark.anyio
@@ -61,16 +61,16 @@ async def test_what_changed_while_it_was_looked_for_is_not_handed_out(
     store: PostgresStore, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between finding what is overdue and locking it, a worker claims it."""
-    from drawbar_postgres.foresight import Foresight
+    from drawbar_postgres.prefetch import PrefetchingRows
 
     run_id = await begin(store, sleep("s", 0), step("a"))
-    foresee = Foresight.foresee_many
+    prefetch = PrefetchingRows.prefetch_tasks
 
-    def late(rows: Foresight, places: object, **options: object) -> None:
+    def late(rows: PrefetchingRows, places: object, **options: object) -> None:
         sql("UPDATE drawbar.task SET status = 'completed', wake_at = NULL, finished_at = 1 WHERE address = 's'")
-        foresee(rows, places, **options)  # type: ignore[arg-type]
+        prefetch(rows, places, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Foresight, "foresee_many", late)
+    monkeypatch.setattr(PrefetchingRows, "prefetch_tasks", late)
     assert (await store.due()).messages == []
     assert [message.address for message in (await store.due(undelivered=True)).messages] == ["a"]
     assert run_id
@@ -94,17 +94,17 @@ async def test_a_purge_between_asking_for_an_id_and_taking_it(
     store: PostgresStore, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = await begin(store, step("a"))
-    tell = Wire.tell
+    send = Pipeline.send
 
-    def purge_first(wire: Wire, text: bytes, *values: object, once: bool = False) -> object:
+    def purge_first(pipeline: Pipeline, text: bytes, *values: object, once: bool = False) -> object:
         if b"FOR NO KEY UPDATE" in text:
             sql("DELETE FROM drawbar.task")
             sql("DELETE FROM drawbar.event")
             sql("DELETE FROM drawbar.run")
-        return tell(wire, text, *values, once=once)
+        return send(pipeline, text, *values, once=once)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Wire, "tell", purge_first)
+        patched.setattr(Pipeline, "send", purge_first)
         run, created = await store.create(NewRun(run_id, "flow", "print", None, [step("a")]))
     assert created
     assert run.seq == 2

@@ -8,7 +8,7 @@ import pytest
 from drawbar.conformance.store_suite.kit import begin, complete, step, take
 from drawbar.records import FanOut, Kind, NewTask
 from drawbar_postgres import PostgresStore
-from drawbar_postgres.wire import as_text
+from drawbar_postgres.pipeline import as_text
 from tests.stores_postgres.conftest import Sql
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ import pytest
 from drawbar.conformance.store_suite.kit import begin, complete, event, step, suspend, take
 from drawbar.errors import StoreUnavailable
 from drawbar.records import Finish, Kind, NewTask, RunStatus
-from drawbar_postgres import PostgresStore, ears
-from drawbar_postgres.wire import Wire
+from drawbar_postgres import PostgresStore, listener
+from drawbar_postgres.pipeline import Pipeline
 from tests.stores_postgres.conftest import Sql, Stores
 from tests.support.servers import PrivatePostgres
 
@@ -23,20 +23,20 @@ pytestmark = pytest.mark.anyio
 def told(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every statement that goes to the server."""
     seen: list[bytes] = []
-    tell = Wire.tell
+    send = Pipeline.send
 
-    def note(wire: Wire, text: bytes, *values: object, once: bool = False) -> object:
+    def note(pipeline: Pipeline, text: bytes, *values: object, once: bool = False) -> object:
         seen.append(text)
-        return tell(wire, text, *values, once=once)
+        return send(pipeline, text, *values, once=once)
 
-    monkeypatch.setattr(Wire, "tell", note)
+    monkeypatch.setattr(Pipeline, "send", note)
     return seen
 
 
 async def listening(store: PostgresStore) -> None:
-    """Waits until the store hears."""
+    """Waits until the store listening."""
     with anyio.fail_after(10):
-        while not store._here().ears.hears:
+        while not store._process().listener.listening:
             await store.wait(await begin(store, step("a")), 2, 0.05)
 
 
@@ -59,7 +59,7 @@ async def test_a_run_that_nobody_waits_for_is_not_told_of(store: PostgresStore, 
     await store.cancel(run_id, None, False)
     await store.wait(run_id, 0, 5)  # is there already
     assert not [text for text in told if b"notify" in text or b"LISTEN" in text]
-    assert store._here().ears._thread is None
+    assert store._process().listener._thread is None
 
 
 async def test_who_waits_for_the_end_is_not_woken_by_every_event(store: PostgresStore, told: list[bytes]) -> None:
@@ -138,9 +138,9 @@ async def test_the_listening_connection_breaks(
         await anyio.sleep(0.3)
         sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'")
         with anyio.fail_after(5):
-            while store._here().ears.hears:  # noqa: ASYNC110
+            while store._process().listener.listening:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-        await store.emit(run_id, [event("e")])  # nobody hears
+        await store.emit(run_id, [event("e")])  # nobody listening
     assert "not listening for runs" in caplog.text
     await listening(store)
     async with anyio.create_task_group() as group:
@@ -157,7 +157,7 @@ async def test_what_others_tell_on_the_channel_is_passed_over(store: PostgresSto
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: store.wait(run_id, 2, 30))
         await anyio.sleep(0.3)
-        assert store._here().ears.hears
+        assert store._process().listener.listening
         await store.emit(run_id, [event("e")])
 
 
@@ -202,17 +202,17 @@ async def _fails_to_wait(store: PostgresStore, run_id: str) -> None:
         await store.wait(run_id, 2, 60)
 
 
-async def test_a_pooler_that_takes_the_ears_away(
+async def test_a_pooler_that_takes_the_listener_away(
     store: PostgresStore, sql: Sql, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As with a pooler of transactions: LISTEN succeeds, on a connection that is ours no longer."""
-    tell = Wire.tell
+    send = Pipeline.send
 
-    def without_listen(wire: Wire, text: bytes, *values: object, once: bool = False) -> object:
-        return tell(wire, b"SELECT 1" if text.startswith(b"LISTEN") else text, *values, once=once)
+    def without_listen(pipeline: Pipeline, text: bytes, *values: object, once: bool = False) -> object:
+        return send(pipeline, b"SELECT 1" if text.startswith(b"LISTEN") else text, *values, once=once)
 
-    monkeypatch.setattr(Wire, "tell", without_listen)
-    monkeypatch.setattr(ears, "ECHO", 0.5)
+    monkeypatch.setattr(Pipeline, "send", without_listen)
+    monkeypatch.setattr(listener, "PROBE_TIMEOUT", 0.5)
     run_id = await begin(store, step("a"))
     with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
@@ -220,7 +220,7 @@ async def test_a_pooler_that_takes_the_ears_away(
             await anyio.sleep(1)
             await store.emit(run_id, [event("e")])
     assert [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING] == [
-        ears.DEAF % store.options.where
+        listener.NOT_RECEIVED % store.options.where
     ]
 
 
@@ -264,7 +264,7 @@ async def test_who_waits_when_the_store_is_closed_is_told(postgres_url: str, sto
             group.start_soon(wait)
             await anyio.sleep(0.5)
             await store.close()
-    assert store._here_now is None
+    assert store._process_state is None
 
 
 async def test_a_run_that_is_purged(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""The Redis store: what it promises beyond what every store does."""
+"""Tests of the Redis store, for the properties that it does not share with every store."""

@@ -13,13 +13,13 @@ Stores = Callable[..., RedisStore]
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """These tests run on asyncio; under trio the store is in test_loops.py."""
+    """Run these tests on asyncio. The tests under trio are in test_processes.py."""
     return "asyncio"
 
 
 @pytest.fixture
 async def stores() -> AsyncIterator[Stores]:
-    """Makes stores, as `make` does, and closes them."""
+    """Return a function that makes stores as `make` does. They are closed after the test."""
     made: list[RedisStore] = []
 
     def one(url: str, **options: object) -> RedisStore:
@@ -33,7 +33,7 @@ async def stores() -> AsyncIterator[Stores]:
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[RedisStore]:
-    """An open store on a database of the test's own."""
+    """An open store on a database that only this test uses."""
     opened = make(redis_url)
     await opened.open()
     yield opened
@@ -42,7 +42,7 @@ async def store(redis_url: str) -> AsyncIterator[RedisStore]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PrivateRedis]:
-    """A server that nobody else talks to, for tests that count or kill."""
+    """A server that only this module's tests use: they count its commands, or pause it."""
     private = services.private(PrivateRedis)
     assert isinstance(private, PrivateRedis)
     with private:
@@ -50,17 +50,17 @@ def server() -> Iterator[PrivateRedis]:
 
 
 @pytest.fixture
-async def alone(server: PrivateRedis) -> AsyncIterator[RedisStore]:
-    """An open, empty store on that server."""
+async def private_store(server: PrivateRedis) -> AsyncIterator[RedisStore]:
+    """An open and empty store on the private server."""
     opened = make(server.url)
     await opened.open()
     yield opened
-    await opened._connections.command("", "FLUSHALL")
+    await opened._client.run_command("", "FLUSHALL")
     await opened.close()
 
 
 def make(url: str, **options: object) -> RedisStore:
-    """A store of that URL with these options."""
+    """Return a store with a URL and these options of the URL."""
     query = "&".join(f"{name}={value}" for name, value in options.items())
     made = plugin.create(f"{url}?{query}" if query else url)
     assert isinstance(made, RedisStore)

@@ -1,4 +1,4 @@
-"""A server that is not there, goes away, hangs, or says no."""
+"""Faults of the server: it is not there, goes away, hangs, or refuses a command."""
 
 import logging
 import time
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.anyio
 
 
 def durable() -> PrivateRedis:
-    """A server that keeps its data over a restart."""
+    """Return a server that keeps its data when it restarts."""
     services.private(PrivateRedis)
     return PrivateRedis(durable=True)
 
 
-async def test_a_server_that_is_not_there(stores: Stores) -> None:
+async def test_a_server_that_is_not_there_is_named_in_the_error(stores: Stores) -> None:
     port = free_port()
     store = stores(f"redis://:hidden@127.0.0.1:{port}")
     for operation in (store.open, lambda: store.load("r"), lambda: store.create(new_run())):
@@ -35,7 +35,7 @@ async def test_a_server_that_is_not_there(stores: Stores) -> None:
     assert "hidden" not in repr(store) + str(caught.value)
 
 
-async def test_a_host_that_does_not_answer(stores: Stores, server: PrivateRedis) -> None:
+async def test_connecting_ends_after_connect_timeout(stores: Stores, server: PrivateRedis) -> None:
     store = stores(server.url, connect_timeout=0.3)
     server.pause()
     try:
@@ -48,12 +48,12 @@ async def test_a_host_that_does_not_answer(stores: Stores, server: PrivateRedis)
     await store.open()
 
 
-async def test_a_server_that_hangs(stores: Stores, alone: RedisStore, server: PrivateRedis) -> None:
+async def test_an_operation_ends_after_timeout(stores: Stores, private_store: RedisStore, server: PrivateRedis) -> None:
     store = stores(server.url, timeout=0.3, connect_timeout=0.3)
     await store.create(new_run())
     server.pause()
     try:
-        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.3 s\. Whether the operation was carried"):
+        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.3 s\. It is unknown if the operation"):
             await store.claim("r", "a", owner="w", lease=30)
         with pytest.raises(StoreUnavailable):
             await store.load("r")
@@ -62,7 +62,7 @@ async def test_a_server_that_hangs(stores: Stores, alone: RedisStore, server: Pr
     assert await store.load("r") is not None
 
 
-async def test_a_killed_server_and_its_return(stores: Stores) -> None:
+async def test_the_store_goes_on_when_a_killed_server_is_back(stores: Stores) -> None:
     with durable() as server:
         store = stores(server.url)
         await store.open()
@@ -79,32 +79,32 @@ async def test_a_killed_server_and_its_return(stores: Stores) -> None:
         assert store.outputs_now("r", ["a"]) == {"a": None}
 
 
-async def test_a_read_goes_on_over_a_broken_connection(store: RedisStore) -> None:
+async def test_a_read_survives_a_broken_connection(store: RedisStore) -> None:
     await store.create(new_run())
-    link = store._connections.here().link
-    (wire,) = link._wires.values()
-    assert wire._transport is not None
-    wire._transport.abort()
+    cluster = store._client.current_loop().cluster
+    (connection,) = cluster._connections.values()
+    assert connection._transport is not None
+    connection._transport.abort()
     assert await store.load("r") is not None
 
 
-async def test_a_read_waits_for_a_server_that_is_busy(stores: Stores, alone: RedisStore) -> None:
-    await alone.create(new_run())
-    await alone._connections.command("", "CONFIG", "SET", "lua-time-limit", 10)
-    other = stores(alone.options.where)
+async def test_a_read_waits_for_a_server_that_is_busy(stores: Stores, private_store: RedisStore) -> None:
+    await private_store.create(new_run())
+    await private_store._client.run_command("", "CONFIG", "SET", "lua-time-limit", 10)
+    other = stores(private_store.options.location)
     await other.open()
     until = "n[1] * 1e6 + n[2] > t[1] * 1e6 + t[2] + 3e5"
     busy = f"local t, n = redis.call('TIME') repeat n = redis.call('TIME') until {until}"
     async with anyio.create_task_group() as group:
-        group.start_soon(other._connections.command, "", "EVAL", busy, 0)
+        group.start_soon(other._client.run_command, "", "EVAL", busy, 0)
         await anyio.sleep(0.1)
-        with pytest.raises(StoreUnavailable, match="cannot do that now: BUSY"):
-            await alone.create(new_run("never"))
-        assert await alone.load("r") is not None
-    assert await alone.load("never") is None
+        with pytest.raises(StoreUnavailable, match="cannot run create now: BUSY"):
+            await private_store.create(new_run("never"))
+        assert await private_store.load("r") is not None
+    assert await private_store.load("never") is None
 
 
-async def test_a_read_goes_on_over_a_restart(stores: Stores) -> None:
+async def test_a_read_survives_a_restart(stores: Stores) -> None:
     with durable() as server:
         store = stores(server.url)
         await store.create(new_run())
@@ -119,7 +119,7 @@ async def test_a_read_goes_on_over_a_restart(stores: Stores) -> None:
             assert await store.load("r") is not None
 
 
-async def test_a_wait_goes_on_over_a_restart(stores: Stores) -> None:
+async def test_a_wait_survives_a_restart(stores: Stores) -> None:
     with durable() as server:
         store = stores(server.url)
         task = await start(store)
@@ -137,7 +137,7 @@ async def test_a_wait_goes_on_over_a_restart(stores: Stores) -> None:
         assert seen == [6]
 
 
-async def test_a_caller_that_is_cancelled_breaks_nothing(store: RedisStore) -> None:
+async def test_a_cancelled_caller_does_not_break_the_connection(store: RedisStore) -> None:
     await store.create(new_run())
     for _ in range(20):
         with anyio.move_on_after(0):
@@ -147,14 +147,14 @@ async def test_a_caller_that_is_cancelled_breaks_nothing(store: RedisStore) -> N
     assert (await claim(store, "r", "a")).attempt == 1
 
 
-async def test_a_wrong_password(stores: Stores, server: PrivateRedis) -> None:
+async def test_a_wrong_password_is_an_error_that_does_not_show_it(stores: Stores, server: PrivateRedis) -> None:
     store = stores(server.url.replace("redis://", "redis://:wrong@"))
     with pytest.raises(StoreUnavailable, match="refuses AUTH") as caught:
         await store.open()
     assert "wrong@" not in str(caught.value)
 
 
-async def test_a_server_out_of_memory(stores: Stores) -> None:
+async def test_a_server_without_memory_refuses_writes_and_allows_reads(stores: Stores) -> None:
     services.private(PrivateRedis)
     with PrivateRedis(maxmemory="1500kb") as server:
         store = stores(server.url)
@@ -169,14 +169,14 @@ async def test_a_server_out_of_memory(stores: Stores) -> None:
         assert await store.load("r0") is not None
 
 
-async def test_data_of_another_layout(stores: Stores, redis_url: str) -> None:
+async def test_data_of_another_layout_is_refused(stores: Stores, redis_url: str) -> None:
     store = stores(redis_url)
-    await store._connections.command("", "SET", "drawbar:schema", "99")
+    await store._client.run_command("", "SET", "drawbar:schema", "99")
     with pytest.raises(StoreVersionError, match=r"layout '99' under the prefix 'drawbar'"):
         await store.open()
 
 
-async def test_another_number_of_shards(stores: Stores, redis_url: str) -> None:
+async def test_another_number_of_shards_is_refused(stores: Stores, redis_url: str) -> None:
     one, two = stores(redis_url), stores(redis_url, shards=4)
     await one.open()
     with pytest.raises(StoreVersionError, match="shards=1"):
@@ -187,27 +187,27 @@ async def test_another_number_of_shards(stores: Stores, redis_url: str) -> None:
     ("policy", "retention", "warned"),
     [("noeviction", 9, 0), ("allkeys-lru", 0, 1), ("volatile-ttl", 0, 0), ("volatile-ttl", 9, 1)],
 )
-async def test_a_server_that_evicts(
+async def test_opening_warns_of_an_eviction_policy(
     stores: Stores,
-    alone: RedisStore,
+    private_store: RedisStore,
     server: PrivateRedis,
     caplog: pytest.LogCaptureFixture,
     policy: str,
     retention: int,
     warned: int,
 ) -> None:
-    await alone._connections.command("", "CONFIG", "SET", "maxmemory-policy", policy)
+    await private_store._client.run_command("", "CONFIG", "SET", "maxmemory-policy", policy)
     try:
         store = stores(server.url, retention=retention)
         with caplog.at_level(logging.WARNING):
             await store.open()
         assert caplog.text.count(f"maxmemory-policy {policy}") == warned
     finally:
-        await alone._connections.command("", "CONFIG", "SET", "maxmemory-policy", "noeviction")
+        await private_store._client.run_command("", "CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
 async def test_keys_of_another_type_are_an_error_of_the_store(store: RedisStore) -> None:
-    await store._connections.command("", "SET", store.keys.run("r")[1], "not a hash")
+    await store._client.run_command("", "SET", store.keys.script_keys("r")[1], "not a hash")
     with pytest.raises(StoreError, match="refuses claim: WRONGTYPE"):
         await store.claim("r", "a", owner="w", lease=1)
 

@@ -1,4 +1,4 @@
-"""Keys in a cluster, and scripts that the server has forgotten."""
+"""Keys in a cluster, and scripts that the server does not know."""
 
 import contextlib
 import random
@@ -22,7 +22,7 @@ from tests.support.servers import PrivateRedis
 
 pytestmark = pytest.mark.anyio
 
-BUS = 10000
+BUS_OFFSET = 10000
 
 
 def is_free(port: int) -> bool:
@@ -32,11 +32,11 @@ def is_free(port: int) -> bool:
 
 
 class ClusterNode(PrivateRedis):
-    """A node of a cluster. Before Redis 7 the port that nodes talk on cannot be chosen: it is 10000 up."""
+    """A node of a cluster. Before Redis 7 the port between nodes cannot be chosen: it is the port plus 10000."""
 
     def __init__(self) -> None:
         super().__init__()
-        while self.port + BUS > 65535 or not is_free(self.port + BUS):
+        while self.port + BUS_OFFSET > 65535 or not is_free(self.port + BUS_OFFSET):
             self.port = random.randrange(15000, 30000)
             while not is_free(self.port):
                 self.port += 1
@@ -70,7 +70,7 @@ def cluster() -> Iterator[str]:
         yield nodes[0].url
 
 
-async def test_all_of_it_on_a_cluster(stores: Stores, cluster: str) -> None:
+async def test_all_operations_work_on_a_cluster(stores: Stores, cluster: str) -> None:
     store = stores(cluster, shards=8)
     await store.open()
     ids = [f"run-{number}" for number in range(12)]
@@ -86,7 +86,7 @@ async def test_all_of_it_on_a_cluster(stores: Stores, cluster: str) -> None:
         assert reply.next is not None
         assert len(reply.slots or ()) == 6
         await store.commit(done(reply.next, end([])))
-    assert len({store.keys.shard(run_id) for run_id in ids}) > 2
+    assert len({store.keys.shard_of(run_id) for run_id in ids}) > 2
     assert {run.id for run in await store.runs(status=RunStatus.COMPLETED)} == set(ids)
     assert [run.id for run in await store.runs(limit=3)] == ids[:-4:-1]
     assert store.outputs_now(ids[3], ["items[2]"]) == {"items[2]": {"item": 2}}
@@ -113,7 +113,7 @@ async def test_all_of_it_on_a_cluster(stores: Stores, cluster: str) -> None:
 @pytest.mark.parametrize("shards", [1, 16])
 def test_the_keys_of_a_run_share_a_slot(run_id: str, shards: int) -> None:
     keys = Keys("app", shards)
-    names = [*keys.run(run_id), keys.of(run_id, "values"), keys.of(run_id, "events")]
+    names = [*keys.script_keys(run_id), keys.run_key(run_id, "values"), keys.run_key(run_id, "events")]
     assert len({key_slot(name.encode()) for name in names}) == 1
 
 
@@ -123,13 +123,13 @@ async def test_every_key_that_a_script_touches_is_in_that_slot(store: RedisStore
     await arrive(store, task)
     await store.send_event("order-{7}", "later", {})
     await store.cancel("order-{7}", None, True)
-    names = await store._connections.command("", "KEYS", "*")
+    names = await store._client.run_command("", "KEYS", "*")
     slots = {key_slot(name) for name in names if name != b"drawbar:schema"}
     assert len(names) > 10
     assert len(slots) == 1
 
 
-async def test_ids_cannot_run_into_each_other(store: RedisStore) -> None:
+async def test_run_ids_with_colons_have_different_keys(store: RedisStore) -> None:
     for run_id in ("a", "a:open", "1:a", "open:a"):
         await start(store, run_id, NewTask("1:a", Kind.STEP, run_id), value=run_id)
     for run_id in ("a", "a:open", "1:a", "open:a"):
@@ -138,16 +138,16 @@ async def test_ids_cannot_run_into_each_other(store: RedisStore) -> None:
     assert len(await store.renew("w", [(r, "1:a", 1) for r in ("a", "a:open", "1:a", "open:a")], 30)) == 0
 
 
-async def test_stores_of_two_prefixes_do_not_meet(stores: Stores, redis_url: str) -> None:
+async def test_stores_with_two_prefixes_do_not_see_each_others_runs(stores: Stores, redis_url: str) -> None:
     one, two = stores(redis_url, prefix="one"), stores(redis_url, prefix="two")
     await one.create(new_run())
     assert await two.load("r") is None
     assert (await two.due(undelivered=True)).messages == []
 
 
-async def test_a_server_that_forgot_the_scripts_learns_them_again(store: RedisStore) -> None:
+async def test_scripts_are_loaded_again_after_a_flush(store: RedisStore) -> None:
     task = await start(store)
-    await store._connections.command("", "SCRIPT", "FLUSH")
+    await store._client.run_command("", "SCRIPT", "FLUSH")
     reply = await store.commit(done(task, NewTask("b", Kind.STEP)))
     assert reply.next is not None
     assert reply.next.address == "b"

@@ -1,4 +1,4 @@
-"""The scripts say in Lua what core says in Python: random histories come out the same on both."""
+"""The scripts do in Lua what core does in Python: a random history gives the same results in both stores."""
 
 import dataclasses
 import random
@@ -36,11 +36,11 @@ SHORT = 0.005
 
 
 class History:
-    """A run that random things happen to, in two stores at once.
+    """A run on which random operations are done, in two stores at once.
 
     Args:
-        seed: What happens.
-        memory: The store that is right.
+        seed: The seed of the random operations.
+        memory: The store with the expected results.
         redis: The store under test.
     """
 
@@ -52,7 +52,7 @@ class History:
         memory.redispatch = redis.redispatch = LONG
 
     async def both(self, operation: Callable[[Store], Awaitable[Any]]) -> Any:
-        """Does the same in both stores, and compares what they say."""
+        """Do the same in both stores, and compare the results."""
         results = []
         for store in self.stores:
             try:
@@ -66,7 +66,7 @@ class History:
         return self.random.choice([None, 1, "é", [], {}, {"a": [1, {"b": None}]}, True, 2.5, "x\ny"])
 
     def new(self, fan: str | None = None) -> NewTask:
-        """A new task; sometimes under an address that is taken."""
+        """Return a new task. Some have an address that is taken."""
         pick = self.random
         self.made += 1
         number = self.made if pick.random() < 0.93 else pick.randrange(self.made)
@@ -84,7 +84,7 @@ class History:
         return NewTask(address, Kind.EVENT, self.value(), TaskStatus.WAITING, delay=delay, event=event)
 
     def follows(self, joins: list[str]) -> Next:
-        """What follows a task."""
+        """Return a random successor of a task."""
         pick = self.random
         kind = pick.random()
         if kind < 0.35:
@@ -101,7 +101,7 @@ class History:
         return None
 
     def transition(self, task: Task, joins: list[str]) -> Transition:
-        """Some outcome of a task."""
+        """Return a random outcome of a task."""
         pick = self.random
         done, failed, retried = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.RETRYING
         status = pick.choice([*[done] * 6, failed, retried, TaskStatus.SUSPENDED])
@@ -133,7 +133,7 @@ class History:
         return made
 
     async def begin(self) -> None:
-        """Creates the run."""
+        """Create the run."""
         tasks = [self.new() for _ in range(self.random.choice([1, 1, 3]))]
         if self.random.random() < 0.3:
             tasks.append(NewTask("memo", Kind.MEMO, status=TaskStatus.COMPLETED, output=self.value()))
@@ -142,8 +142,8 @@ class History:
         await self.both(lambda store: store.create(run))
         await self.both(lambda store: store.create(run))
 
-    async def happen(self) -> None:
-        """Lets one thing happen."""
+    async def do_random_operation(self) -> None:
+        """Do one random operation."""
         pick, run_id = self.random, self.run_id
         tasks = await self.stores[0].tasks(run_id)
         joins = [task.address for task in tasks if task.kind is Kind.JOIN]
@@ -181,14 +181,14 @@ class History:
             await self.both(lambda store: store.emit(run_id, [NewEvent("task.emitted", "a", {"x": 1})]))
 
     async def due(self, *, undelivered: bool) -> None:
-        """Takes what is due; the stores need not agree on the order of what is due at the same time."""
+        """Take the due tasks. Of tasks that are due at the same time, the order may differ."""
         await anyio.sleep(SHORT)
         found = [await store.due(undelivered=undelivered) for store in self.stores]
         messages = [sorted((m.run_id, m.address, m.queue or "") for m in due.messages) for due in found]
         assert messages[1] == messages[0]
 
     async def compare(self) -> None:
-        """Compares all that can be read."""
+        """Compare all reads."""
         run_id = self.run_id
         addresses = [task.address for task in await self.stores[0].tasks(run_id)]
         some = self.random.sample(list(TaskStatus), 4)
@@ -201,7 +201,7 @@ class History:
 
 
 def plain(value: Any) -> Any:
-    """A record as plain data; of times only roughly when, for the stores' clocks are not the same."""
+    """Return a record as plain data. Times are rounded, because the two stores have different clocks."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -220,5 +220,5 @@ async def test_a_random_history_comes_out_as_in_memory(stores: Stores, redis_url
     history = History(seed, MemoryStore(), stores(redis_url, shards=3))
     await history.begin()
     for _ in range(STEPS):
-        await history.happen()
+        await history.do_random_operation()
         await history.compare()

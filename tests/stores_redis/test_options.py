@@ -1,4 +1,4 @@
-"""The store's URL."""
+"""The options in the store's URL."""
 
 import pytest
 
@@ -7,26 +7,26 @@ from drawbar_redis import RedisStore, plugin
 from drawbar_redis.options import Options, read_url
 
 
-def test_all_of_it() -> None:
+def test_a_url_with_all_parts() -> None:
     options = read_url("rediss://me:p%40ss@example.org:7000/3?prefix=app&shards=4&retention=86400&timeout=2.5")
     expected = Options(
         "example.org", 7000, 3, "me", "p@ss", tls=True, prefix="app", shards=4, retention=86400, timeout=2.5
     )
     assert options == expected
-    assert options.where == "rediss://example.org:7000/3"
+    assert options.location == "rediss://example.org:7000/3"
 
 
-def test_defaults() -> None:
+def test_left_out_parts_have_defaults() -> None:
     assert read_url("redis://") == Options()
     assert read_url("redis://localhost") == Options()
-    assert read_url("redis://[::1]:7/1").where == "redis://[::1]:7/1"
-    assert read_url("redis://?socket=/run/redis.sock").where == "/run/redis.sock (db 0)"
+    assert read_url("redis://[::1]:7/1").location == "redis://[::1]:7/1"
+    assert read_url("redis://?socket=/run/redis.sock").location == "/run/redis.sock (db 0)"
 
 
-def test_the_password_shows_nowhere() -> None:
+def test_the_password_is_not_shown() -> None:
     store = plugin.create("redis://me:secret@localhost/0")
     assert isinstance(store, RedisStore)
-    assert "secret" not in f"{store!r} {store.options!r} {store.options.where}"
+    assert "secret" not in f"{store!r} {store.options!r} {store.options.location}"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_password_shows_nowhere() -> None:
     [
         ("http://localhost", "redis:// or rediss://, not 'http'"),
         ("redis://localhost:port", "the store's URL is wrong"),
-        ("redis://localhost/first", "'first' where the number of a database belongs"),
+        ("redis://localhost/first", "'first' as its database, which must be a number"),
         ("redis://localhost?retain=1", "no option 'retain'. The options are: connect_timeout, prefix"),
         ("redis://localhost?retention=-1", "option 'retention' of the store's URL is '-1'"),
         ("redis://localhost?retention=day", "option 'retention'"),
@@ -46,32 +46,32 @@ def test_the_password_shows_nowhere() -> None:
         ("redis://localhost?ssl_cert_reqs=perhaps", "required, optional or none"),
     ],
 )
-def test_a_wrong_url(url: str, says: str) -> None:
+def test_a_wrong_url_is_refused(url: str, says: str) -> None:
     with pytest.raises(SettingsError) as caught:
         plugin.create(url)
     assert says in str(caught.value)
 
 
-def test_a_wrong_port_does_not_give_the_password_away() -> None:
+def test_the_error_of_a_wrong_port_does_not_show_the_password() -> None:
     with pytest.raises(SettingsError) as caught:
         read_url("redis://me:secret@localhost:x")
     assert "secret" not in str(caught.value)
 
 
-def test_tls_as_asked() -> None:
+def test_tls_options_make_the_ssl_context() -> None:
     import ssl
 
-    strict = read_url("rediss://localhost").context
+    strict = read_url("rediss://localhost").ssl_context
     assert strict is not None
     assert strict.verify_mode is ssl.CERT_REQUIRED
     assert strict.check_hostname
-    loose = read_url("rediss://localhost?ssl_cert_reqs=none").context
+    loose = read_url("rediss://localhost?ssl_cert_reqs=none").ssl_context
     assert loose is not None
     assert loose.verify_mode is ssl.CERT_NONE
-    assert read_url("redis://localhost").context is None
+    assert read_url("redis://localhost").ssl_context is None
 
 
-def test_both_schemes_are_ours() -> None:
+def test_both_schemes_have_an_entry_point() -> None:
     from importlib.metadata import entry_points
 
     found = {point.name: point.value for point in entry_points(group="drawbar.stores")}

@@ -33,7 +33,7 @@ async def main(url):
     await asyncio.sleep(0.1)
     child = os.fork()
     if not child:
-        assert not store._connections._loops and not store._connections._clients
+        assert not store._client._loops and not store._client.blocking._node_clients
         async def commit():
             reply = await store.commit(done(task, NewTask("b", Kind.STEP)))
             assert reply.applied and store.outputs_now("r", ["a"]) == {"a": None}
@@ -61,10 +61,10 @@ def test_a_forked_child_has_connections_of_its_own(redis_url: str) -> None:
 
 def test_importing_and_making_a_store_connects_nowhere() -> None:
     store = make("redis://nowhere.invalid:1")
-    assert not store._connections._loops
+    assert not store._client._loops
 
 
-def test_loops_one_after_the_other(redis_url: str) -> None:
+def test_one_store_in_loops_one_after_the_other(redis_url: str) -> None:
     store = make(redis_url)
 
     async def create(run_id: str) -> None:
@@ -82,7 +82,7 @@ def test_loops_one_after_the_other(redis_url: str) -> None:
     assert asyncio.run(count()) == 3
 
 
-def test_loops_side_by_side(redis_url: str) -> None:
+def test_one_store_in_loops_at_the_same_time(redis_url: str) -> None:
     store = make(redis_url)
     failures: list[BaseException] = []
 
@@ -94,7 +94,7 @@ def test_loops_side_by_side(redis_url: str) -> None:
 
     def thread(number: int) -> None:
         try:
-            asyncio.run(work(number))  # and leaves without a word
+            asyncio.run(work(number))  # the loop ends without closing the store
         except BaseException as error:  # noqa: BLE001 - handed to the test
             failures.append(error)
 
@@ -114,7 +114,7 @@ def test_loops_side_by_side(redis_url: str) -> None:
 
 
 def on_trio(main: Callable[[], Awaitable[Any]]) -> None:
-    """Runs it on trio, which has a limit of its own."""
+    """Run a function on trio, for 30 seconds at most."""
 
     async def limited() -> None:
         with trio.fail_after(30):
@@ -123,7 +123,7 @@ def on_trio(main: Callable[[], Awaitable[Any]]) -> None:
     trio.run(limited)
 
 
-def test_under_trio(redis_url: str) -> None:
+def test_operations_work_under_trio(redis_url: str) -> None:
     store = make(redis_url)
 
     async def main() -> None:
@@ -151,7 +151,7 @@ def test_under_trio(redis_url: str) -> None:
     on_trio(main)
 
 
-def test_who_waits_under_trio_when_the_store_is_closed_is_told(redis_url: str) -> None:
+def test_closing_the_store_ends_a_wait_under_trio(redis_url: str) -> None:
     async def main() -> None:
         store = make(redis_url)
         await start(store)
@@ -168,7 +168,7 @@ def test_who_waits_under_trio_when_the_store_is_closed_is_told(redis_url: str) -
     on_trio(main)
 
 
-def test_an_error_under_trio() -> None:
+def test_an_error_reaches_the_caller_under_trio() -> None:
     store = make("redis://127.0.0.1:1")
 
     async def main() -> None:
@@ -180,7 +180,7 @@ def test_an_error_under_trio() -> None:
 
 
 @pytest.mark.anyio
-async def test_blocking_reads_from_many_threads(store: RedisStore) -> None:
+async def test_many_threads_can_read_at_once(store: RedisStore) -> None:
     task = await start(store)
     await store.commit(done(task, NewTask("b", Kind.STEP), {"x": 1}))
     found: list[object] = []

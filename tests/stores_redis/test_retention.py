@@ -1,4 +1,4 @@
-"""Finished runs go, with all that is theirs, and nothing else does."""
+"""Retention: a finished run is deleted with all its keys, and no other run is."""
 
 import anyio
 import pytest
@@ -12,13 +12,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def keys(store: RedisStore) -> set[str]:
-    """Every key but the schema's, without what they start with."""
-    found = await store._connections.command("", "KEYS", "*")
+    """Return all keys but the schema's, without the start of the shard."""
+    found = await store._client.run_command("", "KEYS", "*")
     return {key.decode().partition("}:")[2] for key in found} - {""}
 
 
 async def full_run(store: RedisStore, status: RunStatus) -> None:
-    """A run with a key of every kind, ended in the middle of a fan-out."""
+    """Create a run with keys of every kind, that ended during a fan-out."""
     task = await start(store, "r", value={"x": 1}, state={"s": 1})
     task = (await store.commit(done(task, fan_out(5, 2), extra=[wait("e")]))).next or task
     task = (await arrive(store, task)).next or task
@@ -27,11 +27,11 @@ async def full_run(store: RedisStore, status: RunStatus) -> None:
 
 
 def wait(event: str) -> NewTask:
-    """A task that waits for an event."""
+    """Return a task that waits for an event."""
     return NewTask(f"wait-{event}", Kind.EVENT, None, TaskStatus.WAITING, event=event)
 
 
-async def test_a_purge_leaves_nothing(store: RedisStore) -> None:
+async def test_a_purge_deletes_all_keys_of_a_run(store: RedisStore) -> None:
     await full_run(store, RunStatus.FAILED)
     await start(store, "other")
     before = await keys(store)
@@ -47,7 +47,7 @@ async def test_a_purge_leaves_nothing(store: RedisStore) -> None:
     assert await store.owners() == ["w"]
 
 
-async def test_many_runs_are_purged(store: RedisStore) -> None:
+async def test_a_purge_deletes_more_runs_than_fit_in_one_call(store: RedisStore) -> None:
     for number in range(230):
         task = await start(store, f"r{number}")
         await store.commit(done(task, end()))
@@ -55,10 +55,10 @@ async def test_many_runs_are_purged(store: RedisStore) -> None:
     assert await keys(store) == set()
 
 
-async def test_a_run_that_ended_expires(stores: Stores, redis_url: str) -> None:
+async def test_an_ended_run_expires(stores: Stores, redis_url: str) -> None:
     store = stores(redis_url, retention=1)
     await full_run(store, RunStatus.FAILED)
-    send = store._connections.command
+    send = store._client.run_command
     mine = [key for key in await send("", "KEYS", "*") if key.decode().partition("}:")[2].find(":r") > 0]
     mine = [key for key in mine if b"}:runs-of" not in key]
     assert len(mine) == 11
@@ -70,7 +70,7 @@ async def test_a_run_that_ended_expires(stores: Stores, redis_url: str) -> None:
     assert [key for key in mine if await send("", "PTTL", key) == -1] == []
     await anyio.sleep(1.2)
     assert await store.load("r") is None
-    await store.due()  # the ticker tidies up
+    await store.due()  # deletes the entries in the indexes
     assert await keys(store) == set()
     assert await store.runs() == []
 
@@ -79,20 +79,20 @@ async def test_a_run_that_ended_before_there_was_a_retention_expires_too(stores:
     await full_run(stores(redis_url), RunStatus.FAILED)
     store = stores(redis_url, retention=0.4)
     await anyio.sleep(0.5)
-    await store.due()  # the ticker finds it, and gives it its time from now on
+    await store.due()  # starts the retention of the run now
     assert await store.load("r") is not None
     await anyio.sleep(0.6)
     assert await store.load("r") is None
     await store.due()
-    assert await keys(store) == {"due"}  # of the callback, which nobody has taken up
+    assert await keys(store) == {"due"}  # the entry of the callback, which no worker has claimed
 
 
 @pytest.mark.parametrize("workflow", ["flow", "other"])
-async def test_who_gets_the_id_of_an_expired_run_inherits_nothing(store: RedisStore, workflow: str) -> None:
+async def test_a_new_run_with_the_id_of_an_expired_run_inherits_nothing(store: RedisStore, workflow: str) -> None:
     await full_run(store, RunStatus.FAILED)
-    for name in await keys(store):  # as when they expire: the indexes know it later
+    for name in await keys(store):  # as Redis does when they expire: the entries in the indexes stay
         if name.endswith((":r", ":items", ":kept", ":e")):
-            await store._connections.command("", "DEL", f"{store.keys.bases[0]}{name}")
+            await store._client.run_command("", "DEL", f"{store.keys.shard_prefixes[0]}{name}")
     task = await start(store, "r", workflow_id=workflow)
     assert [run.id for run in await store.runs(workflow_id=workflow)] == ["r"]
     if workflow != "flow":
@@ -105,12 +105,12 @@ async def test_who_gets_the_id_of_an_expired_run_inherits_nothing(store: RedisSt
     assert await keys(store) == {"due"}
 
 
-async def test_a_run_that_goes_on_does_not_expire(stores: Stores, redis_url: str) -> None:
+async def test_a_retried_run_does_not_expire(stores: Stores, redis_url: str) -> None:
     store = stores(redis_url, retention=1)
     await full_run(store, RunStatus.FAILED)
     await store.retry("r")
-    for key in await store._connections.command("", "KEYS", "*"):
-        assert await store._connections.command("", "PTTL", key) == -1, key
+    for key in await store._client.run_command("", "KEYS", "*"):
+        assert await store._client.run_command("", "PTTL", key) == -1, key
     await anyio.sleep(1.2)
     run = await store.load("r")
     assert run is not None
@@ -134,7 +134,7 @@ async def test_runs_deleted_by_hand_are_forgotten(store: RedisStore) -> None:
     await start(store)
     await store.renew("w", [("r", "a", 1)], -1)
     for kind in ("run", "open", "values", "events"):
-        await store._connections.command("", "DEL", store.keys.of("r", kind))
+        await store._client.run_command("", "DEL", store.keys.run_key("r", kind))
     due = await store.due()
     assert due.messages == []
     assert due.next_in is None

@@ -1,4 +1,4 @@
-"""Values come back as they went in, whatever Lua would have made of them."""
+"""Values come back as they were stored. Lua does not change them."""
 
 import math
 from typing import Any
@@ -58,7 +58,7 @@ async def test_a_value_comes_back_the_same(store: RedisStore, value: Any) -> Non
     assert [type(one) for one in found] == [type(one) for one in expected]
 
 
-async def test_nan_and_infinity(store: RedisStore) -> None:
+async def test_nan_and_infinity_come_back(store: RedisStore) -> None:
     task = await start(store, value=[math.nan, math.inf])
     assert math.isnan(task.input[0])
     assert task.input[1] == math.inf
@@ -81,7 +81,7 @@ async def test_names_may_be_anything(store: RedisStore) -> None:
     assert [event.address for event in await store.events("run\n{1}")][1 : len(names) + 1] == names
 
 
-async def test_a_time_given_is_kept_exactly(store: RedisStore) -> None:
+async def test_an_absolute_wake_up_time_is_kept_exactly(store: RedisStore) -> None:
     until = 1893456000.1234567
     await store.create(
         NewRun("r", "flow", "f", None, [NewTask("t", Kind.TIMER, None, TaskStatus.SLEEPING, until=until)])
@@ -90,7 +90,7 @@ async def test_a_time_given_is_kept_exactly(store: RedisStore) -> None:
     assert task.wake_at == until
 
 
-async def test_the_input_that_is_not_sent_back_is_the_right_one(store: RedisStore) -> None:
+async def test_a_task_claimed_in_place_has_its_own_input(store: RedisStore) -> None:
     task = await start(store)
     fan = FanOut("f", 3, [NewTask(f"i{n}", Kind.STEP, {"n": n}, queue="q" if n < 2 else None) for n in range(3)], 3)
     reply = await store.commit(done(task, fan))

@@ -1,4 +1,4 @@
-"""Waiting: many callers, one connection, woken at once."""
+"""Waiting for runs: many callers share one connection, and a change wakes them at once."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from drawbar.errors import StoreUnavailable
 from drawbar.records import Kind, NewTask
 from drawbar_redis import RedisStore
-from drawbar_redis import ears as ears_module
+from drawbar_redis import subscriber as subscriber_module
 from tests.stores_redis.conftest import Stores
 from tests.stores_redis.parts import done, end, start
 from tests.support.servers import PrivateRedis
@@ -17,7 +17,7 @@ from tests.support.servers import PrivateRedis
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_commit_wakes_at_once(store: RedisStore) -> None:
+async def test_a_commit_wakes_a_caller_at_once(store: RedisStore) -> None:
     task = await start(store)
     woken: list[float] = []
 
@@ -33,14 +33,14 @@ async def test_a_commit_wakes_at_once(store: RedisStore) -> None:
     assert woken[0] - begun < 0.5
 
 
-async def test_a_wait_that_is_over_before_it_begins(store: RedisStore) -> None:
+async def test_a_wait_for_what_has_happened_returns_at_once(store: RedisStore) -> None:
     await start(store)
     assert await store.wait("r", 1, 20) == 3
-    assert await store.wait("nobody", 0, 20) == 0
+    assert await store.wait("unknown", 0, 20) == 0
     assert await store.wait("r", 3, 0) == 3
 
 
-async def test_a_wait_in_vain(store: RedisStore) -> None:
+async def test_a_wait_ends_after_its_timeout(store: RedisStore) -> None:
     await start(store)
     begun = time.monotonic()
     assert await store.wait("r", 3, 0.2) == 3
@@ -50,14 +50,14 @@ async def test_a_wait_in_vain(store: RedisStore) -> None:
 async def test_waiting_for_rest_is_not_woken_by_every_event(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     task = await start(store)
     looks = 0
-    real = store._script
+    real = store._run_on_run
 
     async def count(script: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal looks
         looks += script.name == "rest"
         return await real(script, *args, **kwargs)
 
-    monkeypatch.setattr(store, "_script", count)
+    monkeypatch.setattr(store, "_run_on_run", count)
     seen: list[int] = []
 
     async def watch() -> None:
@@ -78,60 +78,60 @@ async def test_waiting_for_rest_is_not_woken_by_every_event(store: RedisStore, m
     assert looks <= 3
 
 
-async def test_hundreds_wait_on_one_connection(alone: RedisStore, server: PrivateRedis) -> None:
-    tasks = [await start(alone, f"r{number}") for number in range(100)]
+async def test_hundreds_of_callers_wait_on_one_connection(private_store: RedisStore, server: PrivateRedis) -> None:
+    tasks = [await start(private_store, f"r{number}") for number in range(100)]
     seen: list[int] = []
 
     async def watch(run_id: str) -> None:
-        seen.append(await alone.wait(run_id, 3, 20))
+        seen.append(await private_store.wait(run_id, 3, 20))
 
     async with anyio.create_task_group() as group:
         for number in range(100):
             for _ in range(3):
                 group.start_soon(watch, f"r{number}")
         await anyio.sleep(0.3)
-        clients = (await alone._connections.command("", "CLIENT", "LIST")).decode()
+        clients = (await private_store._client.run_command("", "CLIENT", "LIST")).decode()
         assert clients.count("name=drawbar ") == 2
         for task in tasks:
-            await alone.commit(done(task, end()))
+            await private_store.commit(done(task, end()))
     assert seen == [5] * 300
 
 
-async def test_subscriptions_end(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ears_module, "LINGER", 0.05)
+async def test_an_idle_subscription_ends(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriber_module, "IDLE_TIME", 0.05)
     await start(store)
     await store.wait("r", 3, 0.05)
-    ears = store._connections.here().ears
-    assert len(ears._watches) == 1
+    subscriber = store._client.current_loop().subscriber
+    assert len(subscriber._subscriptions) == 1
     await anyio.sleep(0.3)
-    assert not ears._watches
-    assert not any(await store._connections.command("", "PUBSUB", "CHANNELS", store.keys.of("r", "*")))
+    assert not subscriber._subscriptions
+    assert not any(await store._client.run_command("", "PUBSUB", "CHANNELS", store.keys.run_key("r", "*")))
 
 
-async def test_a_lost_subscription_is_renewed(alone: RedisStore) -> None:
-    task = await start(alone)
+async def test_a_lost_subscription_is_renewed(private_store: RedisStore) -> None:
+    task = await start(private_store)
     seen: list[int] = []
 
     async def watch() -> None:
-        seen.append(await alone.wait("r", 3, 20))
+        seen.append(await private_store.wait("r", 3, 20))
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
         await anyio.sleep(0.1)
-        await alone._connections.command("", "CLIENT", "KILL", "TYPE", "pubsub")
+        await private_store._client.run_command("", "CLIENT", "KILL", "TYPE", "pubsub")
         await anyio.sleep(0.1)
-        await alone.commit(done(task, end()))
+        await private_store.commit(done(task, end()))
     assert seen == [5]
 
 
-async def test_a_subscription_on_a_dead_line_takes_another(
-    stores: Stores, alone: RedisStore, server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+async def test_a_subscription_on_a_dead_connection_opens_another(
+    stores: Stores, private_store: RedisStore, server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = stores(server.url, timeout=0.3)
     task = await start(store)
     await store.wait("r", 3, 0.05)
-    ears = store._connections.here().ears
-    monkeypatch.setattr(ears._wire, "tell", lambda packed: None)
+    subscriber = store._client.current_loop().subscriber
+    monkeypatch.setattr(subscriber._connection, "send_without_reply", lambda packed: None)
     task = await start(store, "other")
     seen: list[int] = []
 
@@ -141,13 +141,13 @@ async def test_a_subscription_on_a_dead_line_takes_another(
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
         await anyio.sleep(0.8)
-        await alone.commit(done(task, end()))
+        await private_store.commit(done(task, end()))
     assert seen == [5]
 
 
-async def test_who_waits_when_the_store_is_closed_is_told(store: RedisStore) -> None:
+async def test_closing_the_store_ends_a_wait(store: RedisStore) -> None:
     await start(store)
-    place = store._connections.here()
+    clients = store._client.current_loop()
 
     async def watch() -> None:
         with pytest.raises(StoreUnavailable, match="was closed"):
@@ -158,15 +158,17 @@ async def test_who_waits_when_the_store_is_closed_is_told(store: RedisStore) -> 
             group.start_soon(watch)
             await anyio.sleep(0.1)
             await store.close()
-    assert not place.link._wires
-    assert place.ears._wire is None
+    assert not clients.cluster._connections
+    assert clients.subscriber._connection is None
 
 
-async def test_without_the_right_to_subscribe(stores: Stores, alone: RedisStore, server: PrivateRedis) -> None:
-    send = alone._connections.command
-    await send("", "ACL", "SETUSER", "deaf", "on", ">pw", "~*", "resetchannels", "+@all", "-subscribe")
-    task = await start(alone)
-    store = stores(server.url.replace("redis://", "redis://deaf:pw@"))
+async def test_a_user_without_the_right_to_subscribe_polls(
+    stores: Stores, private_store: RedisStore, server: PrivateRedis
+) -> None:
+    send = private_store._client.run_command
+    await send("", "ACL", "SETUSER", "reader", "on", ">pw", "~*", "resetchannels", "+@all", "-subscribe")
+    task = await start(private_store)
+    store = stores(server.url.replace("redis://", "redis://reader:pw@"))
     seen: list[int] = []
 
     async def watch() -> None:
@@ -175,5 +177,5 @@ async def test_without_the_right_to_subscribe(stores: Stores, alone: RedisStore,
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
         await anyio.sleep(0.2)
-        await alone.commit(done(task, end()))
+        await private_store.commit(done(task, end()))
     assert seen == [5]

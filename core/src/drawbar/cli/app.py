@@ -46,7 +46,7 @@ class Root(click.Group):
         if self._plugins_loaded:
             return
         self._plugins_loaded = True
-        from drawbar.plugins import add_commands
+        from drawbar.plugins.hook_calls import add_commands
 
         add_commands(self)
 

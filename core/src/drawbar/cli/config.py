@@ -21,7 +21,7 @@ def config(flags: Flags, as_json: bool) -> int:
     Precedence: command line, environment (DRAWBAR_…), the nearest drawbar.toml or [tool.drawbar] in
     pyproject.toml, default.
     """
-    from drawbar.plugins import load_engine
+    from drawbar.engine.loading import load_engine
 
     loaded = load(flags)
     engine, problem = None, None

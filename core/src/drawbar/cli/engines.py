@@ -24,8 +24,9 @@ def engines(probing: bool, of: str | None, as_json: bool, flags: Flags) -> int:
     """
     if of is not None:
         return _print_settings(of, as_json)
+    from drawbar.engine.loading import probe
     from drawbar.errors import DrawbarError
-    from drawbar.plugins import list_engines, probe
+    from drawbar.plugins.registry import list_engines
 
     try:
         selected = load(flags).engine_name
@@ -73,8 +74,8 @@ def _print_engines(rows: list[dict[str, Any]], probing: bool) -> None:
 
 
 def _print_settings(name: str, as_json: bool) -> int:
-    from drawbar.plugins import load_engine
-    from drawbar.settings import describe_settings
+    from drawbar.engine.loading import load_engine
+    from drawbar.settings.load import describe_settings
 
     rows = describe_settings(load_engine(name).Settings, f"engines.{name}.")
     if as_json:

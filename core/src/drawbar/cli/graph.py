@@ -30,7 +30,7 @@ def graph(target: str, kind: str | None, output: Path | None) -> None:
     drawbar graph flows.py:onboarding
     drawbar graph myapp.flows:report -o report.svg
     """  # noqa: D301 - click needs the character \b itself
-    from drawbar.render import render
+    from drawbar.graph.render.formats import render
 
     if kind is None:
         ending = "" if output is None else output.suffix.lstrip(".").lower()

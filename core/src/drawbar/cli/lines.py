@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from drawbar.events import Event
+    from drawbar.results import Event
 
 
 class Lines:

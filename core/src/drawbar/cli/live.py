@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from drawbar.render.outline import Box, Frame, Item, Split, items_of
+from drawbar.graph.render.outline import Box, Frame, Item, Split, items_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from drawbar.cli.progress import Progress, Row
-    from drawbar.events import Event
-    from drawbar.graph.workflow import Workflow
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.results import Event
 
 _STYLES = {
     "pending": "dim",
@@ -70,7 +70,7 @@ class LiveTree:
     """
 
     def __init__(
-        self, console: Console, workflow: Workflow[Any, Any] | None, run_id: str, progress: Progress
+        self, console: Console, workflow: WorkflowDefinition[Any, Any] | None, run_id: str, progress: Progress
     ) -> None:
         self.console = console
         self.progress = progress

@@ -9,7 +9,6 @@ from string import Template
 
 import click
 
-from drawbar._compat import metadata
 from drawbar.errors import ConfigurationError
 
 FILES = {
@@ -35,7 +34,9 @@ def new_engine(name: str, path: Path | None) -> None:
 
     The package can be installed at once. Its tests run the conformance kit, which reports what is left to do.
     """
-    from drawbar.plugins import list_engines
+    import importlib_metadata as metadata
+
+    from drawbar.plugins.registry import list_engines
 
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
         raise ConfigurationError(

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from drawbar.errors import ConfigurationError
-from drawbar.jsonform import Misfit
+from drawbar.values.json_form import Misfit
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from drawbar.graph.workflow import Workflow
-    from drawbar.settings import LoadedSettings
-    from drawbar.values import Shape
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.settings.load import LoadedSettings
+    from drawbar.values.shape import Shape
 
 F = TypeVar("F", bound=Callable[..., Any])
 Flags = dict[str, Any]
@@ -59,7 +59,7 @@ def load(flags: Flags) -> LoadedSettings:
 
     An installed command has its own folder on `sys.path`, but not the folder it is called in.
     """
-    from drawbar.settings import load_settings
+    from drawbar.settings.load import load_settings
 
     loaded = load_settings(flags=flags)
     folders = [Path.cwd(), *([] if loaded.file is None else [loaded.file.parent])]
@@ -69,7 +69,7 @@ def load(flags: Flags) -> LoadedSettings:
     return loaded
 
 
-def find_workflow(target: str) -> Workflow[Any, Any]:
+def find_workflow(target: str) -> WorkflowDefinition[Any, Any]:
     """Return the workflow named by `package.module:name` or `path/to/flows.py:name`.
 
     Args:
@@ -79,9 +79,9 @@ def find_workflow(target: str) -> Workflow[Any, Any]:
     Raises:
         ConfigurationError: There is no such module or workflow. The message lists the workflows of the module.
     """
-    from drawbar.graph.builder import Builder
-    from drawbar.graph.workflow import Workflow
-    from drawbar.workflows import import_module_or_file
+    from drawbar.authoring.builder import Builder
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.plugins.importing import import_module_or_file
 
     place, _, name = target.rpartition(":")
     if not place or (len(place) == 1 and name.startswith(("/", "\\"))):  # no name; the colon is that of `C:\\flows.py`
@@ -94,17 +94,17 @@ def find_workflow(target: str) -> Workflow[Any, Any]:
         found = getattr(found, part, None)
     if found is None:
         by_id = [workflow for workflow in vars(module).values() if getattr(workflow, "id", None) == name]
-        found = next((workflow for workflow in by_id if isinstance(workflow, Workflow)), None)
+        found = next((workflow for workflow in by_id if isinstance(workflow, WorkflowDefinition)), None)
     if isinstance(found, Builder):
         raise ConfigurationError(f"{target} is a graph that is not committed: end it with .commit()")
-    if not isinstance(found, Workflow):
+    if not isinstance(found, WorkflowDefinition):
         what = f"has type {type(found).__name__} and is not a workflow" if found is not None else "does not exist"
         raise ConfigurationError(f"{target} {what}. {_list_workflows(module, place)}")
     return found
 
 
-def _only_workflow(module: ModuleType, place: str) -> Workflow[Any, Any]:
-    from drawbar.workflows import workflows_in
+def _only_workflow(module: ModuleType, place: str) -> WorkflowDefinition[Any, Any]:
+    from drawbar.worker.registry import workflows_in
 
     found = list(workflows_in(module))
     if len(found) == 1:
@@ -113,9 +113,9 @@ def _only_workflow(module: ModuleType, place: str) -> Workflow[Any, Any]:
 
 
 def _list_workflows(module: ModuleType, place: str) -> str:
-    from drawbar.graph.workflow import Workflow
+    from drawbar.graph.definition import WorkflowDefinition
 
-    names = [name for name, value in vars(module).items() if isinstance(value, Workflow)]
+    names = [name for name, value in vars(module).items() if isinstance(value, WorkflowDefinition)]
     if not names:
         return f"{place} has no committed workflow"
     return "There is: " + ", ".join(f"{place}:{name}" for name in names)
@@ -156,7 +156,7 @@ def read_input(texts: Sequence[str]) -> Any:
     return fields
 
 
-def keep_texts(value: Any, texts: Sequence[str], workflow: Workflow[Any, Any]) -> Any:
+def keep_texts(value: Any, texts: Sequence[str], workflow: WorkflowDefinition[Any, Any]) -> Any:
     """Return the input with the original text for each field whose type does not accept the parsed JSON.
 
     So `user_id=42` is a number for an `int` field, and a text for a `str` field.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from drawbar.events import Event
+    from drawbar.results import Event
 
 _NUMBERS = re.compile(r"(?<=[\[#])\d+")
 ACTIVE = ("running", "retrying", "scheduled")

@@ -22,11 +22,10 @@ from drawbar.records import RunStatus, TaskStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from drawbar.client import Client
-    from drawbar.events import Event
-    from drawbar.graph.workflow import Workflow
-    from drawbar.results import RunResult
-    from drawbar.runs import Run
+    from drawbar.client.client import Client
+    from drawbar.client.run import Run
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.results import Event, RunResult
 
 T = TypeVar("T")
 
@@ -49,7 +48,7 @@ def run_async(function: Callable[..., Awaitable[T]], *args: Any) -> T:
 @asynccontextmanager
 async def open_client(flags: Flags) -> AsyncIterator[Client]:
     """Open a client with its engine. An in-process engine works on tasks in this process."""
-    from drawbar.client import open_engine
+    from drawbar.client.client import open_engine
 
     load(flags)
     async with open_engine(flags=flags) as client:
@@ -57,9 +56,9 @@ async def open_client(flags: Flags) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def open_store(flags: Flags) -> AsyncIterator[Client]:
+async def open_store_client(flags: Flags) -> AsyncIterator[Client]:
     """Open a client with only its store, for commands that must not work on tasks."""
-    from drawbar.client import open_engine
+    from drawbar.client.client import open_engine
 
     require_durable_store(flags)
     client = open_engine(flags=flags)
@@ -81,7 +80,7 @@ def require_durable_store(flags: Flags) -> str:
     Raises:
         ConfigurationError: The store is in memory, so this process cannot see the runs of another one.
     """
-    from drawbar.plugins import load_engine
+    from drawbar.engine.loading import load_engine
 
     loaded = load(flags)
     url = loaded.core.store or loaded.store_url(load_engine(loaded.engine_name))
@@ -93,7 +92,9 @@ def require_durable_store(flags: Flags) -> str:
     return url
 
 
-async def find_run_workflow(client: Client, run_id: str, *, needed: bool = False) -> Workflow[Any, Any] | None:
+async def find_run_workflow(
+    client: Client, run_id: str, *, needed: bool = False
+) -> WorkflowDefinition[Any, Any] | None:
     """Return the workflow of a run, from the modules of the setting `workflows`; None if it is not known.
 
     Args:
@@ -119,13 +120,13 @@ async def find_run_workflow(client: Client, run_id: str, *, needed: bool = False
             f"workflow {record.workflow_id!r} of run {run_id} is not known here, or in another version: "
             "name its module with --workflows, or in the setting workflows"
         )
-    return None if plan is None else plan.workflow
+    return None if plan is None else client.workflows.workflow_of(plan)
 
 
 async def follow(
     client: Client,
     run: Run[Any],
-    workflow: Workflow[Any, Any] | None,
+    workflow: WorkflowDefinition[Any, Any] | None,
     *,
     as_json: bool = False,
     quiet: bool = False,
@@ -188,7 +189,7 @@ async def follow(
 
 async def _show_remaining(client: Client, run_id: str, progress: Progress, display: Display | None) -> None:
     """Show the events that came after the last one shown."""
-    from drawbar.events import Event
+    from drawbar.results import Event
 
     while batch := await client.store.events(run_id, progress.seq):
         for record in batch:
@@ -211,7 +212,7 @@ async def _redraw(client: Client, run_id: str, progress: Progress, display: Any)
         await anyio.sleep(0.1)
 
 
-def _display(workflow: Workflow[Any, Any] | None, run_id: str, progress: Progress, as_json: bool) -> Display:
+def _display(workflow: WorkflowDefinition[Any, Any] | None, run_id: str, progress: Progress, as_json: bool) -> Display:
     if as_json or not sys.stdout.isatty():
         return Lines(as_json=as_json)
     from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from drawbar.cli.options import Flags, settings_options
-from drawbar.cli.session import open_store, require_durable_store, run_async
+from drawbar.cli.session import open_store_client, require_durable_store, run_async
 
 
 @click.group()
@@ -21,7 +21,7 @@ def init(flags: Flags) -> None:
 
 
 async def _init(flags: Flags) -> None:
-    from drawbar.plugins import load_store
+    from drawbar.plugins.registry import load_store
 
     # Do not open the store: that fails while its schema is missing.
     url = require_durable_store(flags)
@@ -41,11 +41,11 @@ def purge(older_than: str, flags: Flags) -> None:
 async def _purge(older_than: str, flags: Flags) -> None:
     from pydantic import TypeAdapter, ValidationError
 
-    from drawbar.settings import Seconds
+    from drawbar.settings.load import Seconds
 
     try:
         seconds: float = TypeAdapter(Seconds).validate_python(older_than)
     except ValidationError:
         raise click.UsageError(f"--older-than {older_than}: write 30d, 12h, 15m or seconds") from None
-    async with open_store(flags) as client:
+    async with open_store_client(flags) as client:
         click.echo(f"{await client.store.purge(seconds)} runs deleted")

@@ -32,6 +32,6 @@ def worker(flags: Flags, workflows: tuple[str, ...], log_level: str) -> None:
     if workflows:
         flags["workflows"] = list(workflows)
     loaded = load(flags)
-    from drawbar.worker_main import run_worker
+    from drawbar.engine.command import run_worker
 
     run_worker(loaded)

@@ -247,8 +247,10 @@ class Rig:
     async def send(self, *messages: Message) -> None:
         """Send messages through the engine, as the client does."""
         client = self.engine
-        if client._outbox is not None:  # no public way: only the outbox may call `dispatch`, in its one thread
-            await client._outbox.send(messages)
+        # There is no public way: only the dispatcher may call `dispatch`, in its one thread.
+        dispatcher = client._session.dispatcher
+        if dispatcher is not None:
+            await dispatcher.send(messages)
         else:
             sent = client.engine.dispatch(messages)
             if isawaitable(sent):

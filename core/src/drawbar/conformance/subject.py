@@ -75,11 +75,11 @@ class EngineUnderTest:
     @property
     def in_process(self) -> bool:
         """True if it works on tasks in the process that starts the runs, in its event loop or in threads."""
-        return self.engine.in_process or self._embedded
+        return self.engine.in_process or self._runs_in_client
 
     @cached_property
-    def _embedded(self) -> bool:
-        return self.engine(self.load("memory://", Path.cwd())).embedded
+    def _runs_in_client(self) -> bool:
+        return self.engine(self.load("memory://", Path.cwd())).runs_in_client
 
     def store_in(self, folder: Path) -> str:
         """Return the store's URL. Default: a store in this folder, or in memory for an engine in this process."""

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from drawbar.records import ReadyTask
+
 if TYPE_CHECKING:
     from drawbar.records import (
         Claim,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
         Transition,
     )
 
-Ready = Sequence[tuple[str, str | None]]
+Ready = Sequence[ReadyTask]
 """(address, queue) of tasks that became claimable: the caller dispatches them."""
 
 

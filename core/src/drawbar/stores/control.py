@@ -15,6 +15,7 @@ from drawbar.records import (
     Message,
     NewEvent,
     NewTask,
+    ReadyTask,
     RunRecord,
     RunStatus,
     Task,
@@ -23,7 +24,7 @@ from drawbar.records import (
 from drawbar.stores.rows import AGAIN, AGAIN_WAIT, RENEW, RESUME, RUN, WAKE, AnyRows
 from drawbar.stores.transitions import Change, again_at
 
-Ready = Sequence[tuple[str, str | None]]
+Ready = Sequence[ReadyTask]
 
 END = "$end"
 """Address of the task that runs a run's callbacks."""

@@ -1,16 +1,19 @@
-"""What a store has to offer so that the transitions can be shared: rows, in one atomic transaction.
+"""Rows: the interface between the semantics of a store and its database.
 
-`transitions` and `control` say what every operation of a store does, once, in terms of `Rows`. A store on a
-database implements these few methods with statements, and so has the semantics of all the others; it adds
-only how it connects and how it waits.
+`transitions` and `control` say what each operation of a store does, once for all stores, in terms of `Rows`. A store
+on a database implements `Rows` with statements, and so has the semantics of every other store. It adds only how it
+connects and how it waits (see `drawbar.stores.rows_store`).
 
-Rows are `Task` and `RunRecord` objects. The operations set attributes on them and then say which: `save(task,
-columns)`. `columns` is one of the constants below, so a database needs one prepared statement for each. A
-*head* is an object whose big values (`input`, `output`, `error`, `payload`, `data`; of a run also `state` and
-`metadata`) may be left out; after `save` with such a column the attribute holds the new value.
+**Columns.** Rows are `Task` and `RunRecord` objects. An operation sets attributes of a row and then names them:
+`save(task, columns)`. `columns` is always one of the constants below, so a database needs one prepared statement for
+each of them. A store may write more columns than these.
 
-The run comes first: `run` is called before anything else of that run is read or changed, so a database can
-lock it there, and two operations on one run never overlap.
+**Heads.** A head is a row whose big values may be left out: `input`, `output`, `error`, `payload` and `data` of a
+task; `input`, `output`, `error`, `state` and `metadata` of a run. A method that asks for a head may return a whole
+row. An operation sets a big value of a head only before a `save` that names its column.
+
+**Locking.** The run comes first: an operation calls `run` before it reads or changes anything else of that run. A
+database can lock the run there, so that two operations on one run never overlap.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from drawbar.records import Json, RunRecord, Task, TaskStatus, Transition
+from drawbar.records import EventRecord, Json, RunRecord, RunStatus, Task, TaskStatus, Transition
 
 R = TypeVar("R", bound=RunRecord)
 """The class of a store's run heads."""
@@ -28,30 +31,50 @@ Event = tuple[str, str | None, Mapping[str, Json] | None]
 """Type, address, data: a `NewEvent`, or a plain tuple, which is cheaper to make."""
 
 CLAIM: Columns = ("status", "attempt", "lost", "owner", "wake_at", "dispatches", "started_at")
+"""A worker claims a task."""
 DONE: Columns = ("status", "output", "error", "owner", "wake_at", "finished_at")
+"""An attempt ends the task: COMPLETED or FAILED."""
 RETRY: Columns = ("status", "error", "failures", "owner", "wake_at")
+"""An attempt fails and is tried again."""
 SUSPEND: Columns = ("status", "payload", "owner", "wake_at")
+"""An attempt suspends the task."""
 FREE: Columns = ("status", "wake_at", "parent")
+"""A HELD task becomes SCHEDULED."""
 ARRIVE: Columns = ("remaining",)
+"""A slot arrives at a join, not the last one."""
 ARRIVE_LAST: Columns = ("status", "wake_at", "parent", "remaining")
+"""The last slot arrives, and the join becomes SCHEDULED."""
 CLAIM_FREE: Columns = ("status", "attempt", "owner", "wake_at", "started_at", "parent")
+"""A HELD task is claimed in place."""
 CLAIM_LAST: Columns = ("status", "attempt", "owner", "wake_at", "started_at", "parent", "remaining")
+"""The last slot arrives, and the join is claimed in place."""
 CANCEL: Columns = ("status", "was", "owner", "finished_at")
+"""A task is cancelled. Its `wake_at` stays, for `retry`; the task must not be due any more."""
 WAKE: Columns = ("status", "lost", "owner", "wake_at", "dispatches")
+"""A ticker makes a task SCHEDULED, or its owner gives it back."""
 RENEW: Columns = ("wake_at",)
+"""A lease is extended."""
 RESUME: Columns = ("status", "wake_at", "data")
+"""A SUSPENDED or WAITING task becomes SCHEDULED with data from outside."""
 AGAIN: Columns = ("status", "was", "error", "failures", "lost", "dispatches", "wake_at", "finished_at")
+"""`retry` starts a task again."""
 AGAIN_WAIT: Columns = (*AGAIN, "data")
+"""`retry` starts a task again that waits for an event."""
 
 RUN: Columns = ("status", "active", "timed", "suspended", "started_at")
+"""An operation that does not end the run."""
 RUN_END: Columns = (*RUN, "output", "error", "finished_at")
+"""An operation that ends the run, or starts it again."""
 
 
 class Rows(ABC, Generic[R]):
-    """One transaction's view of the rows.
+    """The rows as one transaction sees them.
+
+    Every method may raise `StoreUnavailable`, when the database cannot be reached. The caller of an operation begins
+    the transaction before it and commits it afterwards; when the operation raises, the caller rolls it back.
 
     Attributes:
-        now: The store's time, the same for the whole transaction.
+        now: The store's time in seconds since the epoch, the same for the whole transaction.
         redispatch: Seconds until a SCHEDULED task is handed out again, see `Store`.
     """
 
@@ -59,114 +82,226 @@ class Rows(ABC, Generic[R]):
     redispatch: float
 
     def hint(self, transition: Transition) -> None:
-        """Says what `commit` is going to read, so that a database can fetch it in one round trip."""
+        """Learn which rows `commit` is about to read, so that they can be fetched in one round trip.
+
+        Optional: the default does nothing.
+
+        Args:
+            transition: The transition that is about to be applied.
+        """
 
     # Reading
 
     @abstractmethod
     def run(self, run_id: str) -> R | None:
-        """The head of a run, locked until the end of the transaction. The same object every time."""
+        """Return the head of a run, and lock the run until the end of the transaction.
+
+        Returns:
+            The head, or None when there is no such run. The same object each time in one transaction.
+        """
 
     @abstractmethod
     def whole_run(self, run: R) -> RunRecord:
-        """The run with all its values, in an object (and a `state`) of the caller's own."""
+        """Return a run with all its values, in an object that belongs to the caller; its `state` too."""
 
     @abstractmethod
     def task(self, run: R, address: str) -> Task | None:
-        """The head of a task."""
+        """Return the head of a task, or None when the run has no task at that address."""
 
     @abstractmethod
     def whole_task(self, run: R, address: str) -> Task | None:
-        """A task with all its values, in an object that no earlier caller of this method has."""
+        """Return a task with all its values, for `claim`.
+
+        The worker that claims it keeps the object while the step runs. So the object must not be one that an earlier
+        call of this method has returned: its `attempt`, which guards the worker's commit, would change.
+
+        Returns:
+            The task, or None when the run has no task at that address.
+        """
 
     @abstractmethod
     def exists(self, run: R, address: str) -> bool:
-        """Whether the run has a task of that address."""
+        """Return True if the run has a task at that address."""
 
     @abstractmethod
     def fill_in(self, run: R, task: Task) -> Task:
-        """Gives a head its big values; returns it."""
+        """Read the big values of a head, for a worker that claims the task in place.
+
+        Args:
+            run: The run.
+            task: A task that an earlier method has returned.
+
+        Returns:
+            The task, with all its values.
+        """
 
     @abstractmethod
     def held(self, run: R, join: str) -> Task | None:
-        """The head of the first HELD task of that join."""
+        """Return the head of the first HELD task of a join, in the order of creation, or None."""
 
     @abstractmethod
     def slots(self, run: R, join: str) -> Mapping[str, Json]:
-        """The slots that have arrived at a join."""
+        """Return the slots that have arrived at a join: slot to value."""
 
     @abstractmethod
     def listening(self, run: R, event: str) -> Task | None:
-        """The head of the first created task that is WAITING for that event."""
+        """Return the head of the first task that is WAITING for an event, in the order of creation, or None.
+
+        Args:
+            run: The run.
+            event: The name of the event.
+        """
 
     @abstractmethod
     def children(self, run: R, parent: str) -> Iterable[Task]:
-        """Heads of the SCHEDULED tasks with that parent and no attempt yet."""
+        """Return the heads of the SCHEDULED tasks with that parent that no worker has claimed yet."""
 
     @abstractmethod
     def among(self, run: R, statuses: Collection[TaskStatus], prefix: str = "") -> Sequence[Task]:
-        """Heads of the tasks in those statuses whose address has that prefix, in the order of creation."""
+        """Return the heads of a run's tasks in the order of creation.
+
+        Args:
+            run: The run.
+            statuses: Only tasks in these.
+            prefix: Only tasks whose address begins with it.
+        """
 
     @abstractmethod
     def running(self, owner: str) -> Iterable[tuple[str, str]]:
-        """(run id, address) of the tasks that an owner runs."""
+        """Return (run id, address) of the RUNNING tasks of an owner."""
 
     @abstractmethod
     def overdue(self, limit: int) -> Iterable[tuple[str, str]]:
-        """(run id, address) of up to `limit` tasks whose `wake_at` has passed, the longest due first."""
+        """Return (run id, address) of the unfinished tasks whose `wake_at` has passed, the longest due first.
+
+        Args:
+            limit: How many at the most.
+        """
 
     @abstractmethod
     def undelivered(self, limit: int) -> Iterable[tuple[str, str]]:
-        """(run id, address) of up to `limit` SCHEDULED tasks, whatever their `wake_at`."""
+        """Return (run id, address) of SCHEDULED tasks, whatever their `wake_at`.
+
+        Args:
+            limit: How many at the most.
+        """
 
     @abstractmethod
     def next_wake(self) -> float | None:
-        """The earliest `wake_at` of any unfinished task (or a time a little before it)."""
+        """Return the earliest `wake_at` of any unfinished task, or a time a little before it; None without one."""
 
     # Changing
 
     @abstractmethod
     def add_run(self, run: RunRecord) -> None:
-        """Creates a run whose id is free."""
+        """Create a run whose id is free."""
 
     @abstractmethod
     def merge(self, run: R, state: Mapping[str, Json]) -> None:
-        """Merges keys into the run's state."""
+        """Merge keys into the state of a run."""
 
     @abstractmethod
     def state(self, run: R) -> Mapping[str, Json]:
-        """The run's state as it is now, for the caller to keep."""
+        """Return the state of a run as it is now, in an object that belongs to the caller."""
 
     @abstractmethod
     def add(self, run: R, tasks: Collection[Task]) -> None:
-        """Creates tasks, in this order. An address that is taken stays as it is."""
+        """Create tasks, in this order. Leave out a task whose address is taken."""
 
     @abstractmethod
     def save(self, run: R, task: Task, columns: Columns) -> None:
-        """Writes those columns of a task."""
+        """Write columns of a task.
+
+        Args:
+            run: The run.
+            task: A task that an earlier method has returned, with new attributes.
+            columns: The names of the attributes to write: one of the constants of this module.
+        """
 
     @abstractmethod
     def forget(self, run: R, address: str) -> None:
-        """Deletes a task."""
+        """Delete a task."""
 
     @abstractmethod
     def fill(self, run: R, join: str, slot: str, value: Json) -> bool:
-        """Keeps a slot of a join; False, and nothing done, when it has arrived before."""
+        """Keep a slot of a join.
+
+        Returns:
+            True if it was kept; False, with nothing done, if that slot has arrived before.
+        """
 
     @abstractmethod
     def post(self, run: R, event: str, payload: Json) -> None:
-        """Puts an event in the run's mailbox."""
+        """Put an event into the run's mailbox, for a task that waits for it later."""
 
     @abstractmethod
     def collect(self, run: R, event: str) -> tuple[Json] | None:
-        """Takes the oldest event of that name out of the run's mailbox."""
+        """Take the oldest event of that name out of the run's mailbox.
+
+        Returns:
+            Its payload in a tuple of one, or None when there is no such event.
+        """
 
     @abstractmethod
     def close(self, run: R, columns: Columns, events: Sequence[Event]) -> None:
-        """Writes those columns of a run and appends events, numbered from `run.seq + 1`; moves `run.seq`.
+        """Write columns of a run and append events. It is the last call of an operation on a run.
 
-        The last call of an operation on a run.
+        Args:
+            run: The run. Its `seq` is moved by the number of events.
+            columns: RUN or RUN_END: the names of the attributes to write.
+            events: The events to append, numbered from `run.seq + 1`.
         """
+
+    def purge(self, older_than: float, most: int) -> int:
+        """Delete runs that ended more than `older_than` seconds ago, the oldest first. Needed by `RowsStore`.
+
+        Args:
+            older_than: Seconds since the end of a run.
+            most: About how many events' worth of runs to delete in this transaction.
+
+        Returns:
+            How many runs were deleted: 0 only when there are no more.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot purge: implement purge(older_than, most)")
 
 
 AnyRows = Rows[Any]
+
+
+class Reader(ABC):
+    """The questions of a store that change nothing, each answered from one state of the data. See `RowsStore`."""
+
+    @abstractmethod
+    def load(self, run_id: str) -> RunRecord | None:
+        """Return a run, see `Store.load`."""
+
+    @abstractmethod
+    def tasks(self, run_id: str, statuses: Sequence[TaskStatus] | None) -> Sequence[Task]:
+        """Return a run's tasks in the order of creation, see `Store.tasks`.
+
+        Args:
+            run_id: The run.
+            statuses: Only tasks in these; None for all.
+        """
+
+    @abstractmethod
+    def runs(
+        self,
+        workflow_id: str | None,
+        status: RunStatus | None,
+        metadata: Mapping[str, Json] | None,
+        limit: int,
+    ) -> Sequence[RunRecord]:
+        """Return runs, newest first, see `Store.runs`."""
+
+    @abstractmethod
+    def events(self, run_id: str, after: int, limit: int) -> Sequence[EventRecord]:
+        """Return a run's events with `seq > after`, see `Store.events`."""
+
+    @abstractmethod
+    def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
+        """Return the outputs of COMPLETED tasks, see `Store.outputs`."""
+
+    @abstractmethod
+    def owners(self) -> Sequence[str]:
+        """Return the owners of all RUNNING tasks, see `Store.owners`."""

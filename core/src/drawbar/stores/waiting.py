@@ -1,7 +1,7 @@
-"""Waking those who wait for a run's events, in whatever thread and event loop they wait.
+"""Waking the callers that wait for a run's events, in whatever thread and event loop they wait.
 
-A waiter belongs to its event loop. Waking it from another thread hands its `set` to that loop and returns at
-once: to wait for the other loop, as anyio's `from_thread` does, could lock two loops up in each other.
+A waiter belongs to its event loop. To wake it from another thread, `wake` hands a call to that loop and returns at
+once. It does not wait for the other loop, as anyio's `from_thread` does: two loops could lock each other up.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SUSPENDED = RunStatus.SUSPENDED
 
 
 class Waiter:
-    """One task that waits for events of one run. Make it in the event loop that waits.
+    """A caller that waits for events of one run. Make it in the event loop that waits.
 
     Args:
-        after: The newest event that it has seen.
-        settled: Whether it waits for the run to be at rest, see `Store.wait`.
+        after: The number of the newest event that the caller has seen.
+        settled: True if the caller waits until the run is at rest instead, see `Store.wait`.
     """
 
     __slots__ = ("_event", "_soon", "_thread", "after", "settled")
@@ -40,25 +40,31 @@ class Waiter:
         # An asyncio loop has the one, a trio token the other; both mean the same.
         self._soon: Callable[..., object] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
 
-    def content(self, run: RunRecord) -> bool:
-        """Whether it need not wait (any longer)."""
+    def satisfied_by(self, run: RunRecord) -> bool:
+        """Return True if the run is in the state that the caller waits for."""
         if self.settled:
             return not run.active and (run.status in FINISHED_RUN or run.status is SUSPENDED)
         return run.seq > self.after
 
+    content = satisfied_by
+    """The former name of `satisfied_by`."""
+
     def wake(self) -> None:
-        """Ends the wait; from any thread, never blocks."""
+        """End the wait. May be called in any thread; never blocks."""
         if get_ident() == self._thread:
             self._set()
             return
-        with suppress(RuntimeError):  # its loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # its loop is closed, so the caller is gone
             self._soon(self._set)
 
     def _set(self) -> None:
         self._event.set()
 
     async def wait(self, timeout: float) -> None:
-        """Waits until woken, or for `timeout` seconds. May be called again: what woke it need not hold any more."""
+        """Wait until woken, or for `timeout` seconds.
+
+        The caller checks the run afterwards, and may wait again: the run may have changed since `wake`.
+        """
         with anyio.move_on_after(timeout):
             await self._event.wait()
         if self._event.is_set():
@@ -66,6 +72,6 @@ class Waiter:
 
 
 def wake_all(waiters: Iterable[Waiter]) -> None:
-    """Wakes every one of them."""
+    """End the wait of each."""
     for waiter in waiters:
         waiter.wake()

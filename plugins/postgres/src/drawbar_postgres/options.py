@@ -1,4 +1,4 @@
-"""What can be said in a store's URL."""
+"""The options of a store's URL."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass, field, fields
 from math import ceil
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from drawbar.errors import SettingsError
+from drawbar.stores.options import Readers, boolean, choice, integer, positive_seconds, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 EXAMPLE = "postgresql://user:password@localhost:5432/app?pool_size=10"
 SCHEMES = ("postgresql", "postgres")
@@ -19,33 +20,42 @@ SCHEMES = ("postgresql", "postgres")
 
 @dataclass(frozen=True)
 class Options:
-    """Where the server is, and how to use it."""
+    """The server's address and the way to use it.
+
+    Attributes:
+        hosts: Tried in this order, until one answers. Empty: libpq's default.
+        ports: One for each host.
+        database: The name of the database. None: libpq's default.
+        user: The role. None: libpq's default.
+        password: The password. None: libpq's default.
+        schema: The schema of the tables.
+        pool_size: The most connections of one process. They are made when they are needed; a process that waits for
+            runs has one more.
+        connect_timeout: Seconds for making a connection.
+        timeout: Seconds without an answer after which the server counts as unreachable.
+        synchronous_commit: The server's setting of that name for this store's commits. None: the server's own.
+        prepared: True to prepare statements once for each connection.
+        listen: True to wait for runs with LISTEN; False to ask for them again and again.
+        libpq: Options that are passed on to libpq.
+    """
 
     hosts: tuple[str, ...] = ()
-    """More than one: tried in this order, until one answers. None: libpq's own default."""
     ports: tuple[str, ...] = ()
     database: str | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     schema: str = "drawbar"
-    """Where the tables are."""
     pool_size: int = 5
-    """Connections of one process at the most, made when they are needed; a process that waits for runs has one more."""
     connect_timeout: float = 5.0
     timeout: float = 30.0
-    """Seconds after which a server that does not answer counts as unreachable."""
     synchronous_commit: str | None = None
-    """The server's setting of that name, for this store's commits."""
     prepared: bool = True
-    """Whether statements are prepared once a connection."""
     listen: bool = True
-    """Whether LISTEN is used to wait for runs; else they are asked for again and again."""
     libpq: Mapping[str, str] = field(default_factory=dict)
-    """Options handed on to libpq as they are."""
 
     @property
     def where(self) -> str:
-        """For messages: never with the password."""
+        """The server and the database, for messages. It never has the password."""
         hosts = self.hosts or (self.libpq.get("host", "the default host"),)
         ports = self.ports or ("5432",) * len(hosts)
         places = ", ".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=True))
@@ -53,14 +63,14 @@ class Options:
 
     @property
     def url(self) -> str:
-        """As it can be shown: without the password."""
+        """The URL without the password, for messages."""
         credentials = f"{self.user}:***@" if self.password else f"{self.user}@" if self.user else ""
         places = ",".join(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
         schema = "" if self.schema == "drawbar" else f"?schema={self.schema}"
         return f"postgresql://{credentials}{places}/{self.database or ''}{schema}"
 
     def conninfo(self) -> dict[str, Any]:
-        """The same, as libpq takes it."""
+        """Return the options as libpq takes them."""
         given = {
             "host": ",".join(self.hosts),
             "port": ",".join(self.ports),
@@ -75,51 +85,23 @@ class Options:
         return {name: value for name, value in given.items() if value not in (None, "")}
 
 
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError("expected seconds, more than 0")
-    return number
-
-
-def _size(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1000:
-        raise ValueError("expected a number from 1 to 1000")
-    return number
-
-
 def _schema(text: str) -> str:
-    # Part of the name of a channel, which may have 63 characters.
+    # It is part of the name of a channel, which may have 63 characters.
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,47}", text) or text.startswith("pg_"):
         raise ValueError("expected a name of at most 48 lower-case letters, digits and underscores")
     return text
 
 
-def _truth(text: str) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in known:
-        raise ValueError("expected true or false")
-    return known[text.lower()]
-
-
-def _commit(text: str) -> str:
-    levels = ("on", "off", "local", "remote_write", "remote_apply")
-    if text not in levels:
-        raise ValueError(f"expected one of {', '.join(levels)}")
-    return text
-
-
-READERS: Mapping[str, Callable[[str], Any]] = {
+READERS: Readers = {
     "schema": _schema,
-    "pool_size": _size,
-    "connect_timeout": _seconds,
-    "timeout": _seconds,
-    "synchronous_commit": _commit,
-    "prepared": _truth,
-    "listen": _truth,
+    "pool_size": integer(1, 1000),
+    "connect_timeout": positive_seconds,
+    "timeout": positive_seconds,
+    "synchronous_commit": choice("on", "off", "local", "remote_write", "remote_apply"),
+    "prepared": boolean,
+    "listen": boolean,
 }
-"""What may follow the question mark, and how it is read."""
+"""The options that may follow the question mark, and the functions that read them."""
 assert set(READERS) <= {option.name for option in fields(Options)}
 LIBPQ = frozenset(
     {
@@ -127,19 +109,19 @@ LIBPQ = frozenset(
         "target_session_attrs", "passfile", "gssencmode", "keepalives_idle", "tcp_user_timeout",
     }
 )  # fmt: skip
-"""What is libpq's to read, see https://www.postgresql.org/docs/current/libpq-connect.html."""
+"""The options of libpq, see https://www.postgresql.org/docs/current/libpq-connect.html."""
 
 
 def read_url(url: str) -> Options:
-    """Reads a store's URL.
+    """Read a store's URL.
 
     Raises:
-        SettingsError: Something in it is wrong; the text says what, and never contains the password.
+        SettingsError: The URL is wrong. The message says what, and never has the password.
     """
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES:
         raise SettingsError(f"the PostgreSQL store's URL starts with postgresql://, not {scheme.partition(':')[0]!r}")
-    # Not `urlsplit`: a list of hosts is no host to it, and its errors may show the password.
+    # Not `urlsplit`: it does not take a list of hosts, and its errors may show the password.
     rest, _, query = rest.partition("#")[0].partition("?")
     place, _, database = rest.partition("/")
     credentials, _, hosts = place.rpartition("@")
@@ -147,20 +129,8 @@ def read_url(url: str) -> Options:
     if "/" in database:
         raise SettingsError(f"the store's URL has more than a database's name in its path. Expected {EXAMPLE}")
     addresses = [_address(text) for text in hosts.split(",")] if hosts else []
-    given: dict[str, Any] = {}
-    libpq: dict[str, str] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name in LIBPQ:
-            libpq[name] = text
-            continue
-        reader = READERS.get(name)
-        if reader is None:
-            known = ", ".join(sorted({*READERS, *LIBPQ}))
-            raise SettingsError(f"the PostgreSQL store has no option {name!r}. The options are: {known}")
-        try:
-            given[name] = reader(text)
-        except ValueError as error:
-            raise SettingsError(f"option {name!r} of the store's URL is {text!r}: {error}") from None
+    given = read_options("PostgreSQL", query, {**READERS, **dict.fromkeys(LIBPQ, str)})
+    libpq = {name: given.pop(name) for name in LIBPQ & given.keys()}
     return Options(
         hosts=tuple(host for host, _ in addresses),
         ports=tuple(port for _, port in addresses),
@@ -173,7 +143,7 @@ def read_url(url: str) -> Options:
 
 
 def _address(text: str) -> tuple[str, str]:
-    """Host and port of `host`, `host:port`, `[::1]:port`."""
+    """Return host and port of `host`, `host:port` or `[::1]:port`."""
     found = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]*)(?::(\d{1,5}))?", text)
     if found is None or not 0 < int(found[2] or 5432) < 65536:
         raise SettingsError(f"the store's URL has {text!r} where a host and its port belong. Expected {EXAMPLE}")

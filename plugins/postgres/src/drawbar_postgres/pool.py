@@ -1,7 +1,7 @@
-"""The connections of a process: which are free.
+"""The pool of a process's connections.
 
-psycopg's own pool is not used: it makes connections in threads of its own, so that an error to connect only shows in
-the log, and looks after them when nobody asks. Here, whoever needs a connection makes it, and is told why it cannot.
+psycopg's own pool is not used. It makes connections in background threads, so that a failure to connect shows only in
+the log. Here the caller that needs a connection makes it, and gets the error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from drawbar.errors import StoreUnavailable
-from drawbar_postgres.wire import Wire
+from drawbar_postgres.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,22 +24,22 @@ IDLE = 300.0
 
 
 class Pool:
-    """See the module.
+    """The connections of one process: at most `pool_size`, made when they are needed.
 
     Args:
-        options: Where the server is.
+        options: The options of the store's URL.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._seats = threading.BoundedSemaphore(options.pool_size)
         self._lock = threading.Lock()
-        self._idle: list[Wire] = []
+        self._idle: list[Pipeline] = []
         self._closed = False
 
     @contextmanager
-    def use(self) -> Iterator[Wire]:
-        """A connection of the caller's own.
+    def use(self) -> Iterator[Pipeline]:
+        """Lend a connection to the caller.
 
         Raises:
             StoreUnavailable: The server cannot be reached, or all connections are busy for too long.
@@ -52,37 +52,37 @@ class Pool:
             )
         try:
             with self._lock:
-                wire = self._idle.pop() if self._idle else None
-            if wire is None:
-                wire = Wire(options)
+                pipeline = self._idle.pop() if self._idle else None
+            if pipeline is None:
+                pipeline = Pipeline(options)
             else:
-                wire.fresh = wire.committing = False
+                pipeline.fresh = pipeline.committing = False
             try:
-                yield wire
+                yield pipeline
             finally:
-                self._give_back(wire)
+                self._give_back(pipeline)
         finally:
             self._seats.release()
 
-    def _give_back(self, wire: Wire) -> None:
-        stale: list[Wire] = []
+    def _give_back(self, pipeline: Pipeline) -> None:
+        stale: list[Pipeline] = []
         with self._lock:
-            if wire.closed:  # what happened to it has happened to those that were idle
+            if pipeline.closed:  # the idle ones are most likely dead too
                 stale, self._idle = self._idle, stale
             elif self._closed:
-                stale.append(wire)
+                stale.append(pipeline)
             else:
-                wire.idle_since = monotonic()
-                self._idle.append(wire)  # the last used is the next to be used, so that others can be spared
-                if wire.idle_since - self._idle[0].idle_since > IDLE:
+                pipeline.idle_since = monotonic()
+                self._idle.append(pipeline)  # the last used is the next to be used, so that the others can be closed
+                if pipeline.idle_since - self._idle[0].idle_since > IDLE:
                     stale.append(self._idle.pop(0))
         for one in stale:
             one.close()
 
     def close(self) -> None:
-        """Closes the connections: those that are busy when they are given back."""
+        """Close the connections. Those in use are closed when they are given back."""
         with self._lock:
             self._closed = True
             stale, self._idle = self._idle, []
-        for wire in stale:
-            wire.close()
+        for pipeline in stale:
+            pipeline.close()

@@ -1,6 +1,6 @@
-"""The tables: how they are made, brought up to date and checked.
+"""The tables: creating, migrating and checking them.
 
-All statements of this package name the schema as `drawbar.`; `Texts` puts in the one that the URL names.
+All statements of this package write the schema as `drawbar.`; `Statements` puts in the one that the URL names.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ import psycopg
 from psycopg import errors
 
 from drawbar.errors import StoreUnavailable, StoreVersionError
-from drawbar_postgres.wire import connect
+from drawbar_postgres.pipeline import connect
 
 if TYPE_CHECKING:
     from drawbar_postgres.options import Options
 
     Connection = psycopg.Connection[Any]
 
-# Names are compared byte by byte (COLLATE "C"): faster, and a prefix of addresses is a range.
+# Names are compared byte by byte (COLLATE "C"). This is faster, and the addresses with a prefix are a range.
 # Values are JSON in columns of type text: jsonb would lose NaN, the order of keys and the difference of 1 and 1.0. Big
-# ones are not in the row (TOAST), so that a row that changes with every step is small; `labels` is there to be
-# searched, never to be read. Partial indexes, so that what is finished costs nothing. There are no foreign keys: every
-# row of a run is written under the lock of its row in `run`, and their checks would take as long as the rest of a
-# commit.
+# values are stored outside the row (TOAST), so that a row that changes with every step is small. `labels` is only for
+# searching. The indexes are partial, so that finished tasks cost nothing. There are no foreign keys: every row of a run
+# is written under the lock of its row in `run`, and the checks would take as long as the rest of a commit.
 FIRST = """
 CREATE TABLE drawbar.run (
     id text COLLATE "C" PRIMARY KEY,
@@ -112,17 +111,20 @@ CREATE TABLE drawbar.event (
 );
 """
 MIGRATIONS = (FIRST,)
-"""What brings the schema from each version to the next."""
+"""The statements that bring the schema from each version to the next."""
 VERSION = len(MIGRATIONS)
 LOCK = 0x44524157
-"""Of the advisory lock (`DRAW`) under which one process at a time changes the schema."""
+"""The key (`DRAW`) of the advisory lock under which one process at a time changes the schema."""
 
 
-class Texts(dict[str, bytes]):
-    """Statement to the same of the schema that the URL names, with numbered parameters.
+class Statements(dict[str, bytes]):
+    """Statements as they are sent: in the schema that the URL names, with numbered parameters.
 
     Attributes:
-        channel: What commits are told on, of that schema.
+        channel: The channel of the notifications of commits in that schema.
+
+    Args:
+        schema: The schema.
     """
 
     def __init__(self, schema: str) -> None:
@@ -138,10 +140,14 @@ class Texts(dict[str, bytes]):
 
 
 def check(found: int, options: Options) -> None:
-    """Looks whether the schema that was found is of our version; creates it where there is none (0), if this role may.
+    """Check the version of the schema, and create the schema where there is none.
+
+    Args:
+        found: The version that the database has; 0 when it has no tables.
+        options: The options of the store's URL.
 
     Raises:
-        StoreVersionError: It is of another one, or there is none and this role may not create it.
+        StoreVersionError: The schema has another version, or there is none and this role may not create it.
         StoreUnavailable: The server cannot be reached.
     """
     init = f"run `drawbar store init --store {options.url}`"
@@ -168,10 +174,13 @@ class NotAllowed(StoreUnavailable):
 
 
 def prepare(connection: Connection, options: Options) -> str:
-    """Creates or migrates the schema, whoever else does so at the same time; says what it did.
+    """Create or migrate the schema. Other processes may do so at the same time.
+
+    Returns:
+        A line that says what was done.
 
     Raises:
-        StoreVersionError: It is of a newer version, or the tables are somebody else's.
+        StoreVersionError: The schema has a newer version, or the tables are another program's.
         NotAllowed: This role may not do it.
     """
     name = f"{options.where}, schema {options.schema!r}"
@@ -193,10 +202,9 @@ def prepare(connection: Connection, options: Options) -> str:
 
 
 def _migrate(connection: Connection, options: Options) -> int:
-    """Does what is left to do; returns which version was there. Whether something is there is asked before it is created:
-    even where there is nothing to do, `IF NOT EXISTS` needs the right to do it.
-    """  # noqa: D205, E501
-    texts = Texts(options.schema)
+    """Create or migrate the schema under its lock. Return the version that was there, or 0."""
+    # It asks for what is there before it creates anything: `IF NOT EXISTS` needs the right to create, always.
+    texts = Statements(options.schema)
     schema = f'"{options.schema}"'
     execute = connection.execute
     if not execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (options.schema,)).fetchone():
@@ -216,7 +224,7 @@ def _migrate(connection: Connection, options: Options) -> int:
 
 
 def _line(error: errors.Error) -> str:
-    """What the server said, without where in the statement."""
+    """Return the server's message, without the place in the statement."""
     return str(error).partition("\n")[0]
 
 

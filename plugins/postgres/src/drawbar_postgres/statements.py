@@ -1,9 +1,9 @@
-"""The statements of transactions.
+"""The statements of transactions, beside those of `drawbar.stores.sql`.
 
-Those of a worker's path are prepared, and planned once for a connection, perhaps while the tables are all but empty.
-So they ask for nothing that could be planned badly: one table, its whole key, given by parameters. (A join, or a list
-of addresses, may be planned as a walk through all tasks of a run.) What is rare is planned every time: see
-`Wire.tell`, `once`.
+The statements of a worker's path are prepared: PostgreSQL plans them once for a connection, perhaps while the tables
+are all but empty. So they ask for nothing that could be planned badly: one table and its whole key, given by
+parameters. (A join, or a list of addresses, may be planned as a walk through all tasks of a run.) Rare statements are
+planned every time, see `once` of `Pipeline.send`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from drawbar_postgres.reads import CLOCK, RUN_HEAD, RUN_WHOLE, TASK_HEAD, TASK_WHOLE
+from drawbar.stores.sql import rows as sql
+from drawbar_postgres.reads import CLOCK, DIALECT, RUN_HEAD, RUN_WHOLE, TASK_HEAD, TASK_WHOLE
 
 if TYPE_CHECKING:
     from drawbar.stores.rows import Columns
@@ -21,7 +22,7 @@ LOCK_HEAD = f"SELECT {RUN_HEAD} FROM drawbar.run r WHERE r.id = %s {LOCK}"
 LOCK_STATE = f"SELECT {RUN_HEAD}, r.state FROM drawbar.run r WHERE r.id = %s {LOCK}"
 LOCK_WHOLE = f"SELECT {RUN_WHOLE} FROM drawbar.run r WHERE r.id = %s {LOCK}"
 LOCK_MANY = f"SELECT {RUN_HEAD} FROM drawbar.run r WHERE r.id = ANY(%s::text[]) ORDER BY r.id {LOCK}"
-# What somebody else has locked is let alone: another ticker hands it out, or a worker is just about to change it.
+# A run that is locked is left out: another ticker hands its task out, or a worker is about to change it.
 LOCK_FREE = f"SELECT {RUN_HEAD} FROM drawbar.run r WHERE r.id = ANY(%s::text[]) LIMIT %s {LOCK} SKIP LOCKED"
 NOW = f"SELECT {CLOCK}"
 
@@ -56,10 +57,7 @@ ADD_RUN = (
     f"labels, created_at) VALUES (%s, %s, %s, 'pending', %s, %s, %s, %s, %s, {CLOCK}) "
     "ON CONFLICT DO NOTHING RETURNING created_at"
 )
-SAVE_RUN = (
-    "UPDATE drawbar.run SET status = %s, active = %s, timed = %s, suspended = %s, started_at = %s, "
-    "finished_at = %s, seq = %s"
-)
+SAVE_RUN = DIALECT.text(sql.SAVE_RUN)
 ADD_EVENTS = "WITH e AS (INSERT INTO drawbar.event (run, first, count, at, body) VALUES (%s, %s, %s, %s, %s))"
 COLLECT = (
     "DELETE FROM drawbar.mail WHERE run = %s AND event = %s AND n = "
@@ -74,25 +72,12 @@ TYPES = (
     dict.fromkeys(("attempt", "total", "remaining"), "bigint")
     | dict.fromkeys(("wake_at", "delay", "started_at", "finished_at"), "float8")
 )  # fmt: skip
-"""Of columns that are not text."""
-
-
-@cache
-def update(columns: Columns) -> str:
-    """Changes those columns of a task. Parameters: the columns, run, address."""
-    return f"UPDATE drawbar.task SET {', '.join(f'{name} = %s' for name in columns)} WHERE run = %s AND address = %s"
-
-
-@cache
-def insert(columns: Columns) -> str:
-    """Creates a task. Parameters: run, the columns."""
-    marks = ", ".join(["%s"] * len(columns))
-    return f"INSERT INTO drawbar.task (run, {', '.join(columns)}) VALUES (%s, {marks}) ON CONFLICT DO NOTHING"
+"""The types of columns that are not text."""
 
 
 @cache
 def insert_many(columns: Columns) -> str:
-    """Creates many tasks, in order. Parameters: run, an array each of the columns."""
+    """Return the statement that creates many tasks, in order. Parameters: run, an array for each column."""
     names = ", ".join(columns)
     arrays = ", ".join(f"%s::{TYPES.get(name, 'text')}[]" for name in columns)
     return (
