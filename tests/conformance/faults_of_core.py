@@ -1,4 +1,4 @@
-"""Faults of workers, clients and engines: each violates clauses of the contract."""
+"""A worker, a client or an engine that does what the contract forbids."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def has_nothing_to_fall_back_on(fall_back: Any) -> Any:
 
 
 @fault(runner, "run_callbacks", "RUN-14", "RUN-15")
-def skips_callbacks(run_callbacks: Any) -> Any:
+def calls_nobody_back(run_callbacks: Any) -> Any:
     async def broken(*args: Any) -> None:
         return None
 
@@ -223,7 +223,7 @@ def works_on_one_message_at_a_time(work: Any) -> Any:
 
 
 def _takes(kept: Callable[[Message], bool]) -> Any:
-    """Return a fault that works on some messages and drops the others, however often they are sent."""
+    """Works on some messages, and drops the others, however often they are sent."""
 
     def replace(serve: Any) -> Any:
         async def broken(self: Any, process: Any, **options: Any) -> None:

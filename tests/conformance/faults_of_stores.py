@@ -1,4 +1,4 @@
-"""Faults of stores: each violates clauses of the contract."""
+"""Stores that do what a store must not."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ def _claims_as_if_scheduled(*wrong: TaskStatus) -> Any:
 
 
 @fault(transitions, "claim", "IDEM-02", "IDEM-07")
-def grants_running_tasks(claim: Any) -> Any:
+def claims_what_runs(claim: Any) -> Any:
     return _claims_as_if_scheduled(TaskStatus.RUNNING)(claim)
 
 
 @fault(transitions, "claim", "IDEM-01")
-def grants_completed_tasks(claim: Any) -> Any:
+def claims_what_is_done(claim: Any) -> Any:
     return _claims_as_if_scheduled(TaskStatus.COMPLETED)(claim)
 
 
 @fault(transitions, "claim", "IDEM-03")
-def grants_suspended_tasks(claim: Any) -> Any:
+def claims_what_is_suspended(claim: Any) -> Any:
     return _claims_as_if_scheduled(TaskStatus.SUSPENDED)(claim)
 
 
 @fault(transitions, "claim", "IDEM-03")
-def grants_waiting_joins(claim: Any) -> Any:
+def claims_joins_that_wait(claim: Any) -> Any:
     return _claims_as_if_scheduled(TaskStatus.JOINING)(claim)
 
 
 @fault(transitions, "claim", "TIMER-07")
-def grants_sleeping_tasks(claim: Any) -> Any:
+def claims_what_sleeps(claim: Any) -> Any:
     return _claims_as_if_scheduled(TaskStatus.SLEEPING)(claim)
 
 
 def _claimed(change: Any) -> Any:
-    """Return a fault that changes every claimed task."""
+    """Does something to every task that is claimed, in place too."""
 
     def replace(claim: Any) -> Any:
         def broken(*args: Any, **options: Any) -> Any:
@@ -72,22 +72,22 @@ def counts_no_failures(claim: Any) -> Any:
 
 
 @fault(transitions, "claim", "SUSP-02", "SUSP-09")
-def forgets_the_payload_of_a_suspension(claim: Any) -> Any:
+def forgets_what_was_suspended_with(claim: Any) -> Any:
     return _claimed(lambda task: setattr(task, "payload", None))(claim)
 
 
 @fault(transitions, "claim", "SUSP-02", "EVT-06")
-def forgets_resume_data_and_events(claim: Any) -> Any:
+def forgets_what_came_from_outside(claim: Any) -> Any:
     return _claimed(lambda task: setattr(task, "data", None))(claim)
 
 
 @fault(transitions, "claim", "RECV-04", lives=None)
-def counts_no_dead_workers(claim: Any) -> Any:
+def counts_no_deaths(claim: Any) -> Any:
     return _claimed(lambda task: setattr(task, "lost", 0))(claim)
 
 
 def _committed(change: Any) -> Any:
-    """Return a fault that changes every transition."""
+    """Does something to every transition."""
 
     def replace(commit: Any) -> Any:
         def broken(rows: Any, transition: Any) -> Any:
@@ -105,7 +105,7 @@ def merges_no_state(commit: Any) -> Any:
 
 
 @fault(transitions, "commit", "STATE-05")
-def drops_the_state_of_suspended_attempts(commit: Any) -> Any:
+def drops_the_state_of_what_suspends(commit: Any) -> Any:
     def change(rows: Any, transition: Any) -> None:
         if transition.status is TaskStatus.SUSPENDED:
             transition.state = None
@@ -114,7 +114,7 @@ def drops_the_state_of_suspended_attempts(commit: Any) -> Any:
 
 
 @fault(transitions, "commit", "EVT-04")
-def records_no_suspension(commit: Any) -> Any:
+def tells_of_no_suspension(commit: Any) -> Any:
     def change(rows: Any, transition: Any) -> None:
         if transition.status is TaskStatus.SUSPENDED:
             transition.events = ()
@@ -123,7 +123,7 @@ def records_no_suspension(commit: Any) -> Any:
 
 
 @fault(transitions, "commit", "EACH-09")
-def counts_suspended_items_as_busy(commit: Any) -> Any:
+def counts_the_suspended_as_busy(commit: Any) -> Any:
     def change(rows: Any, transition: Any) -> None:
         if transition.status is TaskStatus.SUSPENDED:
             transition.pull = None
@@ -150,7 +150,7 @@ def joins_one_short(commit: Any) -> Any:
 
 
 @fault(transitions, "commit", "EACH-02")
-def ignores_the_window(commit: Any) -> Any:
+def has_no_window(commit: Any) -> Any:
     def change(rows: Any, transition: Any) -> None:
         if isinstance(transition.next, FanOut):
             transition.next.window = transition.next.total
@@ -164,7 +164,7 @@ def cancels_nothing_on_bail(commit: Any) -> Any:
 
 
 @fault(transitions, "commit", "EVT-01", "EVT-05")
-def records_every_event_twice(commit: Any) -> Any:
+def tells_everything_twice(commit: Any) -> Any:
     def change(rows: Any, transition: Any) -> None:
         transition.events = [event for event in transition.events for _ in range(2)]
 
@@ -172,7 +172,7 @@ def records_every_event_twice(commit: Any) -> Any:
 
 
 @fault(transitions, "commit", "RECV-08", lives=None)
-def accepts_every_commit(commit: Any) -> Any:
+def lets_everybody_commit(commit: Any) -> Any:
     def change(rows: Any, transition: Any) -> None:
         run = rows.run(transition.run_id)
         task = rows.task(run, transition.address)
@@ -202,7 +202,7 @@ def forgets_the_metadata(create: Any) -> Any:
 
 
 @fault(transitions.Change, "cancel", "FAIL-02", "CANC-03")
-def ends_runs_without_cancelling_their_tasks(cancel: Any) -> Any:
+def ends_runs_whose_tasks_go_on(cancel: Any) -> Any:
     return lambda self, tasks, *, keep: None
 
 
@@ -222,12 +222,12 @@ def finds_nothing_due(due: Any) -> Any:
 
 
 @fault(control, "cancel", "CANC-01", "CANC-02")
-def ignores_cancel(cancel: Any) -> Any:
+def is_deaf_to_cancel(cancel: Any) -> Any:
     return lambda rows, run_id, reason, callback: (True, ())
 
 
 @fault(control, "cancel", "CANC-04")
-def cancels_ended_runs(cancel: Any) -> Any:
+def cancels_what_has_ended(cancel: Any) -> Any:
     def broken(rows: Any, run_id: str, reason: Any, callback: bool) -> Any:
         cancel(rows, run_id, reason, callback)
         return True, ()
@@ -236,7 +236,7 @@ def cancels_ended_runs(cancel: Any) -> Any:
 
 
 @fault(control, "send_event", "EVT-12")
-def wakes_every_waiting_task(send_event: Any) -> Any:
+def wakes_every_ear(send_event: Any) -> Any:
     def broken(rows: Any, run_id: str, name: str, payload: Any) -> Any:
         ready = list(send_event(rows, run_id, name, payload))
         while rows.listening(rows.run(run_id), name) is not None:
@@ -247,12 +247,12 @@ def wakes_every_waiting_task(send_event: Any) -> Any:
 
 
 @fault(control, "send_event", "EVT-10")
-def accepts_events_after_the_end(send_event: Any) -> Any:
+def takes_events_after_the_end(send_event: Any) -> Any:
     return lambda rows, run_id, *rest: () if rows.run(run_id).status.finished else send_event(rows, run_id, *rest)
 
 
 @fault(control, "retry", "AGAIN-01")
-def retries_completed_tasks(retry: Any) -> Any:
+def does_everything_again(retry: Any) -> Any:
     def broken(rows: Any, run_id: str) -> Any:
         run = rows.run(run_id)
         for task in rows.among(run, [TaskStatus.COMPLETED]):
@@ -264,12 +264,12 @@ def retries_completed_tasks(retry: Any) -> Any:
 
 
 @fault(MemoryRows, "held", "EACH-06", "EACH-02")
-def releases_no_held_task(held: Any) -> Any:
+def pulls_nothing(held: Any) -> Any:
     return lambda self, run, join: None
 
 
 @fault(MemoryRows, "post", "EVT-07")
-def keeps_no_early_events(post: Any) -> Any:
+def keeps_no_mail(post: Any) -> Any:
     return lambda self, run, event, payload: None
 
 

@@ -15,7 +15,7 @@ from drawbar.cli.session import (
     find_run_workflow,
     follow,
     open_client,
-    open_store_client,
+    open_store,
     print_outcome,
     require_durable_store,
     run_async,
@@ -84,7 +84,7 @@ async def _list(
 
     from drawbar.cli.tables import print_table
 
-    async with open_store_client(flags) as client:
+    async with open_store(flags) as client:
         records = await client.store.runs(
             workflow_id=workflow,
             status=None if status is None else RunStatus(status),
@@ -128,7 +128,7 @@ async def _show(run_id: str, as_json: bool, flags: Flags) -> None:
     from drawbar.cli.tables import print_table
     from drawbar.results import load_result
 
-    async with open_store_client(flags) as client:
+    async with open_store(flags) as client:
         result = await load_result(client.store, run_id, None)
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
@@ -161,7 +161,7 @@ def watch(run_id: str, as_json: bool, workflows: tuple[str, ...], flags: Flags) 
 
 
 async def _watch(run_id: str, as_json: bool, flags: Flags) -> int:
-    async with open_store_client(flags) as client:
+    async with open_store(flags) as client:
         workflow = await find_run_workflow(client, run_id)
         run = client.get_run(run_id, workflow)
         result, _ = await follow(client, run, workflow, as_json=as_json, cancel=False)
@@ -244,7 +244,7 @@ def cancel(run_id: str, reason: str | None, workflows: tuple[str, ...], flags: F
 
 async def _cancel(run_id: str, reason: str | None, flags: Flags) -> int:
     # Open only the store: an in-process engine would resume the run before it could be cancelled.
-    async with open_store_client(flags) as client:
+    async with open_store(flags) as client:
         workflow = await find_run_workflow(client, run_id)
         needs_engine = client.engine.in_process and workflow is not None and workflow.callbacks.any_end
         ended = False if needs_engine else await client.get_run(run_id, workflow).cancel(reason)

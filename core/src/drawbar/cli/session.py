@@ -56,7 +56,7 @@ async def open_client(flags: Flags) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def open_store_client(flags: Flags) -> AsyncIterator[Client]:
+async def open_store(flags: Flags) -> AsyncIterator[Client]:
     """Open a client with only its store, for commands that must not work on tasks."""
     from drawbar.client.client import open_engine
 

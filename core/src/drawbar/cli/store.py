@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from drawbar.cli.options import Flags, settings_options
-from drawbar.cli.session import open_store_client, require_durable_store, run_async
+from drawbar.cli.session import open_store, require_durable_store, run_async
 
 
 @click.group()
@@ -47,5 +47,5 @@ async def _purge(older_than: str, flags: Flags) -> None:
         seconds: float = TypeAdapter(Seconds).validate_python(older_than)
     except ValidationError:
         raise click.UsageError(f"--older-than {older_than}: write 30d, 12h, 15m or seconds") from None
-    async with open_store_client(flags) as client:
+    async with open_store(flags) as client:
         click.echo(f"{await client.store.purge(seconds)} runs deleted")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from drawbar.client.sync import Loop
     from drawbar.engine.base import Engine
     from drawbar.plan import Plan
-    from drawbar.records import Json, RunRecord
+    from drawbar.records import Json, Message, RunRecord
     from drawbar.settings.models import Settings
     from drawbar.stores.base import Store
     from drawbar.worker.dispatcher import Dispatcher
@@ -200,18 +200,30 @@ class Session:
             return
         messages = messages_for(run.id, run.workflow_id, run.fingerprint, ready)
         try:
-            if self.dispatcher is not None:
-                await self.dispatcher.send(messages)
-            else:
-                sent = self.engine.dispatch(messages)
-                if isawaitable(sent):
-                    await sent
+            await self.send(messages)
         except Exception as error:
             reason = str(error).rstrip(".") or f"no answer within {self.settings.connect_timeout:g} s"
             raise EngineError(
                 f"engine {self.engine.name!r} ({self.engine.describe()}) cannot send to workers: {reason}. "
                 f"Run {run.id} is in the store, and goes on when a worker finds it there"
             ) from error
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Send messages through the engine.
+
+        Args:
+            messages: The messages.
+
+        Raises:
+            EngineError: The broker did not answer in time.
+            Exception: Any error of the engine's `dispatch`.
+        """
+        if self.dispatcher is not None:
+            await self.dispatcher.send(messages)
+            return
+        sent = self.engine.dispatch(messages)
+        if isawaitable(sent):
+            await sent
 
     async def dispatch_known(self) -> None:
         """Dispatch the messages that this process put back for an unknown workflow, as far as it knows them now."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from drawbar import Context, Retry, Step, output_of, run_input, run_state, step, value_at
-from drawbar.errors import FatalError, InvalidInput, RunError, StepTimeout
+from drawbar.errors import EventTimeout, FatalError, InvalidInput, RunError, StepTimeout
+from drawbar.graph import nodes as g
 from drawbar.records import Json, RunStatus
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from drawbar import Workflow
 
-# The classes of nodes are not public. Their names follow the builder's methods: `Then` for `.then(...)`.
-Node = Any
-Body = Any
 ONCE = Retry()
 # The classes of references have no public names.
 OutputOf, RunInput, RunState = type(output_of("step")), type(run_input()), type(run_state())
@@ -163,7 +161,7 @@ class _Run:
     def workflow(
         self,
         workflow: Workflow[Any, Any],
-        nodes: Sequence[Node],
+        nodes: Sequence[g.Node],
         place: _Place,
         value: Json,
         retry: Retry | None,
@@ -178,13 +176,13 @@ class _Run:
         with _At(f"{place.prefix}$output"):
             return _validated(workflow.output_shape, value)
 
-    def sequence(self, nodes: Sequence[Node], place: _Place, value: Json, retry: Retry | None) -> Json:
+    def sequence(self, nodes: Sequence[g.Node], place: _Place, value: Json, retry: Retry | None) -> Json:
         for node in nodes:
             value = self.node(node, place, value, retry)
             place.names.outputs[node.id] = value
         return value
 
-    def body(self, body: Body, address: str, place: _Place, value: Json, retry: Retry | None) -> Json:
+    def body(self, body: g.Body, address: str, place: _Place, value: Json, retry: Retry | None) -> Json:
         """Evaluate a step, a chain or a nested workflow."""
         if isinstance(body, Step):
             return self.step(body, address, place, value, retry)
@@ -198,45 +196,44 @@ class _Run:
 
     # -- nodes ---------------------------------------------------------------------------------------------
 
-    def node(self, node: Node, place: _Place, value: Json, retry: Retry | None) -> Json:
+    def node(self, node: g.Node, place: _Place, value: Json, retry: Retry | None) -> Json:
         address = place.prefix + node.id
-        match _kind(node):
-            case "Then":
-                return self.body(node.body, address, place, value, retry)
-            case "Parallel":
-                return self.arms(node.bodies, place, value, retry)
-            case "Branch":
-                return self.arms(self.chosen(node, place, value, address), place, value, retry)
-            case "Choose":
-                chosen = self.chosen(node, place, value, address)
-                return self.body(chosen[0], place.prefix + chosen[0].id, place, value, retry) if chosen else value
-            case "Loop":
-                return self.loop(node, address, place, value, retry)
-            case "Foreach":
-                return self.foreach(node, address, place, value, retry)
-            case "Map":
-                return self.map(node, address, place, value)
-            case "WaitFor":
-                return self.wait_for(node, address)
-            case "Sleep":
-                return self.sleep(node.seconds, address, place, value)
-            case "SleepUntil":
-                return self.sleep(node.until, address, place, value)
-            case kind:
-                raise TypeError(f"the interpreter does not know nodes of the class {kind}")
+        if isinstance(node, g.Then):
+            return self.body(node.body, address, place, value, retry)
+        if isinstance(node, g.Parallel):
+            return self.arms(node.bodies, place, value, retry)
+        if isinstance(node, g.Loop):
+            return self.loop(node, address, place, value, retry)
+        if isinstance(node, g.Foreach):
+            return self.foreach(node, address, place, value, retry)
+        with _At(address):
+            if isinstance(node, g.Map):
+                return self.map(node, place, value)
+            if isinstance(node, g.WaitFor):
+                if node.timeout is None or not node.has_default:
+                    raise EventTimeout("the interpreter receives no events")
+                return _to_json(node.default)
+            if isinstance(node, g.Sleep | g.SleepUntil):
+                given = node.seconds if isinstance(node, g.Sleep) else node.until
+                if callable(given):
+                    self.call(given, place, value, address)
+                return value
+            chosen = self.chosen(node, place, value, address)
+        if isinstance(node, g.Branch):
+            return self.arms(chosen, place, value, retry)
+        return self.body(chosen[0], place.prefix + chosen[0].id, place, value, retry) if chosen else value
 
-    def chosen(self, node: Node, place: _Place, value: Json, address: str) -> list[Body]:
+    def chosen(self, node: g.Branch | g.Choose, place: _Place, value: Json, address: str) -> list[g.Body]:
         """Return the arms whose conditions are true; only the first of these for a `choose`."""
         chosen = []
-        with _At(address):
-            for condition, body in node.arms:
-                if self.call(condition, place, value, address):
-                    chosen.append(body)
-                    if _kind(node) == "Choose":
-                        break
+        for condition, body in node.arms:
+            if self.call(condition, place, value, address):
+                chosen.append(body)
+                if isinstance(node, g.Choose):
+                    break
         return [node.otherwise] if not chosen and node.otherwise is not None else chosen
 
-    def arms(self, bodies: Iterable[Body], place: _Place, value: Json, retry: Retry | None) -> Json:
+    def arms(self, bodies: Iterable[g.Body], place: _Place, value: Json, retry: Retry | None) -> Json:
         """Evaluate bodies that run at once. All are evaluated even if one fails: any may be the first to run."""
         outputs, failed = {}, set[str]()
         for body in bodies:
@@ -249,7 +246,7 @@ class _Run:
         place.names.outputs.update(outputs)
         return outputs
 
-    def foreach(self, node: Node, address: str, place: _Place, items: Json, retry: Retry | None) -> Json:
+    def foreach(self, node: g.Foreach, address: str, place: _Place, items: Json, retry: Retry | None) -> Json:
         if not isinstance(items, list):
             raise _FailedAt(address)
         outputs, failed = [], set[str]()
@@ -263,7 +260,7 @@ class _Run:
             raise _FailedAt(*failed)
         return outputs
 
-    def loop(self, node: Node, address: str, place: _Place, value: Json, retry: Retry | None) -> Json:
+    def loop(self, node: g.Loop, address: str, place: _Place, value: Json, retry: Retry | None) -> Json:
         iteration = 0
         while True:
             iteration += 1
@@ -274,25 +271,10 @@ class _Run:
             if answer is node.until:
                 return value
 
-    def map(self, node: Node, address: str, place: _Place, value: Json) -> Json:
-        with _At(address):
-            if callable(node.mapper):
-                return _to_json(self.call(node.mapper, place, value, address))
-            return self.fill(node.mapper, place, value)
-
-    def wait_for(self, node: Node, address: str) -> Json:
-        """Return the default: the interpreter receives no events, so every wait ends with its timeout."""
-        if node.timeout is None or not node.has_default:
-            raise _FailedAt(address)
-        with _At(address):
-            return _to_json(node.default)
-
-    def sleep(self, length: Any, address: str, place: _Place, value: Json) -> Json:
-        """Return the value at once, after a call of the function that computes the length or the time."""
-        if callable(length):
-            with _At(address):
-                self.call(length, place, value, address)
-        return value
+    def map(self, node: g.Map, place: _Place, value: Json) -> Json:
+        if callable(node.mapper):
+            return _to_json(self.call(node.mapper, place, value, node.id))
+        return self.fill(node.mapper, place, value)
 
     # -- steps ---------------------------------------------------------------------------------------------
 
@@ -383,10 +365,6 @@ class _Run:
         if isinstance(ref, RunInput):
             return ref.lookup(self.input)
         return ref.lookup(self.state if isinstance(ref, RunState) else value)
-
-
-def _kind(node: Node) -> str:
-    return type(node).__name__
 
 
 def _is_retried(error: Exception, retry: Retry, failures: int) -> bool:

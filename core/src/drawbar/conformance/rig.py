@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from contextlib import AsyncExitStack, contextmanager
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -246,15 +245,7 @@ class Rig:
 
     async def send(self, *messages: Message) -> None:
         """Send messages through the engine, as the client does."""
-        client = self.engine
-        # There is no public way: only the dispatcher may call `dispatch`, in its one thread.
-        dispatcher = client._session.dispatcher
-        if dispatcher is not None:
-            await dispatcher.send(messages)
-        else:
-            sent = client.engine.dispatch(messages)
-            if isawaitable(sent):
-                await sent
+        await self.engine._session.send(messages)  # no public way: users send no messages
 
     @contextmanager
     def losing_messages(self) -> Iterator[list[Message]]:

@@ -1,6 +1,7 @@
 """The interface for engines: what a third party needs to bring Drawbar to another task queue."""
 
 from drawbar.engine.base import TASK, Engine, InProcessEngine
+from drawbar.engine.command import run_worker
 from drawbar.engine.plugin import engine_plugin, load_object
 from drawbar.engine.settings import AppSettings, QueueSettings
 from drawbar.records import Message
@@ -16,4 +17,5 @@ __all__ = [
     "QueueSettings",
     "engine_plugin",
     "load_object",
+    "run_worker",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from drawbar.errors import NotSuspended, RunFinished, RunNotFound
 from drawbar.records import (
+    END,
     FINISHED_RUN,
     TIMED,
     Due,
@@ -26,8 +27,6 @@ from drawbar.stores.transitions import Change, again_at
 
 Ready = Sequence[ReadyTask]
 
-END = "$end"
-"""Address of the task that runs a run's callbacks."""
 OVER = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 

@@ -13,6 +13,7 @@ from drawbar.records import (
     Json,
     Kind,
     NewTask,
+    ReadyTask,
     Reply,
     RunRecord,
     RunStatus,
@@ -122,11 +123,11 @@ def values_by_name(flat: Sequence[bytes] | None) -> Mapping[str, Json] | None:
     return {decode_text(flat[i]): load(flat[i + 1]) for i in range(0, len(flat), 2)}
 
 
-def ready_tasks(flat: Sequence[bytes]) -> Sequence[tuple[str, str | None]]:
-    """Return (address, queue) of tasks to dispatch, which scripts give as one flat list."""
+def ready_tasks(flat: Sequence[bytes]) -> Sequence[ReadyTask]:
+    """Return the tasks to dispatch, which scripts give as one flat list."""
     if not flat:
         return ()
-    return [(decode_text(flat[i]), decode_text(flat[i + 1]) or None) for i in range(0, len(flat), 2)]
+    return [ReadyTask(decode_text(flat[i]), decode_text(flat[i + 1]) or None) for i in range(0, len(flat), 2)]
 
 
 def run_without_values(run_id: str, flat: Sequence[bytes], seq: int) -> RunRecord:

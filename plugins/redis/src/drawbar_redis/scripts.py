@@ -7,8 +7,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from drawbar.records import ACTIVE, FINISHED_TASK, TIMED
-from drawbar.stores.control import END
+from drawbar.records import ACTIVE, END, FINISHED_TASK, TIMED
 from drawbar.stores.transitions import COUNTED
 
 if TYPE_CHECKING:

@@ -18,9 +18,8 @@ from drawbar.errors import (
     StoreUnavailable,
     StoreVersionError,
 )
-from drawbar.records import Due, Finish, Kind, Message, NewTask, Reply, RunStatus
+from drawbar.records import END, Due, Finish, Kind, Message, NewTask, Reply, RunStatus
 from drawbar.stores.base import Ready, Store
-from drawbar.stores.control import END
 from drawbar.stores.values import carries
 from drawbar_redis import arguments, replies, scripts
 from drawbar_redis.client import Client
