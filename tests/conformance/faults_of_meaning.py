@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from drawbar import RetryAfter
-from drawbar.authoring.workflow import Workflow
+from drawbar.graph.definition import WorkflowDefinition
 from drawbar.machine import Machine
 from drawbar.plan import Node, Op
 from drawbar.steps.policy import Retry
@@ -169,7 +169,7 @@ def does_not_validate_outputs(dump: Any) -> Any:
     return lambda self, output: output
 
 
-@fault(Workflow, "accept", "RUN-06")
+@fault(WorkflowDefinition, "accept", "RUN-06")
 def accepts_any_input(accept: Any) -> Any:
     return lambda self, given=None: jsonform.plain(given)
 
