@@ -243,7 +243,7 @@ async def load_result(store: Store, run_id: str, plan: Plan | None) -> RunResult
     """
     run = await store.load(run_id)
     if run is None:
-        raise RunNotFound(f"the store has no run {run_id!r}")
+        raise RunNotFound.of(run_id)
     return RunResult(run, list(await store.tasks(run_id)), plan)
 
 
