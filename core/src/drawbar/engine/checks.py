@@ -9,6 +9,15 @@ from __future__ import annotations
 import sys
 
 
+def is_amqp(url: str) -> bool:
+    """Return True if a URL is that of an AMQP broker, such as RabbitMQ.
+
+    Args:
+        url: URL of a broker.
+    """
+    return url.startswith("amqp")
+
+
 def check_visibility_timeout(seconds: float | None, message_budget: float) -> list[str]:
     """Warn if the broker delivers a message again while a worker may still work on it.
 
