@@ -1,7 +1,7 @@
-"""Drawbar engine on Huey with SQLite: several processes on one machine, without a server.
+"""Drawbar workflows on Huey with SQLite: no server, several processes of one machine.
 
-Huey removes a message from the queue before it works on it, so a killed worker loses its messages. Drawbar allows this:
-it dispatches unfinished tasks again. Messages are JSON, and never unpickled.
+Huey takes a message off the queue before it works on it. So the messages of a killed worker are lost. Drawbar does not
+need them: it dispatches each unfinished task again. Messages are JSON, and never unpickled.
 """
 
 import json
@@ -22,15 +22,15 @@ __all__ = ["HueyEngine", "HueySettings", "plugin"]
 class HueySettings(EngineSettings):
     """Settings of the engine `huey`."""
 
-    file: str = Field("huey.db", description="SQLite file with the queues.")
-    queue: str = Field("drawbar", description="Queue of steps without `queue=`.")
+    file: str = Field("huey.db", description="The SQLite file that the queues are in.")
+    queue: str = Field("drawbar", description="Queue of steps that name none with `queue=`.")
     queues: tuple[str, ...] | None = Field(None, description="Queues that this worker serves.")
     threads: int = Field(4, ge=1, description="Messages of a queue that a worker works on at once.")
-    poll: float = Field(0.05, gt=0, description="Seconds between two looks for messages.")
+    poll: float = Field(0.05, gt=0, description="After how many seconds at most to look for messages.")
 
 
 class HueyEngine(Engine):
-    """Send messages as Huey tasks, and work on them in threads."""
+    """Send messages as calls of one task, and work on them in threads."""
 
     name = "huey"
     Settings = HueySettings
@@ -40,27 +40,34 @@ class HueyEngine(Engine):
         self.task = cache(self._task)
 
     def _task(self, queue: str) -> Any:
-        """Return the Huey task of a queue. A Huey instance has one queue, so each queue needs its own instance."""
+        """Return the task of a queue. With Huey, each task has its own queue."""
         huey = SqliteHuey(queue, filename=self.settings.file, results=False, serializer=Json())
         return huey.task(name="drawbar")(self.process)
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Put each message into its queue."""
+        """Put messages into their queues."""
         for message in messages:
-            self.task(message.queue or self.settings.queue)(message.to_dict())
+            send = self.task(self.queue_of(message))
+            send(message.to_dict())
 
     def run_worker(self) -> None:
-        """Run a consumer for each queue that this worker serves."""
-        options = {"workers": self.settings.threads, "periodic": False}
-        options |= {"initial_delay": self.settings.poll, "max_delay": self.settings.poll}
-        consumers = [self.task(queue).huey.create_consumer(**options) for queue in self.queues]
+        """Run a consumer for each queue of this worker, until the process is told to stop."""
+        consumers = [self._consumer(queue) for queue in self.queues]
         for consumer in consumers:
             consumer.start()
         self.wait_for_stop(lambda: [consumer.stop() for consumer in consumers])
 
+    def _consumer(self, queue: str) -> Any:
+        return self.task(queue).huey.create_consumer(
+            workers=self.settings.threads,
+            periodic=False,
+            initial_delay=self.settings.poll,
+            max_delay=self.settings.poll,
+        )
+
 
 class Json(Serializer):  # type: ignore[misc]
-    """Write messages as JSON. Huey's default is pickle, which can execute code from the file."""
+    """Write messages as JSON, so that nothing in the file is ever executed."""
 
     def _serialize(self, data: Any) -> bytes:
         return json.dumps(data).encode()

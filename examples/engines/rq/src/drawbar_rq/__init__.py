@@ -1,10 +1,10 @@
-"""Drawbar engine on RQ, written with Drawbar's public interface only.
+"""Drawbar workflows on RQ: an engine that uses only Drawbar's public interface.
 
-An RQ worker does one job at a time, so a worker process runs several RQ workers in threads. Jobs are deleted when they
-are done, have no timeout in RQ because steps have their own, and are never unpickled.
+An RQ worker does one job at a time. So a worker process has several RQ workers, as threads. Jobs are deleted when
+they are done. They have no timeout, because steps have their own. They are JSON, and never unpickled.
 
-Run more processes instead of many threads. Redis gives a job to the connection that has waited longest, even if its
-process hangs. Such a job runs only when Drawbar dispatches it again.
+Prefer more processes to more threads in a process. Redis hands a job to the connection that has waited longest, even
+if the process behind it hangs. Such a job comes again only when Drawbar dispatches its task again.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ __all__ = ["RqEngine", "RqSettings", "plugin"]
 
 
 class RqSettings(QueueSettings):
-    """Settings of the engine `rq`. `broker_url` is the URL of Redis."""
+    """Settings of the engine `rq`; `broker_url` is that of Redis."""
 
     threads: int = Field(2, ge=1, description="Jobs that a worker process works on at once.")
 
@@ -42,18 +42,19 @@ class RqEngine(Engine):
         self.redis = Redis.from_url(self.settings.url, socket_connect_timeout=self.core.connect_timeout)
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Enqueue the messages, all of one queue in one call."""
+        """Enqueue messages, all those of one queue together."""
         jobs = defaultdict(list)
         for message in messages:
             job = Queue.prepare_data(
                 "drawbar_rq.work", [message.to_dict()], timeout=-1, result_ttl=0, failure_ttl=60
             )
-            jobs[message.queue or self.settings.queue].append(job)
-        for queue, those in jobs.items():
-            Queue(queue, connection=self.redis, serializer=JSONSerializer).enqueue_many(those)
+            jobs[self.queue_of(message)].append(job)
+        for name, jobs_of_queue in jobs.items():
+            queue = Queue(name, connection=self.redis, serializer=JSONSerializer)
+            queue.enqueue_many(jobs_of_queue)
 
     def run_worker(self) -> None:
-        """Run RQ workers on the queues that this worker serves."""
+        """Run RQ workers on the queues of this worker, until the process is told to stop."""
         RqEngine.serving = self
         workers = [
             Worker(self.queues, connection=self.redis, serializer=JSONSerializer)
@@ -65,22 +66,22 @@ class RqEngine(Engine):
 
 
 class Worker(SimpleWorker):
-    """An RQ worker that runs in a thread. Only the main thread can handle signals."""
+    """An RQ worker in a thread. Signals belong to the main thread."""
 
     death_penalty_class = TimerDeathPenalty
 
     def _install_signal_handlers(self) -> None:
-        """Install no signal handlers."""
+        """Install none."""
 
     def check_for_suspension(self, burst: bool) -> None:
-        """Take no more jobs when the process is asked to stop."""
-        if RqEngine.serving.ending:
+        """Take no more jobs when the process is told to stop."""
+        if RqEngine.serving.stop_requested:
             raise StopRequested
         super().check_for_suspension(burst)
 
 
 def work(payload: Mapping[str, str]) -> None:
-    """Process a message. This is the function of every job."""
+    """Work on a message: the function of all jobs."""
     RqEngine.serving.process(payload)
 
 

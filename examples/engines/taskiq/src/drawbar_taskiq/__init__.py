@@ -1,7 +1,7 @@
-"""Drawbar engine on taskiq with Redis: it works on messages in coroutines.
+"""Drawbar workflows on taskiq with Redis: an engine of coroutines.
 
-taskiq removes a message from the Redis list before it works on it, so a killed worker loses its messages. Drawbar
-allows this: it dispatches unfinished tasks again.
+A list in Redis gives a message away before the work on it begins. So the messages of a killed worker are lost. Drawbar
+does not need them: it dispatches each unfinished task again.
 """
 
 import asyncio
@@ -17,21 +17,19 @@ from taskiq.kicker import AsyncKicker
 from taskiq.receiver import Receiver
 from taskiq_redis import ListQueueBroker
 
-from drawbar.engine import Engine, Message, QueueSettings, engine_plugin
+from drawbar.engine import TASK, Engine, Message, QueueSettings, engine_plugin
 
 __all__ = ["TaskiqEngine", "TaskiqSettings", "plugin"]
 
-TASK = "drawbar.process"
-
 
 class TaskiqSettings(QueueSettings):
-    """Settings of the engine `taskiq`. `broker_url` is the URL of Redis."""
+    """Settings of the engine `taskiq`; `broker_url` is that of Redis."""
 
     concurrency: int = Field(10, ge=1, description="Messages of a queue that a worker works on at once.")
 
 
 class TaskiqEngine(Engine):
-    """Send messages as tasks of one name, and work on them in taskiq receivers."""
+    """Send messages as tasks of one name, and work on them in taskiq's receivers."""
 
     name = "taskiq"
     Settings = TaskiqSettings
@@ -46,11 +44,11 @@ class TaskiqEngine(Engine):
 
     @cached_property
     def sending(self) -> BlockingPortal:
-        """The event loop that sends messages, in its own thread. A connection works only in the loop that made it."""
+        """Event loop that messages are sent from. A connection belongs to the loop that made it."""
         return self.stack.enter_context(start_blocking_portal())
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Put all messages into their queues, at the same time."""
+        """Put messages into their queues, all at once."""
         self.sending.call(self._send, messages)
 
     async def _send(self, messages: Sequence[Message]) -> None:
@@ -61,13 +59,13 @@ class TaskiqEngine(Engine):
                 group.start_soon(kicker.kiq, message.to_dict())
 
     def close(self) -> None:
-        """Close the connections that send messages."""
+        """Close the connections that messages are sent through."""
         self.sending.call(self.broker.shutdown)
         self.stack.close()
         super().close()
 
     def run_worker(self) -> None:
-        """Run a receiver for each queue that this worker serves."""
+        """Run a receiver for each queue of this worker, until the process is told to stop."""
         anyio.run(self._receive)
 
     async def _receive(self) -> None:
