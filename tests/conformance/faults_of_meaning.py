@@ -89,9 +89,9 @@ def drops_the_value_without_an_arm(answer: Any) -> Any:
     return broken
 
 
-@fault(Machine, "_fan", "JOIN-01", "JOIN-06")
-def starts_arms_without_the_value(fan: Any) -> Any:
-    return lambda self, node, numbers, bodies, value: fan(self, node, numbers, bodies, None)
+@fault(Machine, "_fan_out_to", "JOIN-01", "JOIN-06")
+def starts_arms_without_the_value(fan_out_to: Any) -> Any:
+    return lambda self, node, numbers, bodies, value: fan_out_to(self, node, numbers, bodies, None)
 
 
 @fault(Machine, "answer", "BRANCH-01")
