@@ -1,12 +1,12 @@
-"""Writes the parts of the documentation that the code knows better: settings, hooks, errors, commands, a picture.
+"""Write the parts of the documentation that come from the code: settings, hooks, errors, commands, rooms, a picture.
 
 ::
 
     python docs/generate.py            # after a change of the code
     python docs/generate.py --check    # exit code 1, and the names of the pages, when something is stale
 
-A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- /generated -->`. Parts about an engine that is not
-installed, or cannot be loaded, are left as they are.
+A part stands between `<!-- generated: KIND ARGUMENT -->` and `<!-- /generated -->`. A part about an engine that is not
+installed, or cannot be loaded, stays as it is.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ import click
 
 ROOT = Path(__file__).parents[1]
 PART = re.compile(r"(<!-- generated: ([\w-]+)(?: (\S+))? -->\n).*?(<!-- /generated -->)", re.DOTALL)
-INTERNAL = {f"Client.{name}" for name in ("call", "dispatch", "fork", "stopped", "take_up", "taken", "wait_settled")}
-"""Methods without an underscore that are for other modules of the core."""
 PICTURE = ROOT / "docs" / "pictures" / "onboarding.svg"
 
 
@@ -53,8 +51,8 @@ def settings(where: str) -> str | None:
 
 
 def hooks(_: str) -> str:
-    """Every hook: its exact signature as a heading, and what it says of itself."""
-    from drawbar import hookspecs
+    """Return every hook: its exact signature as a heading, then its docstring."""
+    from drawbar.plugins import hookspecs
 
     parts = []
     for name, signature in hook_signatures().items():
@@ -68,8 +66,8 @@ def hooks(_: str) -> str:
 
 
 def hook_signatures() -> dict[str, str]:
-    """Hook to signature, as it stands in `drawbar/hookspecs.py`."""
-    from drawbar import hookspecs
+    """Return the signature of each hook, as `drawbar/hookspecs.py` has it."""
+    from drawbar.plugins import hookspecs
 
     tree = ast.parse(inspect.getsource(hookspecs))
     return {
@@ -163,8 +161,6 @@ def methods(where: str) -> str:
     for node in defined.body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
-        if f"{defined.name}.{node.name}" in INTERNAL:
-            continue
         decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
         if "overload" in decorators:
             continue
@@ -197,6 +193,37 @@ def names(_: str) -> str:
     return "\n".join(lines)
 
 
+def rooms(_: str) -> str:
+    """Return the rooms of the core as a table, from bottom to top."""
+    table = _architecture()
+    lines = ["| room | owns | may import | tests |", "|---|---|---|---|"]
+    for room in table.ROOMS:
+        imports = "anything" if table.ANYTHING in room.may_import else _code(room.may_import) or "nothing"
+        lines.append(f"| `{room.path}` | {room.owns} | {imports} | {_code(room.tests)} |")
+    return "\n".join(lines)
+
+
+def public_modules(_: str) -> str:
+    """Return the modules that third parties may import as a table."""
+    lines = ["| module | names | |", "|---|---|---|"]
+    lines += [
+        f"| `{module.name}` | {_code(module.names) or 'all'} | {module.purpose} |"
+        for module in _architecture().PUBLIC_MODULES
+    ]
+    return "\n".join(lines)
+
+
+def _architecture() -> Any:
+    """Import the table of the architecture tests, also when this file runs as a script."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return importlib.import_module("tests.architecture.rooms")
+
+
+def _code(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("self").removeprefix("cls, ")
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
@@ -226,12 +253,15 @@ def _entries(text: str) -> list[tuple[str, str]]:
 
 KINDS: dict[str, Callable[[str], str | None]] = {
     function.__name__: function
-    for function in (settings, hooks, errors, commands, args, attributes, fields, methods, signature, names)
+    for function in (
+        *(settings, hooks, errors, commands, args, attributes, fields, methods, signature, names),
+        *(rooms, public_modules),
+    )
 }
 
 
 def page(text: str) -> str:
-    """A page with its generated parts made anew."""
+    """Return a page with new generated parts."""
 
     def make(part: re.Match[str]) -> str:
         begin, kind, argument, end = part.groups()
@@ -243,8 +273,8 @@ def page(text: str) -> str:
 
 def picture() -> str:
     """The picture of the workflow that the README shows."""
-    from drawbar.render import svg
-    from drawbar.workflows import import_module_or_file
+    from drawbar.graph.render.formats import svg
+    from drawbar.plugins.importing import import_module_or_file
 
     readme = (ROOT / "README.md").read_text("utf-8")
     block = re.search(r"^```python\n(# flows\.py\n.*?)^```", readme, re.DOTALL | re.MULTILINE)
@@ -262,10 +292,10 @@ def picture() -> str:
 
 
 def stale(*, write: bool = False) -> list[str]:
-    """The files that are not what the code would make of them.
+    """Return the files whose generated parts are out of date.
 
     Args:
-        write: Make them so.
+        write: Write these files again.
     """
     made = {PICTURE: picture()}
     for path in sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md")]):

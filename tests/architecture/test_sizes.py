@@ -5,7 +5,7 @@ import pytest
 from tests.support.source import DISTRIBUTIONS, ROOT, Module, modules
 
 LONGEST_MODULE = 450
-LONGEST_QUEUE_ENGINE = 60
+LONGEST_QUEUE_ENGINE = 120
 
 
 @pytest.mark.parametrize("module", [m for d in DISTRIBUTIONS for m in modules(d)], ids=str)

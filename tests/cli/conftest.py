@@ -1,4 +1,4 @@
-"""The command line, called in this process (quick) or in one of its own (real)."""
+"""Fixtures that call the command line, in this process (fast) or in a new one (as users do)."""
 
 import os
 import subprocess
@@ -73,7 +73,7 @@ FLOWS = """
 
 @dataclass
 class Done:
-    """What a command said and how it ended."""
+    """Output and exit code of a command."""
 
     code: int
     out: str
@@ -85,7 +85,7 @@ Command = Callable[..., Done]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with `flows.py` to work in, and nothing of it left over in this process."""
+    """Change to a folder with `flows.py`; afterwards unload the modules that were imported from it."""
     (tmp_path / "flows.py").write_text(dedent(FLOWS))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -102,7 +102,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def drawbar(project: Path, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Calls a command in this process."""
+    """Return a function that calls a command in this process."""
 
     def call(*arguments: str) -> Done:
         code = run(arguments)
@@ -114,7 +114,7 @@ def drawbar(project: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 
 @pytest.fixture
 def process(project: Path) -> Command:
-    """Calls a command in a process of its own, through a pipe."""
+    """Return a function that calls a command in a new process, through pipes."""
 
     def call(*arguments: str, stdin: str = "") -> Done:
         done = subprocess.run(

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from drawbar import plugins
 from drawbar.hookspecs import hookimpl
+from drawbar.plugins import registry as plugins
 from tests.cli.conftest import Command
 from tests.support.packages import install
 
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> plugins.Plugins:
-    """Plugins of this test's own."""
+    """Give each test a new plugin registry."""
     fresh = plugins.Plugins()
-    monkeypatch.setattr(plugins, "_default", fresh)
+    monkeypatch.setattr(plugins, "_installed", fresh)
     return fresh
 
 
@@ -65,7 +65,7 @@ def test_settings_of_an_engine(drawbar: Command) -> None:
     assert "engine 'nothing' is not known" in done.err
 
 
-def test_config_says_where_from_and_masks(
+def test_config_shows_sources_and_masks_secrets(
     drawbar: Command, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / "drawbar.toml").write_text("fan_out = 7\n")
@@ -107,21 +107,21 @@ def test_graph(drawbar: Command, options: list[str], begins: str) -> None:
     assert done.out.startswith(begins)
 
 
-def test_graph_into_a_file_by_its_ending(drawbar: Command, project: Path) -> None:
+def test_graph_chooses_the_format_by_the_files_suffix(drawbar: Command, project: Path) -> None:
     done = drawbar("graph", "flows.py:good", "-o", "good.svg")
     assert done.code == 0
     assert done.out.startswith("good.svg: svg, ")
     assert (project / "good.svg").read_text().startswith("<svg")
     done = drawbar("graph", "flows.py:good", "-o", "good.png")
     assert done.code == 2
-    assert "good.png: png is none of text, mermaid, dot, svg, json; say which with --format" in done.err
+    assert "good.png: png is not one of text, mermaid, dot, svg, json; choose one with --format" in done.err
     assert not (project / "good.png").exists()
     done = drawbar("graph", "flows.py:good", "-o", "no/such/folder.dot")
     assert done.code == 2
     assert "cannot be written" in done.err
 
 
-def test_plugins_add_commands_and_cannot_take_ours(
+def test_plugins_add_commands_and_cannot_replace_ours(
     drawbar: Command, registry: plugins.Plugins, caplog: pytest.LogCaptureFixture
 ) -> None:
     import click

@@ -1,4 +1,4 @@
-"""`drawbar new-engine`: what it writes is a package, and its tests say what is left to do."""
+"""`drawbar new-engine` writes a package whose tests report what is left to do."""
 
 import ast
 import os
@@ -26,7 +26,7 @@ def package(drawbar: Command, project: Path) -> Path:
 
 
 def kit(package: Path, site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs pytest where the package is installed: in the folder `site`, with the metadata that pip would write."""
+    """Run pytest with the package installed in the folder `site`, with the metadata that pip would write."""
     points = tomllib.loads((package / "pyproject.toml").read_text())["project"]["entry-points"]
     install(site, "drawbar-my-queue", version="0.1.0", entry_points=points)
     return subprocess.run(
@@ -57,7 +57,7 @@ def test_it_writes_a_package(package: Path) -> None:
     assert not [file for file in found if "$" in (package / file).read_text()]
 
 
-def test_what_it_writes_is_tidy(package: Path) -> None:
+def test_the_package_passes_ruff(package: Path) -> None:
     pytest.importorskip("ruff")
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,I,W,D1,UP,B", "--ignore", "D103",
@@ -69,7 +69,7 @@ def test_what_it_writes_is_tidy(package: Path) -> None:
     assert len(ast.unparse(test).splitlines()) <= 10
 
 
-def test_its_own_tests_say_what_is_left_to_do(package: Path, tmp_path: Path) -> None:
+def test_its_own_tests_report_what_is_left_to_do(package: Path, tmp_path: Path) -> None:
     done = kit(package, tmp_path / "site")
 
     assert done.returncode == 1, done.stdout
@@ -80,7 +80,7 @@ def test_its_own_tests_say_what_is_left_to_do(package: Path, tmp_path: Path) -> 
     assert 2 <= done.stdout.count("not written yet:") <= 4
 
 
-def test_the_kit_says_it_too(package: Path, tmp_path: Path) -> None:
+def test_the_kit_reports_what_is_left_to_do(package: Path, tmp_path: Path) -> None:
     arguments = ("--pyargs", "drawbar.conformance", "--engine", "my-queue", "-k", "RUN-01")
     done = kit(package, tmp_path / "site", *arguments)
 
@@ -89,8 +89,7 @@ def test_the_kit_says_it_too(package: Path, tmp_path: Path) -> None:
         assert todo in done.stdout
 
 
-def test_half_of_it_done(package: Path, tmp_path: Path) -> None:
-    """With a `dispatch`, what is left is `run_worker`."""
+def test_with_dispatch_written_run_worker_is_left(package: Path, tmp_path: Path) -> None:
     module = package / "src/drawbar_my_queue/__init__.py"
     head, raised, tail = module.read_text().partition("        raise NotImplementedError(\n")
     module.write_text(head + "        return\n" + tail.partition("        )\n")[2])
@@ -118,10 +117,10 @@ def test_the_name_of_an_engine_that_is_installed(drawbar: Command) -> None:
     assert "drawbar-local" in done.err
 
 
-def test_a_folder_that_is_there(drawbar: Command, package: Path, project: Path) -> None:
+def test_a_folder_that_exists_is_refused(drawbar: Command, package: Path, project: Path) -> None:
     again = drawbar("new-engine", "my-queue")
     assert (again.code, again.err) == (
-        2, "drawbar: drawbar-my-queue is there already; choose another folder with --path\n",
+        2, "drawbar: drawbar-my-queue exists already; choose another folder with --path\n",
     )  # fmt: skip
 
     assert drawbar("new-engine", "my-queue", "--path", "elsewhere/engine").code == 0

@@ -1,4 +1,4 @@
-"""What the tree shows is put together from events alone."""
+"""The live tree is drawn from events; only sleeping and waiting tasks come from the store."""
 
 import io
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from rich.console import Console
 from drawbar import chain, step, workflow
 from drawbar.cli.live import LiveTree
 from drawbar.cli.progress import Progress, template_of
-from drawbar.events import Event
+from drawbar.results import Event
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 class Script:
-    """Feeds events to a progress, a second apart."""
+    """Apply events to a `Progress`, one second apart."""
 
     def __init__(self) -> None:
         self.progress = Progress()
@@ -55,7 +55,7 @@ FLOW = (
 )
 
 
-def test_tasks_of_one_place_are_summed_up() -> None:
+def test_tasks_of_one_node_are_summed_up() -> None:
     event = Script()
     event("run.started")
     for index in range(3):
@@ -76,24 +76,24 @@ def test_tasks_of_one_place_are_summed_up() -> None:
     ]
 
 
-def test_sleeps_have_no_events_and_are_told_by_the_store() -> None:
+def test_sleeping_tasks_come_from_the_store() -> None:
     event = Script()
     event("run.started")
     event("task.started", "thumbs[0].fetch", {"attempt": 1})
     event("task.completed", "thumbs[0].fetch")
-    event.progress.timers([("nap", "sleeping", datetime.now(UTC).timestamp() + 20.4)])
+    event.progress.update_timers([("nap", "sleeping", datetime.now(UTC).timestamp() + 20.4)])
     text = draw(event.progress, FLOW)
     assert "◔ photos  r1  waiting" in text
     assert "◔ sleep 30 s  sleeping, 20 s left" in text
-    event.progress.timers([])
+    event.progress.update_timers([])
     assert "✓ sleep 30 s" in draw(event.progress, FLOW)
-    event.progress.timers([("nap", "sleeping", None)])
+    event.progress.update_timers([("nap", "sleeping", None)])
     event("run.cancelled")
-    event.progress.end()
+    event.progress.finish()
     assert "⊘ sleep 30 s" in draw(event.progress, FLOW)
 
 
-def test_without_its_workflow_a_run_shows_the_places_as_they_come() -> None:
+def test_a_run_of_an_unknown_workflow_shows_each_step_when_it_starts() -> None:
     event = Script()
     event("run.started")
     event("task.started", "poll#1", {"attempt": 1})
@@ -108,7 +108,7 @@ def test_without_its_workflow_a_run_shows_the_places_as_they_come() -> None:
     assert lines[1].startswith("└── ‖ poll#  iteration 2  suspended")
 
 
-def test_a_terminal_without_these_signs_gets_others() -> None:
+def test_a_terminal_that_cannot_encode_the_marks_gets_ascii_marks() -> None:
     event = Script()
     event("run.started")
     event("task.started", "a", {"attempt": 1})
@@ -122,7 +122,7 @@ def test_a_terminal_without_these_signs_gets_others() -> None:
     assert "+ a" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_tree_too_long_for_the_screen_shows_what_goes_on() -> None:
+def test_a_tree_too_long_for_the_screen_shows_unfinished_steps() -> None:
     event = Script()
     event("run.started")
     for number in range(50):
@@ -131,12 +131,12 @@ def test_a_tree_too_long_for_the_screen_shows_what_goes_on() -> None:
             event("task.completed", f"step_{number}")
     console = Console(file=io.StringIO(), width=60, height=10)
     tree = LiveTree(console, None, "r1", event.progress)
-    console.print(tree._fitting())
+    console.print(tree._fit_to_screen())
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "49 completed, 1 running" in text
     assert "step_30" in text
     assert len(text.splitlines()) <= 10
 
 
-def test_templates() -> None:
+def test_a_template_is_an_address_without_numbers() -> None:
     assert template_of("thumbs[3].resize#2") == "thumbs[].resize#"

@@ -82,14 +82,14 @@ def test_json_of_a_failed_run_is_json_too(drawbar: Command) -> None:
     [
         (["run", "nowhere.py:good"], "no file 'nowhere.py'"),
         (["run", "no.module:good"], "no module 'no.module'"),
-        (["run", "flows.py:nothing"], "flows.py:nothing is not there. There is: flows.py:good, flows.py:bad"),
-        (["run", "flows.py"], "flows.py: say which workflow. There is: flows.py:good"),
-        (["run", "flows.py:number"], "flows.py:number is a int and no workflow"),
+        (["run", "flows.py:nothing"], "flows.py:nothing does not exist. There is: flows.py:good, flows.py:bad"),
+        (["run", "flows.py"], "flows.py: name the workflow. There is: flows.py:good"),
+        (["run", "flows.py:number"], "flows.py:number has type int and is not a workflow"),
         (
             ["run", "flows.py:uncommitted"],
             "flows.py:uncommitted is a graph that is not committed: end it with .commit()",
         ),
-        (["run", "empty.py:x"], "empty.py holds no committed workflow"),
+        (["run", "empty.py:x"], "empty.py has no committed workflow"),
         (["run", "leaves.py:x"], "importing 'leaves.py' failed: SystemExit: 0"),
         (["run", "leaves:x"], "importing 'leaves' failed: SystemExit: 0"),
         (["run", "faulty.py:x"], "importing 'faulty.py' failed: ZeroDivisionError: division by zero"),
@@ -97,7 +97,7 @@ def test_json_of_a_failed_run_is_json_too(drawbar: Command) -> None:
         (["run", "flows.py:good", "--input", "@none.json"], "@none.json: cannot be read"),
         (
             ["run", "flows.py:good", "--input", "a=1", "--input", "2"],
-            "of several inputs, each is a KEY=VALUE",
+            "write several inputs as --input KEY=VALUE",
         ),
         (["run", "flows.py:good", "--input", "word"], "input of workflow 'good'"),
         (["run", "flows.py:good", "--metadata", "word"], "write --metadata KEY=VALUE"),
@@ -116,7 +116,7 @@ def test_json_of_a_failed_run_is_json_too(drawbar: Command) -> None:
         (["run", "flows.py:good", "--inputs", "1"], "No such option"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line_and_ends_with_2(
+def test_an_error_is_one_line_and_exit_code_2(
     drawbar: Command, arguments: list[str], says: str
 ) -> None:
     Path("empty.py").write_text("")
@@ -149,7 +149,7 @@ def test_debug_shows_the_traceback_of_the_step_that_failed(drawbar: Command) -> 
     assert 'raise FatalError("out of paper")' in done.err
 
 
-def test_an_event_is_a_line_though_its_error_is_several(drawbar: Command) -> None:
+def test_an_event_is_one_line_even_if_its_error_has_several(drawbar: Command) -> None:
     source = "from drawbar import step, workflow\n@step\ndef f(x: int) -> int:\n    raise ValueError('a\\nb')\n"
     Path("lines.py").write_text(source + "w = workflow('w').then(f).commit()\n")
     lines = drawbar("run", "lines.py:w", "--input", "1").out.splitlines()
@@ -177,7 +177,7 @@ def test_a_run_id_that_exists_joins_the_run(drawbar: Command) -> None:
     assert "run 'mine' exists already, with another input" in done.err
 
 
-def test_the_store_of_the_file_is_beside_it_from_any_folder(
+def test_a_relative_store_path_belongs_to_the_folder_of_drawbar_toml(
     drawbar: Command, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / "drawbar.toml").write_text('store = "sqlite:///runs.db"\nworkflows = ["flows"]\n')
@@ -190,7 +190,7 @@ def test_the_store_of_the_file_is_beside_it_from_any_folder(
     assert drawbar("runs", "list").out.startswith("deep\tgood\tcompleted\t")
 
 
-def test_without_click_the_extra_is_named(project: Path) -> None:
+def test_without_click_the_error_names_the_extra(project: Path) -> None:
     code = "import sys; sys.modules['click'] = None; from drawbar.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -208,7 +208,7 @@ def test_help_is_quick_to_import_and_names_every_command(process: Command) -> No
     assert "'drawbar.client'" not in modules
 
 
-def test_output_cut_off_by_its_reader_is_no_error(project: Path) -> None:
+def test_a_reader_that_closes_the_pipe_is_not_an_error(project: Path) -> None:
     command = f"{sys.executable} -m drawbar run flows.py:good --input 3 | head -n 1"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert "run.started" in done.stdout

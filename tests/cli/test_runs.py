@@ -1,4 +1,4 @@
-"""`drawbar runs`: looking at runs and steering them from other processes than the one that started them."""
+"""`drawbar runs` shows and controls runs that another process has started."""
 
 import json
 import sqlite3
@@ -52,7 +52,7 @@ def test_show_and_watch(drawbar: Command) -> None:
     assert events[-1]["type"] == "run.failed"
 
 
-def test_looking_at_runs_does_not_work_on_them(drawbar: Command) -> None:
+def test_showing_runs_does_not_execute_them(drawbar: Command) -> None:
     start(drawbar, "good", "one")
     with sqlite3.connect("runs.db") as database:
         tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
@@ -65,7 +65,7 @@ def test_looking_at_runs_does_not_work_on_them(drawbar: Command) -> None:
         } == before
 
 
-def test_resume_says_what_follows_and_only_that(drawbar: Command) -> None:
+def test_resume_prints_only_the_events_after_it(drawbar: Command) -> None:
     start(drawbar, "asks", "one")
     suspended = drawbar("runs", "show", "one", *STORE).out
     assert "go on with: drawbar runs resume one --step ask --data JSON --store sqlite:///runs.db" in suspended
@@ -86,7 +86,7 @@ def test_the_suggested_command_works_as_it_is(drawbar: Command) -> None:
     assert drawbar(*words).code == 0
 
 
-def test_going_on_needs_the_workflow(drawbar: Command) -> None:
+def test_resume_needs_the_workflow(drawbar: Command) -> None:
     start(drawbar, "asks", "one")
     done = drawbar("runs", "resume", "one", "--data", "1", *STORE)
     assert done.code == 2
@@ -102,7 +102,7 @@ def test_retry_goes_on_from_what_failed(drawbar: Command) -> None:
     assert drawbar("runs", "retry", "one", *HERE).code == 2
 
 
-def test_fork_takes_over_what_was_before(drawbar: Command) -> None:
+def test_fork_keeps_the_outputs_of_earlier_steps(drawbar: Command) -> None:
     start(drawbar, "good", "one")
     done = drawbar(
         "runs", "fork", "one", "--from", "flaky", "--input", "50", "--run-id", "two", "--json", *HERE
@@ -126,7 +126,7 @@ def test_cancel_calls_the_workflows_callbacks(drawbar: Command) -> None:
     assert Path("finished").read_text() == "cancelled"
 
 
-def test_resume_all_lists_what_is_unfinished(drawbar: Command) -> None:
+def test_resume_all_lists_unfinished_runs(drawbar: Command) -> None:
     start(drawbar, "asks", "one")
     start(drawbar, "good", "two")
     done = drawbar("runs", "resume-all", *HERE)
@@ -134,7 +134,7 @@ def test_resume_all_lists_what_is_unfinished(drawbar: Command) -> None:
     assert done.out == "1 unfinished runs\none  asks  suspended at ask\n"
 
 
-def test_resume_all_says_of_which_runs_it_does_not_know_the_workflow(drawbar: Command) -> None:
+def test_resume_all_reports_runs_of_unknown_workflows(drawbar: Command) -> None:
     start(drawbar, "asks", "one")
     with sqlite3.connect("runs.db") as database:  # as if its process had been killed before the step suspended
         database.execute("UPDATE task SET status = 'scheduled', wake_at = 1 WHERE address = 'ask'")
@@ -148,16 +148,16 @@ def test_resume_all_says_of_which_runs_it_does_not_know_the_workflow(drawbar: Co
 @pytest.mark.parametrize(
     "command", [["show", "x"], ["watch", "x"], ["cancel", "x"], ["retry", "x"], ["resume", "x"]]
 )
-def test_a_run_that_is_not_there(drawbar: Command, command: list[str]) -> None:
+def test_a_run_that_does_not_exist(drawbar: Command, command: list[str]) -> None:
     done = drawbar("runs", *command, *STORE)
     assert done.code == 2
     assert "the store has no run 'x'" in done.err
 
 
-def test_a_store_in_memory_has_nothing_to_show(drawbar: Command) -> None:
+def test_a_store_in_memory_is_refused(drawbar: Command) -> None:
     done = drawbar("runs", "list")
     assert done.code == 2
-    assert "runs in the store memory:// are gone with their process" in done.err
+    assert "runs in the store memory:// are lost when their process ends" in done.err
 
 
 def test_purge(drawbar: Command) -> None:

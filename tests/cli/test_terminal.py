@@ -18,7 +18,7 @@ from tests.cli.conftest import Command
 
 
 class Terminal:
-    """A process on a pseudo-terminal of 100 by 30."""
+    """A process on a pseudo-terminal of 100 columns and 30 lines."""
 
     def __init__(self, *arguments: str) -> None:
         self.seen = ""
@@ -29,18 +29,18 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
 
     def until(self, pattern: str, seconds: float = 40) -> None:
-        """Reads on until the pattern shows."""
+        """Read until the pattern appears."""
         deadline = time.monotonic() + seconds
         while not re.search(pattern, self.seen):
             assert time.monotonic() < deadline, f"{pattern!r} did not show:\n{self.seen}"
             assert self._read(), f"ended without {pattern!r}:\n{self.seen}"
 
     def press(self, key: bytes) -> None:
-        """Types."""
+        """Type a text."""
         os.write(self.fd, key)
 
     def end(self) -> int:
-        """Reads to the end; returns the exit code."""
+        """Read to the end and return the exit code."""
         while self._read():
             pass
         os.close(self.fd)
@@ -51,7 +51,7 @@ class Terminal:
         assert ready, f"nothing came for 45 s:\n{self.seen}"
         try:
             text = os.read(self.fd, 65536).decode(errors="replace")
-        except OSError:  # what Linux says when the other side has closed
+        except OSError:  # raised by Linux when the other side has closed
             return False
         self.seen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
         return bool(text)
@@ -74,7 +74,7 @@ def test_a_failure_is_shown_where_it_happened(project: Path) -> None:
     assert re.search(r"✗ boom  \d+ ms  FatalError: out of paper", terminal.seen)
 
 
-def test_ctrl_c_cancels_the_run_and_says_how_to_go_on(project: Path, drawbar: Command) -> None:
+def test_ctrl_c_cancels_the_run_and_suggests_a_command(project: Path, drawbar: Command) -> None:
     terminal = Terminal(
         "run", "flows.py:slows", "--input", "3", "--run-id", "one", "--store", "sqlite:///runs.db"
     )
@@ -87,7 +87,7 @@ def test_ctrl_c_cancels_the_run_and_says_how_to_go_on(project: Path, drawbar: Co
     assert drawbar("runs", "list", "--store", "sqlite:///runs.db").out.startswith("one\tslows\tcancelled")
 
 
-def test_watching_ends_with_ctrl_c_and_the_run_does_not(project: Path, drawbar: Command) -> None:
+def test_ctrl_c_ends_watching_but_not_the_run(project: Path, drawbar: Command) -> None:
     store = ["--store", "sqlite:///runs.db"]
     runner = Terminal("run", "flows.py:slows", "--input", "3", "--run-id", "one", *store)
     runner.until(r"[^·] slow  \d+ ms")
@@ -100,7 +100,7 @@ def test_watching_ends_with_ctrl_c_and_the_run_does_not(project: Path, drawbar: 
     assert runner.end() == 1
 
 
-def test_a_run_whose_process_was_killed_goes_on_in_another(project: Path, drawbar: Command) -> None:
+def test_a_run_continues_in_another_process_after_a_kill(project: Path, drawbar: Command) -> None:
     store = ["--store", "sqlite:///runs.db"]
     killed = Terminal("run", "flows.py:waits", "--input", "3", "--run-id", "one", *store)
     killed.until(r"wait for go  waiting")

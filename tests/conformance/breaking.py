@@ -1,6 +1,6 @@
-"""An engine that is broken on purpose: the local one, while something has been replaced by something worse.
+"""An engine that is broken on purpose: the local engine with one function replaced by a faulty one.
 
-The kit does not know; each fault has to be found by the clause that forbids it.
+The kit must find each fault by the clauses that forbid it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from drawbar.engine import Message, engine_plugin
 from drawbar_local import LocalEngine, LocalSettings
 
 Replacement = Callable[[Any], Any]
-"""Makes what comes in the place of something out of what was there."""
+"""A function that takes the original and returns its replacement."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is broken.
+    """A fault.
 
     Attributes:
-        name: What the broken one does.
-        clauses: Those that have to find it.
-        lives: One that holds all the same: the engine is broken, not dead.
+        name: The name of the fault: the wrong behaviour.
+        clauses: The clauses that must fail.
+        lives: A clause that must still hold: the engine is broken, not dead. None if no clause can hold.
         patches: Owner, attribute, replacement.
     """
 
@@ -37,7 +37,7 @@ class Fault:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """With the fault."""
+        """Apply the fault."""
         before = [(owner, name, owner.__dict__[name]) for owner, name, _ in self.patches]
         try:
             for owner, name, replace in self.patches:
@@ -54,7 +54,7 @@ FAULTS: dict[str, Fault] = {}
 def fault(
     owner: Any, attribute: str, *clauses: str, lives: str | None = "RUN-01"
 ) -> Callable[[Replacement], Replacement]:
-    """Registers a fault named after the function, which gets what is there and gives what comes in its place."""
+    """Register a fault under the function's name. The function gets the original and returns its replacement."""
 
     def register(replace: Replacement) -> Replacement:
         name = replace.__name__.replace("_", " ")
@@ -67,7 +67,7 @@ def fault(
 class BrokenSettings(LocalSettings):
     """Settings of the engine `broken`."""
 
-    fault: str = Field(description="What is broken.")
+    fault: str = Field(description="Name of the fault.")
 
 
 class BrokenEngine(LocalEngine):
@@ -77,7 +77,7 @@ class BrokenEngine(LocalEngine):
     Settings = BrokenSettings  # type: ignore[assignment]
 
     async def serve(self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]) -> None:
-        """Works until cancelled, badly."""
+        """Work until cancelled, with the fault."""
         from tests.conformance import faults_of_core, faults_of_meaning, faults_of_stores
 
         assert faults_of_core

@@ -7,68 +7,70 @@ from typing import Any
 
 import anyio
 
-from drawbar import attempt, client, runner, runs
-from drawbar.context import Context
+from drawbar.client import client, fork, session
+from drawbar.client import run as runs
 from drawbar.errors import ConfigurationError
 from drawbar.machine import Machine
 from drawbar.plan import Op
 from drawbar.records import Message, RunStatus
-from drawbar.runner import Runner
-from drawbar.worker import Worker
-from drawbar.workflows import Workflows
+from drawbar.steps.context import Context
+from drawbar.worker import attempt, outcome
+from drawbar.worker import task as runner
+from drawbar.worker.context import ContextFactory
+from drawbar.worker.registry import WorkflowRegistry
+from drawbar.worker.task import TaskRunner
+from drawbar.worker.worker import Worker
 from drawbar_local import LocalEngine
 from tests.conformance.breaking import fault
 
 
-@fault(Runner, "_failed", "STATE-04")
+@fault(TaskRunner, "_failed", "STATE-04")
 def keeps_the_state_of_what_fails(failed: Any) -> Any:
-    async def broken(
-        self: Any, hold: Any, task: Any, node: Any, numbers: Any, outcome: Any, ctx: Any = None, *rest: Any
-    ) -> Any:
-        transition = await failed(self, hold, task, node, numbers, outcome, ctx, *rest)
-        transition.state = ctx.updates if ctx is not None else None
+    async def broken(self: Any, execution: Any, error: Any) -> Any:
+        transition = await failed(self, execution, error)
+        transition.state = execution.ctx.updates if execution.ctx is not None else None
         return transition
 
     return broken
 
 
-@fault(Runner, "_ask", "BRANCH-04", "BRANCH-05", "LOOP-04", "TIMER-06")
+@fault(TaskRunner, "_evaluate", "BRANCH-04", "BRANCH-05", "LOOP-04", "TIMER-06")
 def asks_twice(ask: Any) -> Any:
-    async def broken(self: Any, hold: Any, wanted: Any) -> Any:
-        await ask(self, hold, wanted)
-        return await ask(self, hold, wanted)
+    async def broken(self: Any, execution: Any, wanted: Any) -> Any:
+        await ask(self, execution, wanted)
+        return await ask(self, execution, wanted)
 
     return broken
 
 
-@fault(Runner, "_ask", "FAIL-05", "FAIL-06")
+@fault(TaskRunner, "_evaluate", "FAIL-05", "FAIL-06")
 def swallows_the_errors_of_callables(ask: Any) -> Any:
-    async def broken(self: Any, hold: Any, wanted: Any) -> Any:
+    async def broken(self: Any, execution: Any, wanted: Any) -> Any:
         try:
-            return await ask(self, hold, wanted)
+            return await ask(self, execution, wanted)
         except LookupError:
             return {Op.CHOOSE: None, Op.AGAIN: True}.get(wanted.node.op)
 
     return broken
 
 
-@fault(Runner, "_ask", "NEST-03", "TYPE-07")
+@fault(TaskRunner, "_evaluate", "NEST-03", "TYPE-07")
 def checks_no_types_of_workflows(ask: Any) -> Any:
-    async def broken(self: Any, hold: Any, wanted: Any) -> Any:
-        return wanted.value if wanted.node.op is Op.CHECK else await ask(self, hold, wanted)
+    async def broken(self: Any, execution: Any, wanted: Any) -> Any:
+        return wanted.value if wanted.node.op is Op.CHECK else await ask(self, execution, wanted)
 
     return broken
 
 
-@fault(Runner, "_check_size", "TYPE-06")
+@fault(outcome, "check_size", "TYPE-06")
 def has_no_size_limit(check: Any) -> Any:
-    return lambda self, value, what: None
+    return lambda value, what, limit: None
 
 
-@fault(Runner, "_fall_back", "FAIL-07", "FAIL-08")
+@fault(TaskRunner, "_fall_back", "FAIL-07", "FAIL-08")
 def has_nothing_to_fall_back_on(fall_back: Any) -> Any:
-    async def broken(self: Any, hold: Any, task: Any, node: Any, numbers: Any, info: Any, error: Any) -> Any:
-        return self._fail(hold, task, task.address, error)
+    async def broken(self: Any, execution: Any, node: Any, error: Any) -> Any:
+        return self._fail(execution, error)
 
     return broken
 
@@ -81,7 +83,7 @@ def calls_nobody_back(run_callbacks: Any) -> Any:
     return broken
 
 
-@fault(runner, "info_of", "FAIL-01", "FAIL-10")
+@fault(runner, "error_record", "FAIL-01", "FAIL-10")
 def tells_little_of_errors(info: Any) -> Any:
     return lambda error, address, attempts: {**info(error, address, attempts), "type": "Exception"}
 
@@ -91,7 +93,7 @@ def knows_no_defaults(payload: Any) -> Any:
     return lambda task, node: payload(task, node) if task.data is not None else "too late"
 
 
-@fault(client, "memos", "AGAIN-04", "AGAIN-05")
+@fault(fork, "fork_memos", "AGAIN-04", "AGAIN-05")
 def forks_from_nothing(memos: Any) -> Any:
     return lambda plan, tasks, from_step, given: []
 
@@ -131,8 +133,8 @@ def runs_everything_in_the_loop(run: Any) -> Any:
 
 
 @fault(Worker, "abandon", "FAIL-03", "FAIL-04", "CANC-01")
-def interrupts_nobody(abandon: Any) -> Any:
-    return lambda self, hold: None
+def does_not_interrupt_steps(abandon: Any) -> Any:
+    return lambda self, execution: None
 
 
 @fault(Worker, "flush_emitted", "EVT-05")
@@ -151,7 +153,7 @@ def renews_no_lease(renew: Any) -> Any:
     return broken
 
 
-@fault(Workflows, "find", "SEC-04")
+@fault(WorkflowRegistry, "find", "SEC-04")
 def takes_any_fingerprint(find: Any) -> Any:
     def broken(self: Any, workflow_id: str, fingerprint: str) -> Any:
         found = find(self, workflow_id, fingerprint)
@@ -160,7 +162,7 @@ def takes_any_fingerprint(find: Any) -> Any:
     return broken
 
 
-@fault(Workflows, "find", "SEC-07")
+@fault(WorkflowRegistry, "find", "SEC-07")
 def imports_what_a_message_names(find: Any) -> Any:
     def broken(self: Any, workflow_id: str, fingerprint: str) -> Any:
         import importlib
@@ -180,7 +182,7 @@ def picks_one_of_several(pick: Any) -> Any:
 
 @fault(runs, "_fitting", "EVT-11")
 def sends_any_payload(fitting: Any) -> Any:
-    return lambda workflow, name, value: value
+    return lambda plan, name, value: value
 
 
 @fault(runs.RunResult, "unwrap", "RUN-18", "SUSP-01", "CANC-01")
@@ -188,12 +190,12 @@ def unwraps_everything(unwrap: Any) -> Any:
     return lambda self: self.output
 
 
-@fault(client.Client, "wait_settled", "RUN-07")
+@fault(session.Session, "wait_settled", "RUN-07")
 def waits_longer_than_asked(wait: Any) -> Any:
     return lambda self, run_id, timeout: wait(self, run_id, 3 if timeout == 0.1 else timeout)
 
 
-@fault(client, "SETTLED", "SUSP-01", lives="RUN-01")
+@fault(session, "SETTLED", "SUSP-01", lives="RUN-01")
 def takes_suspended_for_running(settled: Any) -> Any:
     return settled - {RunStatus.SUSPENDED}
 
@@ -246,7 +248,7 @@ def drops_a_message_of_many(serve: Any) -> Any:
     return _takes(lambda message: not message.address.endswith("[3]"))(serve)
 
 
-@fault(Runner, "context", "RETRY-01", "TIME-03")
+@fault(ContextFactory, "make", "RETRY-01", "TIME-03")
 def says_that_every_attempt_is_the_first(make: Any) -> Any:
     def broken(*args: Any, **options: Any) -> Any:
         ctx = make(*args, **options)
@@ -256,10 +258,10 @@ def says_that_every_attempt_is_the_first(make: Any) -> Any:
     return broken
 
 
-@fault(Runner, "context", "STATE-02")
+@fault(ContextFactory, "make", "STATE-02")
 def hides_the_state_from_callables(make: Any) -> Any:
-    def broken(self: Any, hold: Any, task: Any, node: Any, numbers: Any, *rest: Any) -> Any:
-        ctx = make(self, hold, task, node, numbers, *rest)
+    def broken(self: Any, execution: Any, node: Any, numbers: Any, *rest: Any) -> Any:
+        ctx = make(self, execution, node, numbers, *rest)
         if not rest:
             ctx._state = {}
         return ctx
@@ -305,7 +307,7 @@ def sends_more_than_it_has_to(to_dict: Any) -> Any:
     return lambda self: {**to_dict(self), "code": "lambda: None"}
 
 
-@fault(client.Client, "_check", "SEC-06")
+@fault(client.Client, "_check_startable", "SEC-06")
 def refuses_main_everywhere(check: Any) -> Any:
     def broken(self: Any, workflow: Any) -> None:
         if workflow.module == "__main__":

@@ -1,17 +1,18 @@
-"""Graphs, steps and policies that do not mean what they say."""
+"""Faults of graphs, steps and policies: each changes the meaning of a workflow."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from drawbar import RetryAfter, jsonform
-from drawbar.graph.workflow import Workflow
+from drawbar import RetryAfter
+from drawbar.graph.definition import WorkflowDefinition
 from drawbar.machine import Machine
 from drawbar.plan import Node, Op
 from drawbar.steps.policy import Retry
 from drawbar.steps.step import Step
-from drawbar.values import Shape
+from drawbar.values import json_form as jsonform
+from drawbar.values.shape import Shape
 from tests.conformance.breaking import fault
 
 
@@ -21,7 +22,7 @@ def retries_every_error(allows: Any) -> Any:
 
 
 @fault(Retry, "wait", "RETRY-03")
-def is_impatient(wait: Any) -> Any:
+def retries_without_delay(wait: Any) -> Any:
     return lambda self, failures, spread: 0.0
 
 
@@ -35,7 +36,7 @@ def gathers_in_another_order(gather: Any) -> Any:
 
 
 @fault(Machine, "gather", "EACH-05")
-def gathers_no_none(gather: Any) -> Any:
+def drops_outputs_that_are_none(gather: Any) -> Any:
     def broken(self: Any, node: Any, slots: Any) -> Any:
         gathered = gather(self, node, slots)
         return [each for each in gathered if each is not None] if isinstance(gathered, list) else gathered
@@ -44,7 +45,7 @@ def gathers_no_none(gather: Any) -> Any:
 
 
 @fault(Machine, "bail", "BAIL-02", "BAIL-04")
-def bails_out_of_everything(bail: Any) -> Any:
+def bails_out_of_the_whole_run(bail: Any) -> Any:
     return lambda self, node, numbers, value, records: ("", self.enter(self.plan.exit, (), value, records))
 
 
@@ -69,7 +70,7 @@ def never_runs_otherwise(answer: Any) -> Any:
 
 
 @fault(Machine, "answer", "CHOOSE-01")
-def chooses_the_next_best(answer: Any) -> Any:
+def chooses_the_next_arm(answer: Any) -> Any:
     def broken(self: Any, ask: Any, given: Any, records: Any) -> Any:
         if ask.node.op is Op.CHOOSE and given is not None:
             given = min(given + 1, len(ask.node.bodies) - 1)
@@ -79,7 +80,7 @@ def chooses_the_next_best(answer: Any) -> Any:
 
 
 @fault(Machine, "answer", "CHOOSE-03", "BRANCH-03")
-def lets_nothing_pass(answer: Any) -> Any:
+def drops_the_value_without_an_arm(answer: Any) -> Any:
     def broken(self: Any, ask: Any, given: Any, records: Any) -> Any:
         if not given and given != 0 and ask.node.op in (Op.CHOOSE, Op.BRANCH) and ask.node.source.otherwise is None:
             return self.leave(ask.node, ask.numbers, None, records)
@@ -89,12 +90,12 @@ def lets_nothing_pass(answer: Any) -> Any:
 
 
 @fault(Machine, "_fan", "JOIN-01", "JOIN-06")
-def starts_arms_with_nothing(fan: Any) -> Any:
+def starts_arms_without_the_value(fan: Any) -> Any:
     return lambda self, node, numbers, bodies, value: fan(self, node, numbers, bodies, None)
 
 
 @fault(Machine, "answer", "BRANCH-01")
-def branches_to_one_only(answer: Any) -> Any:
+def branches_to_one_arm_only(answer: Any) -> Any:
     def broken(self: Any, ask: Any, given: Any, records: Any) -> Any:
         return answer(self, ask, given[:1] if ask.node.op is Op.BRANCH else given, records)
 
@@ -102,7 +103,7 @@ def branches_to_one_only(answer: Any) -> Any:
 
 
 @fault(Machine, "answer", "LOOP-02", lives="LOOP-01")
-def takes_while_for_until(answer: Any) -> Any:
+def treats_while_as_until(answer: Any) -> Any:
     def broken(self: Any, ask: Any, given: Any, records: Any) -> Any:
         if ask.node.op is Op.AGAIN and not ask.node.source.until:
             given = not given
@@ -112,7 +113,7 @@ def takes_while_for_until(answer: Any) -> Any:
 
 
 @fault(Machine, "enter", "EACH-04")
-def takes_anything_for_a_list(enter: Any) -> Any:
+def iterates_over_any_value(enter: Any) -> Any:
     def broken(self: Any, node: Any, numbers: Any, value: Any, records: Any) -> Any:
         if node.op is Op.FOREACH and not isinstance(value, list):
             value = list(value) if isinstance(value, str | dict) else [value]
@@ -122,7 +123,7 @@ def takes_anything_for_a_list(enter: Any) -> Any:
 
 
 @fault(Machine, "enter", "EACH-03")
-def makes_nothing_of_no_items(enter: Any) -> Any:
+def outputs_none_for_no_items(enter: Any) -> Any:
     def broken(self: Any, node: Any, numbers: Any, value: Any, records: Any) -> Any:
         if node.op is Op.FOREACH and value == []:
             return self.leave(node, numbers, None, records)
@@ -137,7 +138,7 @@ def does_not_sleep(timer: Any) -> Any:
 
 
 @fault(Node, "iteration", "LOOP-03")
-def counts_from_zero(iteration: Any) -> Any:
+def counts_iterations_from_zero(iteration: Any) -> Any:
     def broken(self: Any, numbers: Any) -> Any:
         number = iteration(self, numbers)
         return None if number is None else number - 1
@@ -164,17 +165,17 @@ def turns_numbers_to_floats(dump: Any) -> Any:
 
 
 @fault(Step, "dump", "FAIL-09", "TYPE-04")
-def looks_at_no_output(dump: Any) -> Any:
+def does_not_validate_outputs(dump: Any) -> Any:
     return lambda self, output: output
 
 
-@fault(Workflow, "accept", "RUN-06")
+@fault(WorkflowDefinition, "accept", "RUN-06")
 def accepts_any_input(accept: Any) -> Any:
     return lambda self, given=None: jsonform.plain(given)
 
 
 @fault(Step, "bind", "TYPE-05")
-def shares_what_it_should_copy(bind: Any) -> Any:
+def shares_inputs_between_steps(bind: Any) -> Any:
     def broken(self: Any, value: Any, *rest: Any) -> Any:
         args, kwargs = bind(self, value, *rest)
         same = {name: value for name, each in kwargs.items() if each == value}
@@ -184,15 +185,15 @@ def shares_what_it_should_copy(bind: Any) -> Any:
 
 
 @fault(RetryAfter, "__init__", "RETRY-06")
-def does_not_listen_to_retry_after(init: Any) -> Any:
+def ignores_retry_after(init: Any) -> Any:
     return lambda self, seconds, message="": init(self, 0, message)
 
 
 @fault(Step, "resume", "SUSP-06")
-def resumes_with_anything(resume: Any) -> Any:
+def resumes_with_any_data(resume: Any) -> Any:
     return property(lambda self: None)
 
 
 @fault(Shape, "revive", "RUN-09", "BRANCH-04")
-def shows_callables_plain_data(revive: Any) -> Any:
+def passes_plain_data_to_callables(revive: Any) -> Any:
     return lambda self, value, where="": value

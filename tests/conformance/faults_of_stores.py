@@ -282,12 +282,12 @@ def replaces_the_state(merge: Any) -> Any:
 
 
 @fault(MemoryReader, "tasks", "RUN-02", "LOOP-03")
-def forgets_the_order(tasks: Any) -> Any:
+def reverses_the_order_of_tasks(tasks: Any) -> Any:
     return lambda self, run_id, statuses: [*tasks(self, run_id, statuses)][::-1]
 
 
 @fault(MemoryReader, "runs", "META-02")
-def lists_without_looking_at_metadata(runs: Any) -> Any:
+def ignores_the_metadata_filter(runs: Any) -> Any:
     return lambda self, workflow_id, status, metadata, limit: runs(self, workflow_id, status, None, limit)
 
 
@@ -297,7 +297,7 @@ def lists_the_oldest_first(runs: Any) -> Any:
 
 
 @fault(MemoryReader, "events", "EVT-02")
-def leaves_gaps(events: Any) -> Any:
+def leaves_gaps_between_events(events: Any) -> Any:
     def broken(self: Any, run_id: str, after: int, limit: int) -> Any:
         return [replace(event, seq=event.seq + event.seq // 4) for event in events(self, run_id, after, limit)]
 

@@ -1,4 +1,4 @@
-"""Running the kit in a process of its own, on engines that are made up."""
+"""Run the kit in a new process, on engines made for tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENGINES = {
 
 
 def start_kit(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Starts pytest in `folder`, in an environment in which the made-up engines are installed."""
+    """Start pytest in `folder`, in an environment with the test engines installed."""
     packages = folder / "packages"
     if not packages.exists():
         packages.mkdir()
@@ -38,14 +38,14 @@ def start_kit(folder: Path, *arguments: str, **environment: str) -> subprocess.P
 
 
 def run_kit(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs it to its end."""
+    """Run the kit to its end."""
     started = start_kit(folder, *arguments, **environment)
     out, err = started.communicate()
     return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
 def outcomes(folder: Path, tests: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """What came of tests: engine to clause to outcome and reason."""
+    """Run tests and return engine to clause to outcome and reason."""
     report = folder / "report.json"
     done = run_kit(folder, f"--conformance-report={report}", f"--rootdir={ROOT}", *tests)
     assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]

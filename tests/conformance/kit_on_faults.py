@@ -1,4 +1,4 @@
-"""The kit, on engines that are broken on purpose. Run by test_faults.py, which says which clause on which fault."""
+"""The kit on engines that are broken on purpose. test_faults.py runs it, with the clauses of each fault."""
 
 import pytest
 
@@ -14,7 +14,7 @@ assert faults_of_stores
 
 @pytest.fixture(scope="session", params=sorted(FAULTS))
 def engine(request: pytest.FixtureRequest) -> EngineUnderTest:
-    """The local engine with a fault. Many of them hang; those whose worker is another process take their time."""
+    """The local engine with a fault. Many runs hang; the faults with a separate worker process need more time."""
     fault = FAULTS[request.param]
     patience = 3 if fault.lives else 12
     return EngineUnderTest(name="broken", label=fault.name, settings={"fault": fault.name}, patience=patience)

@@ -1,4 +1,4 @@
-"""Engines that do all that an engine may: lose messages, bring them twice, late, in another order."""
+"""Engines that do everything the contract allows: lose messages, deliver them twice, late or in another order."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from drawbar_local import LocalEngine, LocalSettings
 class NuisanceSettings(LocalSettings):
     """Settings of the engine `nuisance`."""
 
-    habit: Literal["twice", "shuffled", "late", "lossy"] = Field(description="What it does to messages.")
+    habit: Literal["twice", "shuffled", "late", "lossy"] = Field(description="The way it treats messages.")
 
 
 class NuisanceEngine(LocalEngine):
-    """The local engine, with a habit."""
+    """The local engine with a habit."""
 
     name = "nuisance"
     Settings = NuisanceSettings  # type: ignore[assignment]
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
-        """Brings messages, in its way."""
+        """Deliver messages according to the habit."""
         habit, dice = self.settings.habit, random.Random(len(messages))
         if habit == "twice":
             messages = [message for message in messages for _ in range(2)]

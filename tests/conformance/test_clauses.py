@@ -1,4 +1,4 @@
-"""Documentation and kit are one contract."""
+"""The pages of the contract and the clauses of the kit are the same."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ CLAUSE = re.compile(r"^- \*\*([A-Z]+-\d\d)\*\* (.*?)(?=^- |^#|\Z)", re.MULTILINE
 
 
 def documented() -> list[tuple[str, str]]:
-    """Id and sentence of every clause in the pages."""
+    """Return the id and the sentence of every clause in the pages."""
     found: list[tuple[str, str]] = []
     for page in sorted(PAGES.glob("*.md")):
         found += [(name, " ".join(text.split())) for name, text in CLAUSE.findall(page.read_text("utf-8"))]
     return found
 
 
-def test_the_pages_and_the_kit_say_the_same() -> None:
+def test_the_pages_have_the_clauses_of_the_kit() -> None:
     kit = {clause.id: clause.text for clause in suite.clauses()}
 
     assert Counter(name for name, _ in documented()).most_common(1)[0][1] == 1
     assert dict(documented()) == kit
 
 
-def test_ids_are_numbered_without_gaps() -> None:
+def test_clause_ids_are_numbered_without_gaps() -> None:
     numbers = defaultdict(list)
     for each in suite.clauses():
         subject, _, number = each.id.partition("-")
@@ -47,7 +47,7 @@ def test_the_suite_has_every_module_of_the_kit() -> None:
     assert {module.__name__.rpartition(".")[2] for module in suite.MODULES} == files
 
 
-def test_ids_of_workflows_are_unique() -> None:
+def test_workflow_ids_are_unique() -> None:
     found = {
         id(value): value for module in flows.MODULES for value in vars(module).values() if isinstance(value, Workflow)
     }
@@ -57,7 +57,7 @@ def test_ids_of_workflows_are_unique() -> None:
 
 
 def test_a_clause_is_a_sentence_with_an_id() -> None:
-    with pytest.raises(ValueError, match="no id"):
+    with pytest.raises(ValueError, match="not a valid id"):
         clause("join-3")
 
     def test() -> None:

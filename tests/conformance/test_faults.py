@@ -1,4 +1,4 @@
-"""The kit finds what is broken: each fault by the clause that forbids it, and an engine that is broken is not dead."""
+"""The kit finds each fault by the clause that forbids it, while other clauses still hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TESTS = {clause.id: name_of(clause) for clause in clauses()}
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What came of all faults. In one process, as starting one costs the most."""
+    """Return the outcomes of all faults. All run in one process, because starting a process takes the most time."""
     file = Path(__file__).with_name("kit_on_faults.py")
     return outcomes(
         tmp_path_factory.mktemp("faults"),

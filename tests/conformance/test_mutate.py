@@ -1,11 +1,11 @@
-"""The mutation check takes out what it says, and nothing else."""
+"""The mutation test removes one line or block at a time."""
 
 from drawbar.conformance.mutate import mutants
 
 MODULE = '''
 class Engine:
     def dispatch(self, messages):
-        """Sends."""
+        """Send."""
         # one by one
         for message in messages:
             self.send(
@@ -18,7 +18,7 @@ class Engine:
 '''
 
 
-def test_each_line_is_taken_out_once() -> None:
+def test_each_line_is_removed_once() -> None:
     found = list(mutants(MODULE, "dispatch"))
 
     assert [mutant.line for mutant in found] == [
@@ -32,7 +32,7 @@ def test_each_line_is_taken_out_once() -> None:
         compile(mutant.source, "engine", "exec")
 
 
-def test_a_block_goes_with_its_first_line() -> None:
+def test_a_block_is_removed_with_its_first_line() -> None:
     without_loop, without_call, without_message, _ = mutants(MODULE, "dispatch")
 
     assert "send" not in without_loop.source
@@ -40,5 +40,5 @@ def test_a_block_goes_with_its_first_line() -> None:
     assert "self.send(\n                queue=message.queue," in without_message.source
 
 
-def test_a_function_that_is_not_there() -> None:
+def test_a_function_that_does_not_exist() -> None:
     assert list(mutants(MODULE, "receive")) == []

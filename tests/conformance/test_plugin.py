@@ -1,4 +1,4 @@
-"""How the kit is run, and what it does not let pass."""
+"""The ways to run the kit, and the misuse that it refuses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(folder: Path, body: str = 'return EngineUnderTest(name="local")', more
     (folder / "test_ours.py").write_text(TEN_LINES.format(body=body) + more)
 
 
-def test_without_a_line_of_code(tmp_path: Path) -> None:
+def test_run_from_the_command_line(tmp_path: Path) -> None:
     done = run_kit(
         tmp_path,
         *(*PYARGS, "--engine", "local", "--store", "memory://", "--setting", "fan_out=7", "-k", "JOIN-01 or FAIL-05"),
@@ -41,10 +41,10 @@ def test_without_a_line_of_code(tmp_path: Path) -> None:
     assert "local: 2 of" in done.stdout
     report = json.loads((tmp_path / "out/report.json").read_text())["engines"]
     assert report == {"local": {each: {"outcome": "held", "reason": ""} for each in ("FAIL-05", "JOIN-01")}}
-    assert "| JOIN-01 | ✓ | Parallel steps each get" in (tmp_path / "out/report.md").read_text()
+    assert "| JOIN-01 | ✓ | Each parallel step gets" in (tmp_path / "out/report.md").read_text()
 
 
-def test_as_a_file_of_ten_lines(tmp_path: Path) -> None:
+def test_run_from_a_test_file(tmp_path: Path) -> None:
     write(tmp_path)
     done = run_kit(tmp_path, "-k", "JOIN-01 or AUTH-03")
 
@@ -77,7 +77,7 @@ def test_reports_of_several_engines_become_one_page(tmp_path: Path) -> None:
         (("--engine", "local", "--setting", "fan_out"), "--setting"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_runs(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
+def test_wrong_usage_is_an_error_before_anything_runs(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
     done = run_kit(tmp_path, *PYARGS, *arguments)
 
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
@@ -85,11 +85,11 @@ def test_wrong_usage_is_told_before_anything_runs(arguments: tuple[str, ...], sa
     assert "passed" not in done.stdout
 
 
-def test_no_engine_is_picked_by_guessing(tmp_path: Path) -> None:
+def test_the_engine_must_be_named(tmp_path: Path) -> None:
     done = run_kit(tmp_path, *PYARGS, "-k", "JOIN-01")
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "which engine?" in done.stdout
+    assert "no engine is chosen" in done.stdout
 
 
 def test_no_clause_is_skipped_silently(tmp_path: Path) -> None:
@@ -107,24 +107,24 @@ def test_no_clause_is_skipped_silently(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["def test_join_03() -> None: ...", "del test_join_03"])
-def test_no_clause_is_replaced_or_taken_out(how: str, tmp_path: Path) -> None:
+def test_no_clause_is_replaced_or_removed(how: str, tmp_path: Path) -> None:
     write(tmp_path, more=f"\n{how}\n")
     done = run_kit(tmp_path)
 
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "the test of JOIN-03 was taken out or replaced" in done.stderr
+    assert "the test of JOIN-03 was removed or replaced" in done.stderr
 
 
-def test_what_is_declared_has_to_fail(tmp_path: Path) -> None:
+def test_a_declared_clause_must_fail(tmp_path: Path) -> None:
     write(tmp_path, 'return EngineUnderTest(name="local", xfail={"JOIN-01": "too simple"})')
     done = run_kit(tmp_path, "-k", "JOIN-01")
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "it holds, and is declared not to (too simple)" in done.stdout
+    assert "the clause holds, but is declared not to (too simple)" in done.stdout
 
 
-def test_what_is_declared_and_fails_is_shown(tmp_path: Path) -> None:
-    engine = ("--engine", "broken", "--setting", "fault=gathers no none")
+def test_a_declared_clause_that_fails_is_shown(tmp_path: Path) -> None:
+    engine = ("--engine", "broken", "--setting", "fault=drops outputs that are none")
     done = run_kit(tmp_path, *PYARGS, *engine, "--xfail", "EACH-05=no room for None", "-k", "EACH-05 or JOIN-01")
 
     assert done.returncode == 0, done.stdout
@@ -132,7 +132,7 @@ def test_what_is_declared_and_fails_is_shown(tmp_path: Path) -> None:
     assert "- broken EACH-05 declared: no room for None" in done.stdout
 
 
-def test_a_clause_that_raises_by_pytest_counts_as_failing(tmp_path: Path) -> None:
+def test_a_clause_that_fails_by_pytest_raises_counts_as_failed(tmp_path: Path) -> None:
     engine = ("--engine", "broken", "--setting", "fault=sends any payload")
     done = run_kit(tmp_path, *PYARGS, *engine, "--xfail", "EVT-11=it takes anything", "-k", "EVT-11")
 
@@ -151,7 +151,7 @@ def test_a_declaration_names_a_clause_and_a_reason(xfail: str, says: str, tmp_pa
     assert says in done.stdout
 
 
-def test_a_service_that_is_not_there_skips_and_decides_nothing(tmp_path: Path) -> None:
+def test_an_unreachable_service_skips_and_decides_nothing(tmp_path: Path) -> None:
     write(tmp_path, 'unreachable("no broker at port 1")')
     done = run_kit(tmp_path, "-rs", "-k", "JOIN-01")
 
@@ -160,14 +160,14 @@ def test_a_service_that_is_not_there_skips_and_decides_nothing(tmp_path: Path) -
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-def test_a_service_that_is_not_there_fails_on_ci(tmp_path: Path) -> None:
+def test_an_unreachable_service_fails_on_ci(tmp_path: Path) -> None:
     write(tmp_path, 'unreachable("no broker at port 1")')
     done = run_kit(tmp_path, "-k", "JOIN-01", CI="true")
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_store_that_is_not_there_is_found_out(tmp_path: Path) -> None:
+def test_an_unreachable_store_is_reported(tmp_path: Path) -> None:
     store = ("--store", "sqlite:////proc/nowhere/runs.db")
     done = run_kit(tmp_path, *PYARGS, "--engine", "local", *store, "-k", "JOIN-01 or JOIN-02")
 
@@ -186,7 +186,7 @@ def test_an_engine_that_does_not_serve_fails(tmp_path: Path) -> None:
     assert "engine 'broken' does not serve" in done.stdout
 
 
-def test_a_session_that_is_told_to_end_takes_its_workers_along(tmp_path: Path) -> None:
+def test_a_terminated_session_stops_its_workers(tmp_path: Path) -> None:
     kit = start_kit(tmp_path, *PYARGS, "--engine", "local", "-k", "RECV-04", f"--basetemp={tmp_path}/session")
     pid = None
     while pid is None and kit.poll() is None:
@@ -202,7 +202,7 @@ def test_a_session_that_is_told_to_end_takes_its_workers_along(tmp_path: Path) -
         os.kill(pid, 0)
 
 
-def test_nothing_decided_is_an_error(tmp_path: Path) -> None:
+def test_a_session_without_a_decided_clause_is_an_error(tmp_path: Path) -> None:
     done = run_kit(tmp_path, *PYARGS, "--engine", "local", "-k", "NOPE")
 
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED

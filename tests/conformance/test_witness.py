@@ -1,4 +1,4 @@
-"""What steps write down is read while they write."""
+"""The notes of steps can be read while steps write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from drawbar import Context
 from drawbar.conformance import witness
 
 
-def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+def test_an_incomplete_line_is_not_read(tmp_path: Path) -> None:
     ctx = Context(run_id="r", step_id="s", address="s", metadata={witness.FOLDER: str(tmp_path)})
     witness.note(ctx, "one")
     witness.note(ctx, "two")

@@ -1,6 +1,6 @@
-"""The pages of the documentation, taken apart and run.
+"""Take the pages of the documentation apart, and run them.
 
-A page is run from top to bottom, in a folder of its own, as its reader would:
+A page is run from top to bottom in its own folder, as a reader would do it:
 
 - the ```python blocks of a page share one namespace; `await` may stand at the top level, as in `python -m asyncio`;
 - a block that begins with a comment such as `# flows.py` is written to that file, and imported from there;
@@ -9,8 +9,8 @@ A page is run from top to bottom, in a folder of its own, as its reader would:
   line, times and ids aside, with `…` for anything, and lines may be left out; in a ```sh block only what has a `$` is;
 - a ```toml block that begins with `# drawbar.toml` must be valid settings.
 
-What cannot be run says why, in a comment before the block: `<!-- not run: needs Redis -->`; a comment before the first
-heading is about the whole page. `<!-- own process -->` before a block of commands runs each in a process of its own.
+A comment before a block gives the reason why it cannot run: `<!-- not run: needs Redis -->`. A comment before the first
+heading is about the whole page. `<!-- own process -->` before a block of commands runs each command in its own process.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The file that the reader is told to put it in."""
+        """The file that the page tells the reader to write the block to."""
         found = FILE.match(self.text.split("\n", 1)[0].strip())
         return found[1] if found else None
 
@@ -112,7 +112,7 @@ def _page_marker(lines: list[str]) -> str | None:
 
 
 class Reader:
-    """Somebody who does all that a page says, in a folder of their own.
+    """A reader of a page, who runs every block in one folder.
 
     Args:
         folder: The folder; it has to be the working directory.
@@ -124,7 +124,7 @@ class Reader:
         self.code = 0
 
     def read(self, block: Block) -> None:
-        """Runs a block, or fails the test, saying where."""
+        """Run a block. An error in it names the page and the line."""
         if block.not_run is not None:
             return
         try:
@@ -239,7 +239,7 @@ def commands(block: Block) -> Iterator[tuple[str, list[str]]]:
 
 
 def promised(text: str) -> list[str]:
-    """What the comments behind and below the `print` calls of a block say."""
+    """Return the output that the comments behind and below the `print` calls of a block promise."""
     found, below = [], False
     for line in text.split("\n"):
         if below and line.startswith("# "):
@@ -253,7 +253,7 @@ def promised(text: str) -> list[str]:
 
 
 def compare(shown: list[str], output: str, command: str = "") -> None:
-    """Holds what a page shows against what came out: each line shown is found, in that order."""
+    """Compare the lines that a page shows with the output: the output has each of them, in that order."""
     lines = iter(output.split("\n"))
     for line in shown:
         if not line.strip() or line.strip() == "…":
@@ -276,7 +276,7 @@ def _plain(line: str) -> str:
 
 @contextlib.contextmanager
 def reader(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    """A reader in a folder, who leaves nothing behind in this process."""
+    """Make a reader in a folder, and remove its traces from this process."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

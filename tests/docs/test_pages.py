@@ -1,4 +1,4 @@
-"""What the pages say works: every block of code and every command is run."""
+"""The examples of the pages work: every block of code and every command is run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.docs.pages import ROOT, blocks, compare, name_of, pages, reader
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_what_a_page_shows_works(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with reader(tmp_path, monkeypatch) as somebody:
+    with reader(tmp_path, monkeypatch) as visitor:
         for block in blocks(page):
-            somebody.read(block)
+            visitor.read(block)
 
 
 def test_few_blocks_are_not_run() -> None:

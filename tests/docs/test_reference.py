@@ -1,4 +1,4 @@
-"""The reference is complete, and what is generated of it is not stale."""
+"""The reference is complete, and its generated parts are not stale."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 import drawbar
-from drawbar import events, hookspecs
+from drawbar import hookspecs, results
 from tests.docs.pages import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -46,4 +46,4 @@ def test_every_public_name_is_explained_on_a_page_of_the_reference() -> None:
 
 def test_every_event_is_in_the_table() -> None:
     page = (REFERENCE / "events.md").read_text("utf-8")
-    assert [name for name in events.TYPES if f"`{name}`" not in page] == []
+    assert [name for name in results.EVENT_TYPES if f"`{name}`" not in page] == []

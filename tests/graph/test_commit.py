@@ -542,7 +542,7 @@ def test_conditions_and_mappers_take_the_value_and_perhaps_the_context(condition
         ({"state": int}, "and int has not one for every field"),
         ({"state": 3}, "state=3 has no JSON form"),
         ({"input": object()}, "has no JSON form; give a pydantic model, a dataclass"),
-        ({"output": Context}, "output=<class 'drawbar.context.Context'> has no JSON form"),
+        ({"output": Context}, "output=<class 'drawbar.steps.context.Context'> has no JSON form"),
     ],
 )
 def test_types_of_the_workflow_that_make_no_sense(options: dict[str, Any], says: str) -> None:

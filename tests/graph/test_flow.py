@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import pytest
 
 from drawbar import Builder, chain, output_of, step, value_at, workflow
-from drawbar.values import AnyShape, Fields, Items, Likely, OneOf, Shape, Typed
+from drawbar.values.shape import AnyShape, Fields, Items, Likely, OneOf, Shape, Typed
 from tests.graph.sample_steps import (
     Receipt,
     Signup,

@@ -16,14 +16,14 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from drawbar.graph.workflow import Workflow
+from drawbar.authoring.workflow import Workflow
 from drawbar.machine import Machine
 from drawbar.records import Claim, Message, NewRun, Reply, RunRecord, RunStatus, TaskStatus, Transition
 from drawbar.results import RunResult, load_result
 from drawbar.settings import Settings
 from drawbar.stores.memory import MemoryStore
-from drawbar.worker import Worker
-from drawbar.workflows import Workflows
+from drawbar.worker.registry import WorkflowRegistry
+from drawbar.worker.worker import Worker
 
 ENDS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 
@@ -106,7 +106,7 @@ class Simulation:
         self.living = 0
         self.trace: list[str] = []
         self.settings = Settings(fan_out=fan_out, lease=10.0, message_budget=budget, max_lost=1000)
-        workflows = Workflows()
+        workflows = WorkflowRegistry()
         workflows.add(workflow)
         self.worker = Worker(self.store, self._dispatch, workflows, self.settings, "simulated", "worker")
 
@@ -132,7 +132,7 @@ class Simulation:
                 await self._act(group.start_soon, record)
             else:
                 raise AssertionError(f"stuck: {self.trace[-50:]}")
-        return await load_result(self.store, "run", self.workflow)
+        return await load_result(self.store, "run", self.workflow.plan)
 
     async def _act(self, start: Callable[..., Any], record: RunRecord) -> None:
         random, gates = self.random, self.store.gates

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drawbar.plugins import Plugins
+from drawbar.plugins.registry import Plugins
 
 
 @pytest.fixture

@@ -4,11 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import importlib_metadata
 import pytest
 
 from drawbar.engine import Engine
+from drawbar.engine.loading import engine_of, load_engine, probe
 from drawbar.errors import EngineAmbiguous, EngineIncompatible, EngineLoadError, EngineNotFound
-from drawbar.plugins import Plugins
+from drawbar.plugins.installed import Entry, Listed
+from drawbar.plugins.registry import Plugins
+from drawbar.settings import load_settings
 from tests.support.packages import install
 
 GOOD = """
@@ -51,13 +55,15 @@ def acme(
         **more,  # type: ignore[arg-type]
     )
 
+POINT = importlib_metadata.EntryPoint("local", "no_such_module:plugin", "drawbar.engines")
+
 
 def test_an_engine_is_loaded_by_the_name_of_its_entry_point(site: Path, plugins: Plugins) -> None:
     acme(site, requires=["drawbar<0.2,>=0.1"])
-    engine = plugins.load_engine("acme")
+    engine = load_engine("acme", plugins)
     assert issubclass(engine, Engine)
     assert engine.__name__ == "Acme"
-    assert plugins.load_engine("acme") is engine
+    assert load_engine("acme", plugins) is engine
 
 
 def test_listing_reads_metadata_and_imports_nothing(site: Path, plugins: Plugins) -> None:
@@ -88,7 +94,7 @@ def test_the_installed_are_scanned_once(
     site: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugins.listed("drawbar.engines")
-    monkeypatch.setattr("drawbar.plugins.scan", lambda: pytest.fail("scanned again"))
+    monkeypatch.setattr("drawbar.plugins.registry.scan", lambda: pytest.fail("scanned again"))
     plugins.listed("drawbar.stores")
     plugins.hooks()
 
@@ -97,9 +103,9 @@ def test_the_installed_are_scanned_once(
 def test_a_missing_engine_names_the_package_to_install(
     name: str, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drawbar.plugins.scan", dict)
+    monkeypatch.setattr("drawbar.plugins.registry.scan", dict)
     with pytest.raises(EngineNotFound) as caught:
-        plugins.load_engine(name)
+        load_engine(name, plugins)
     assert str(caught.value) == (
         f"engine {name!r} is not installed (none is installed). Install it: pip install drawbar-{name}"
     )
@@ -110,24 +116,24 @@ def test_an_unknown_engine_lists_the_installed_and_the_nearest(site: Path, plugi
     with pytest.raises(
         EngineNotFound, match=r"engine 'acmee' is not known \(installed: acme.*Did you mean 'acme'\?"
     ):
-        plugins.load_engine("acmee")
+        load_engine("acmee", plugins)
     with pytest.raises(EngineNotFound, match=r"'zzzz' is not known \(installed: .*acme.*choose another"):
-        plugins.load_engine("zzzz")
+        load_engine("zzzz", plugins)
 
 
 def test_two_distributions_with_one_name_are_both_named(site: Path, plugins: Plugins) -> None:
     acme(site)
     install(site, "other-drawbar", version="0.9", entry_points={"drawbar.engines": {"acme": "other:plugin"}})
     with pytest.raises(EngineAmbiguous) as caught:
-        plugins.load_engine("acme")
+        load_engine("acme", plugins)
     assert "acme-drawbar 2.3 (acme_engine:plugin) and other-drawbar 0.9 (other:plugin)" in str(caught.value)
-    assert [probe.status for probe in plugins.probe("acme")] == ["ambiguous", "ambiguous"]
+    assert [found.status for found in probe("acme", plugins)] == ["ambiguous", "ambiguous"]
 
 
 def test_a_requirement_on_another_drawbar_is_refused_before_the_import(site: Path, plugins: Plugins) -> None:
     acme(site, "raise SystemExit('imported!')", requires=["drawbar>=7,<8"])
     with pytest.raises(EngineIncompatible) as caught:
-        plugins.load_engine("acme")
+        load_engine("acme", plugins)
     text = str(caught.value)
     assert "acme-drawbar 2.3 is made for drawbar" in text
     assert ">=7" in text
@@ -136,7 +142,7 @@ def test_a_requirement_on_another_drawbar_is_refused_before_the_import(site: Pat
 
 def test_a_requirement_of_an_extra_does_not_count(site: Path, plugins: Plugins) -> None:
     acme(site, requires=["drawbar>=7 ; extra == 'future'"])
-    assert plugins.load_engine("acme")
+    assert load_engine("acme", plugins)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +159,7 @@ def test_a_requirement_of_an_extra_does_not_count(site: Path, plugins: Plugins) 
         (GOOD.replace("return Acme", "1/0"), "ZeroDivisionError"),
         (
             GOOD.replace("Settings = Settings", "Settings = dict"),
-            "no subclass of drawbar.engine.EngineSettings",
+            "not a subclass of drawbar.engine.EngineSettings",
         ),
         (GOOD.replace('name = "acme"', 'name = "ACME"'), "it must be 'acme', the name of its entry point"),
         (
@@ -175,7 +181,7 @@ def test_a_requirement_of_an_extra_does_not_count(site: Path, plugins: Plugins) 
 def test_a_broken_engine_says_what_is_broken(site: Path, plugins: Plugins, source: str, says: str) -> None:
     acme(site, source)
     with pytest.raises(EngineLoadError) as caught:
-        plugins.load_engine("acme")
+        load_engine("acme", plugins)
     assert str(caught.value).startswith("engine 'acme' of acme-drawbar 2.3 (acme_engine:plugin)")
     assert says in str(caught.value)
 
@@ -183,7 +189,7 @@ def test_a_broken_engine_says_what_is_broken(site: Path, plugins: Plugins, sourc
 def test_the_original_error_is_kept(site: Path, plugins: Plugins) -> None:
     acme(site, "raise RuntimeError('the broker library is too old')")
     with pytest.raises(EngineLoadError) as caught:
-        plugins.load_engine("acme")
+        load_engine("acme", plugins)
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
@@ -195,8 +201,8 @@ def test_a_broken_engine_stops_only_who_selects_it(site: Path, plugins: Plugins)
         entry_points={"drawbar.engines": {"broken": "broken_engine:plugin"}},
         modules={"broken_engine": "1/0"},
     )
-    assert plugins.load_engine("acme")
-    probes = {probe.listed.name: probe for probe in plugins.probe()}
+    assert load_engine("acme", plugins)
+    probes = {found.listed.name: found for found in probe(plugins=plugins)}
     assert probes["acme"].status == "ok"
     assert probes["broken"].status == "broken"
     assert "ZeroDivisionError" in (probes["broken"].reason or "")
@@ -204,6 +210,26 @@ def test_a_broken_engine_stops_only_who_selects_it(site: Path, plugins: Plugins)
 
 def test_probing_tells_incompatible_from_broken(site: Path, plugins: Plugins) -> None:
     acme(site, requires=["drawbar~=9.0"])
-    (probe,) = plugins.probe("acme")
-    assert probe.status == "incompatible"
-    assert "made for drawbar ~=9.0" in (probe.reason or "")
+    (found,) = probe("acme", plugins)
+    assert found.status == "incompatible"
+    assert "made for drawbar ~=9.0" in (found.reason or "")
+
+
+def test_without_a_choice_local_is_taken_if_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = (Listed("local", "drawbar-local", "1", None, "x:y"), POINT)
+    celery = (Listed("celery", "drawbar-celery", "1", None, "x:y"), POINT)
+    unset = load_settings(environ={})
+
+    def selecting(*entries: Entry) -> None:
+        plugins = Plugins()
+        monkeypatch.setattr("drawbar.plugins.registry.scan", lambda: {"drawbar.engines": list(entries)})
+        monkeypatch.setattr("drawbar.plugins.registry._installed", plugins)
+        engine_of(unset)
+
+    with pytest.raises(EngineLoadError, match="engine 'local' of drawbar-local"):  # selected; `x` is not there
+        selecting(celery, local)
+    missing = r"no engine is configured.*installed: celery.*pip install drawbar-local"
+    with pytest.raises(EngineNotFound, match=missing):
+        selecting(celery)
+    with pytest.raises(EngineNotFound, match="none is installed"):
+        selecting()

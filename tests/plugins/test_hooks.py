@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from drawbar import hookspecs
-from drawbar import plugins as module
+from drawbar.engine.loading import load_engine, probe
 from drawbar.errors import PluginError
 from drawbar.hookspecs import hookimpl
-from drawbar.plugins import Plugins
+from drawbar.plugins import hook_calls
+from drawbar.plugins import registry as module
+from drawbar.plugins.registry import Plugins
 from drawbar.records import EventRecord
 from tests.plugins.test_engines import GOOD
 from tests.support.packages import install
@@ -26,7 +28,7 @@ EVENT = EventRecord(seq=1, type="run.started", address=None, data={}, at=0.0)
 @pytest.fixture
 def active(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Plugins:
     """A registry of our own behind the functions of the module."""
-    monkeypatch.setattr(module, "_default", plugins)
+    monkeypatch.setattr(module, "_installed", plugins)
     return plugins
 
 
@@ -53,7 +55,7 @@ def test_installed_plugins_are_active(site: Path, active: Plugins) -> None:
             yield "and no"
         """,
     )
-    assert module.check_graph(FLOW) == ["flow: no", "and no"]
+    assert hook_calls.check_graph(FLOW) == ["flow: no", "and no"]
 
 
 @pytest.mark.parametrize(
@@ -85,23 +87,23 @@ def test_a_broken_plugin_is_reported_and_stops_nobody(
         IMPL + "\ndef drawbar_check_graph():\n    return 'no'",
     )
     with caplog.at_level(logging.WARNING):
-        assert module.check_graph(FLOW) == ["no"]
+        assert hook_calls.check_graph(FLOW) == ["no"]
     assert "left out: plugin 'broken' of broken-dist 1.0 (broken_hooks)" in caplog.text
     assert says in caplog.text
-    assert not module.has_event_observers()
+    assert not hook_calls.has_event_observers()
 
 
 def test_a_plugin_for_another_drawbar_is_left_out(
     site: Path, active: Plugins, caplog: pytest.LogCaptureFixture
 ) -> None:
     hook_plugin(site, "future", "raise SystemExit('imported')", requires=["drawbar>=5"])
-    assert module.check_graph(FLOW) == []
+    assert hook_calls.check_graph(FLOW) == []
     assert "made for drawbar >=5" in caplog.text
 
 
 def test_without_plugins_nothing_is_asked(active: Plugins) -> None:
-    assert module.wrap_attempt(FLOW, FLOW) == ()
-    assert not module.has_event_observers()
+    assert hook_calls.wrap_attempt(FLOW, FLOW) == ()
+    assert not hook_calls.has_event_observers()
 
 
 def test_wrappers_may_pass(active: Plugins) -> None:
@@ -120,7 +122,7 @@ def test_wrappers_may_pass(active: Plugins) -> None:
 
     active.hooks().register(Passes())
     active.hooks().register(Wraps())
-    assert list(module.wrap_attempt(FLOW, FLOW)) == [around]
+    assert list(hook_calls.wrap_attempt(FLOW, FLOW)) == [around]
 
 
 def test_one_failing_observer_is_logged_and_the_others_still_see_the_event(
@@ -141,8 +143,8 @@ def test_one_failing_observer_is_logged_and_the_others_still_see_the_event(
     active.hooks().register(Watches(), name="first")
     active.hooks().register(Fails(), name="failing")
     active.hooks().register(Watches(), name="last")
-    assert module.has_event_observers()
-    module.run_event("r1", "flow", EVENT)
+    assert hook_calls.has_event_observers()
+    hook_calls.run_event("r1", "flow", EVENT)
     assert seen == [("r1", "run.started")] * 2
     assert "plugin failing failed on event run.started of run r1" in caplog.text
     assert "observer down" in caplog.text
@@ -156,7 +158,7 @@ def test_a_check_that_crashes_names_its_plugin(active: Plugins) -> None:
 
     active.hooks().register(Crashes(), name="acme-rules")
     with pytest.raises(PluginError, match="plugin acme-rules cannot check this graph: KeyError: 'queue'"):
-        module.check_graph(FLOW)
+        hook_calls.check_graph(FLOW)
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -179,10 +181,10 @@ def test_other_hooks_of_an_engine_are_active_once_it_is_loaded(
     )
     if early:
         active.hooks()
-    active.probe("acme")
-    assert module.check_graph(FLOW) == []
-    active.load_engine("acme")
-    assert module.check_graph(FLOW) == ["not on acme"]
+    probe("acme")
+    assert hook_calls.check_graph(FLOW) == []
+    load_engine("acme")
+    assert hook_calls.check_graph(FLOW) == ["not on acme"]
 
 
 def test_hook_calls_can_be_traced(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from drawbar.errors import EngineLoadError, EngineNotFound, SettingsError
-from drawbar.plugins import Plugins
+from drawbar.plugins.registry import Plugins
 from tests.support.packages import install
 
 STORE = """
@@ -37,7 +37,7 @@ def test_a_store_is_made_by_the_plugin_of_its_scheme(site: Path, plugins: Plugin
 def test_a_missing_store_names_the_package_to_install(
     url: str, package: str, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drawbar.plugins.scan", dict)
+    monkeypatch.setattr("drawbar.plugins.registry.scan", dict)
     with pytest.raises(EngineNotFound, match=f"pip install {package}$"):
         plugins.load_store(url)
 
@@ -50,7 +50,7 @@ def test_an_unknown_scheme_lists_the_installed_ones(plugins: Plugins) -> None:
 
 
 def test_what_is_no_url_is_a_wrong_setting(plugins: Plugins) -> None:
-    with pytest.raises(SettingsError, match=r"'runs\.db' is no URL"):
+    with pytest.raises(SettingsError, match=r"'runs\.db' is not a URL"):
         plugins.load_store("runs.db")
 
 

@@ -6,7 +6,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from drawbar._versions import requirement_on, satisfies
+from drawbar.plugins.versions import requirement_on, satisfies
 
 VERSIONS = [
     "0.1",

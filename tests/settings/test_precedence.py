@@ -3,10 +3,6 @@
 import time
 from pathlib import Path
 
-import pytest
-
-from drawbar.errors import EngineNotFound
-from drawbar.installed import Listed
 from drawbar.settings import load_settings
 from tests.settings.conftest import Load
 from tests.settings.engines import Acme, AcmeSettings
@@ -142,21 +138,8 @@ def test_files_named_in_a_file_lie_beside_it(load: Load, tmp_path: Path) -> None
         assert load(cwd=inner).core.store == url
 
 
-def test_without_a_choice_local_is_taken_if_it_is_installed(
-    load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    local = Listed("local", "drawbar-local", "1", None, "x:y")
-    celery = Listed("celery", "drawbar-celery", "1", None, "x:y")
-    monkeypatch.setattr("drawbar.plugins.list_engines", lambda: [celery, local])
+def test_without_a_choice_the_engine_is_local(load: Load) -> None:
     assert load().engine_name == "local"
-    monkeypatch.setattr("drawbar.plugins.list_engines", lambda: [celery])
-    with pytest.raises(
-        EngineNotFound, match=r"no engine is configured.*installed: celery.*pip install drawbar-local"
-    ):
-        _ = load().engine_name
-    monkeypatch.setattr("drawbar.plugins.list_engines", list)
-    with pytest.raises(EngineNotFound, match="none is installed"):
-        _ = load().engine_name
 
 
 def test_loading_costs_next_to_nothing_when_nothing_changed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from drawbar import Context, InvalidOutput, step
-from drawbar.signals import BailStep, SuspendStep
+from drawbar.steps.signals import BailStep, SuspendStep
 
 
 class State(BaseModel):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from drawbar import InvalidOutput, step
-from drawbar.values import AnyShape, Typed
+from drawbar.values.shape import AnyShape, Typed
 
 
 class User(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from drawbar import InvalidInput, StepError, chain, output_of, run_input, run_state, step, value_at
-from drawbar.refs import fill, refs_in
+from drawbar.values.refs import fill, refs_in
 
 ROOT = {"user": {"emails": ["a", "b"], "0": "zero"}, "none": None}
 

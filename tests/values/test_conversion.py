@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, computed_field
 
 from drawbar.errors import InvalidInput, InvalidOutput
-from drawbar.values import AnyShape, Fields, Items, OneOf, Shape, Typed, shape_of, union
+from drawbar.values.shape import AnyShape, Fields, Items, OneOf, Shape, Typed, shape_of, union
 
 
 class Colour(enum.Enum):

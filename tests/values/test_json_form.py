@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, computed_field
 
 from drawbar.errors import InvalidOutput
-from drawbar.jsonform import size_of, to_json
+from drawbar.values.json_form import size_of, to_json
 
 WHERE = "the output of step 'a'"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

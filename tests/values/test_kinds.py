@@ -20,8 +20,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from drawbar.kinds import Kind, holds_mapping
-from drawbar.values import AnyShape, Fields, Items, Typed, shape_of
+from drawbar.values.schema import Kind, holds_mapping
+from drawbar.values.shape import AnyShape, Fields, Items, Typed, shape_of
 
 
 class User(BaseModel):

@@ -4,8 +4,7 @@ import os
 import subprocess
 import sys
 
-from drawbar.inprocess import is_dead
-from drawbar.runtime import HOST, owner_name
+from drawbar.worker.owners import HOST, is_dead, owner_name
 
 
 def test_a_process_that_has_ended_and_was_never_waited_for_is_dead() -> None:

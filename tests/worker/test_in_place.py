@@ -14,8 +14,8 @@ from drawbar.machine import BEGIN, Machine
 from drawbar.records import Message, NewEvent, NewRun, RunStatus, TaskStatus
 from drawbar.settings import Settings
 from drawbar.stores.memory import MemoryStore
-from drawbar.worker import Worker
-from drawbar.workflows import Workflows
+from drawbar.worker.registry import WorkflowRegistry
+from drawbar.worker.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ class Bench:
         self.flow = flow
         self.store = MemoryStore()
         self.sent: list[Message] = []
-        workflows = Workflows()
+        workflows = WorkflowRegistry()
         workflows.add(flow)
         self.worker = Worker(self.store, self._keep, workflows, Settings(**settings), "none", "me")
 
@@ -105,7 +105,7 @@ async def test_a_fan_out_grows_as_workers_take_it_up_to_its_limit() -> None:
             while len(bench.sent) == taken:
                 await anyio.lowlevel.checkpoint()
             group.start_soon(bench.worker.process, bench.sent[taken])
-        while len(bench.worker.held) < 40:
+        while len(bench.worker.executions) < 40:
             await anyio.lowlevel.checkpoint()
         statuses = Counter(task.status for task in await bench.store.tasks("run"))
         assert statuses[TaskStatus.RUNNING] == 40
@@ -148,7 +148,7 @@ async def test_a_lost_lease_stops_the_step_and_its_outcome_is_dropped() -> None:
     message = await bench.start(0)
     async with anyio.create_task_group() as group:
         group.start_soon(bench.worker.process, message)
-        while not bench.worker.held:
+        while not bench.worker.executions:
             await anyio.lowlevel.checkpoint()
         now += 31  # the lease is over, and somebody else claims the task
         await bench.store.claim("run", "wait", owner="other", lease=30)
@@ -199,7 +199,7 @@ async def test_what_was_emitted_while_the_store_was_away_comes_later() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(bench.worker.process, await bench.start(0))
-        while not any(hold.emitted for hold in bench.worker.held):
+        while not any(hold.emitted for hold in bench.worker.executions):
             await anyio.lowlevel.checkpoint()
         bench.store.emit = away  # type: ignore[method-assign]
         with pytest.raises(StoreUnavailable):

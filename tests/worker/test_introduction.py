@@ -1,26 +1,27 @@
-"""What a worker says of itself before it begins."""
+"""The warnings of a worker before it begins."""
 
 import sys
 from types import ModuleType
 
 import pytest
 
-from drawbar.worker_main import patched_by
+from drawbar.engine.checks import check_green_threads
 
 
 @pytest.mark.parametrize(
     ("module", "asked", "name"),
     [("gevent.monkey", "is_module_patched", "threading"), ("eventlet.patcher", "is_monkey_patched", "thread")],
 )
-def test_threads_that_are_none_are_noticed(
+def test_patched_threads_are_warned_of(
     monkeypatch: pytest.MonkeyPatch, module: str, asked: str, name: str
 ) -> None:
     patcher = ModuleType(module)
     patcher.patched = ()  # type: ignore[attr-defined]
     setattr(patcher, asked, lambda part: part in patcher.patched)
     monkeypatch.setitem(sys.modules, module, patcher)
-    assert patched_by() is None
+    assert check_green_threads() == []
 
     patcher.patched = (name,)  # type: ignore[attr-defined]
 
-    assert patched_by() == module.partition(".")[0]
+    (warning,) = check_green_threads()
+    assert warning.startswith(f"{module.partition('.')[0]} has patched threading")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from drawbar.engine import Engine, Message, QueueSettings
+from drawbar.engine.command import run_worker
 from drawbar.errors import ConfigurationError
 from drawbar.settings import load_settings
-from drawbar.worker_main import run_worker
 
 
 class Idle(Engine):
@@ -24,8 +24,8 @@ class Idle(Engine):
 
 
 def test_a_worker_that_serves_no_queue_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drawbar.worker_main.load_engine", lambda name: Idle)
+    monkeypatch.setattr("drawbar.engine.command.engine_of", lambda loaded: Idle)
     arguments = {"store": "memory://", "broker_url": "idle://", "queues": ()}
 
-    with pytest.raises(ConfigurationError, match="the setting queues names none"):
+    with pytest.raises(ConfigurationError, match="the setting queues names no queue"):
         run_worker(load_settings("idle", arguments=arguments))

@@ -19,7 +19,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from drawbar.context import Context
+from drawbar.authoring.begin import workflow
+from drawbar.authoring.bodies import chain
+from drawbar.authoring.builder import Builder
+from drawbar.authoring.workflow import Workflow
 from drawbar.errors import (
     AmbiguousResume,
     ConfigurationError,
@@ -54,17 +57,16 @@ from drawbar.errors import (
     ValueTooLarge,
     WorkerLost,
 )
-from drawbar.graph import Builder, Workflow, chain, workflow
 from drawbar.records import RunStatus, TaskStatus
-from drawbar.refs import output_of, run_input, run_state, value_at
 from drawbar.steps import Retry, Step, load_steps, step
+from drawbar.steps.context import Context
+from drawbar.values.refs import output_of, run_input, run_state, value_at
 
 if TYPE_CHECKING:
-    from drawbar.client import Client, open_engine
-    from drawbar.events import Event
-    from drawbar.hookspecs import hookimpl
-    from drawbar.results import ErrorInfo, RunResult, StepResult
-    from drawbar.runs import Run
+    from drawbar.client.client import Client, open_engine
+    from drawbar.client.run import Run
+    from drawbar.plugins.hookspecs import hookimpl
+    from drawbar.results import ErrorInfo, Event, RunResult, StepResult
 
     __version__: str
 
@@ -128,14 +130,14 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Client": "drawbar.client",
+    "Client": "drawbar.client.client",
     "ErrorInfo": "drawbar.results",
-    "Event": "drawbar.events",
-    "Run": "drawbar.runs",
+    "Event": "drawbar.results",
+    "Run": "drawbar.client.run",
     "RunResult": "drawbar.results",
     "StepResult": "drawbar.results",
-    "hookimpl": "drawbar.hookspecs",
-    "open_engine": "drawbar.client",
+    "hookimpl": "drawbar.plugins.hookspecs",
+    "open_engine": "drawbar.client.client",
 }
 
 

@@ -1,4 +1,4 @@
-"""`python -m drawbar` is `drawbar`."""
+"""Run the command line as `python -m drawbar`."""
 
 from drawbar.cli import main
 

@@ -2,15 +2,15 @@
 
 Everything that decides what happens next in a run is in this file, and nothing else is: pure functions, no
 I/O, no clock, no randomness, no store, no user code (in the manner of h11). Where the answer depends on a
-callable of the user's (a condition, a mapper, a type to check against), the machine returns an `Ask`; the
+callable of the user's (a condition, a mapper, a type to check against), the machine returns an `Evaluate`; the
 worker gets the answer and hands it back to `answer`.
 
 ::
 
     enter(place, value) ──► NewTask | FanOut      something to be scheduled
     leave(place, value) ──► Arrive                a slot of a join is filled
-    answer(ask, …)      ──► Finish                the run has ended
-                        ──► Ask                   a callable must be asked first
+    answer(wanted, …)   ──► Finish                the run has ended
+                        ──► Evaluate              a callable must be evaluated first
                         ──► Refuse                the value cannot go on: the run fails here
 """
 
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from drawbar.plan import Node, Numbers, Op, Plan, count_address
 from drawbar.records import Arrive, FanOut, Finish, Json, Kind, NewTask, RunStatus, TaskStatus
-from drawbar.values import AnyShape
+from drawbar.values.shape import AnyShape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-ASKING = frozenset({Op.MAP, Op.CHECK, Op.BRANCH, Op.CHOOSE, Op.AGAIN})
+EVALUATED = frozenset({Op.MAP, Op.CHECK, Op.BRANCH, Op.CHOOSE, Op.AGAIN})
 """Nodes that always ask; SLEEP and UNTIL ask when they hold a callable."""
 
 
@@ -39,7 +39,7 @@ messages for as many as there are workers to take them, and few more.
 
 
 @dataclass(slots=True)
-class Ask:
+class Evaluate:
     """A callable has to be asked.
 
     What the answer must be depends on the node's op:
@@ -63,7 +63,7 @@ class Refuse:
     message: str
 
 
-Move = NewTask | FanOut | Arrive | Finish | Ask | Refuse
+Move = NewTask | FanOut | Arrive | Finish | Evaluate | Refuse
 Records = list[NewTask]
 """Outputs to be recorded beside a move, because something refers to them."""
 
@@ -105,8 +105,8 @@ class Machine:
             return NewTask(node.address(numbers), Kind.STEP, value, queue=node.source.policy.queue)
         if op is Op.CHECK and isinstance(node.source, AnyShape):
             return self.leave(node, numbers, value, records)
-        if op in ASKING:
-            return Ask(node, numbers, value)
+        if op in EVALUATED:
+            return Evaluate(node, numbers, value)
         if op is Op.LOOP:
             return self.enter(node.bodies[0], (*numbers, 1), value, records)
         if op is Op.FOREACH:
@@ -119,11 +119,11 @@ class Machine:
             return self._fan(node, numbers, node.bodies, value)
         if op is Op.SLEEP:
             if callable(node.source.seconds):
-                return Ask(node, numbers, value)
+                return Evaluate(node, numbers, value)
             return self._timer(node, numbers, value, delay=node.source.seconds)
         if op is Op.UNTIL:
             if callable(node.source.until):
-                return Ask(node, numbers, value)
+                return Evaluate(node, numbers, value)
             return self._timer(node, numbers, value, until=node.source.until.timestamp())
         wait = node.source
         return NewTask(
@@ -146,15 +146,15 @@ class Machine:
                 return Arrive(up.address(numbers), node.id, value)
             node = up  # a scope or a choose: what its last node put out is what it puts out
 
-    def answer(self, ask: Ask, answer: Any, records: Records) -> Move:
+    def answer(self, wanted: Evaluate, answer: Any, records: Records) -> Move:
         """What happens now that the callable has been asked.
 
         Args:
-            ask: The ask.
-            answer: See `Ask`.
+            wanted: The request.
+            answer: See `Evaluate`.
             records: Gets what has to be recorded beside the move.
         """
-        node, numbers, value = ask.node, ask.numbers, ask.value
+        node, numbers, value = wanted.node, wanted.numbers, wanted.value
         op = node.op
         if op is Op.MAP or op is Op.CHECK:
             return self.leave(node, numbers, answer, records)
@@ -196,7 +196,7 @@ class Machine:
             The prefix of the addresses to cancel, and the move.
         """
         for up in node.parents():
-            if up.op is Op.SCOPE and up.source.workflow is not None:
+            if up.nested:
                 kept = numbers[: len(up.marks)]
                 prefix = up.address(kept) + "."
                 if up.check_out is not None:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from drawbar.values import AnyShape, Shape
+from drawbar.records import MEMO
+from drawbar.values.shape import AnyShape, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from drawbar.graph.workflow import Workflow
-    from drawbar.refs import OutputOf
+    from drawbar.records import Json
+    from drawbar.values.refs import OutputOf
 
 ANY = AnyShape()
 ENTER = ".$enter"
@@ -48,6 +49,21 @@ class Op(Enum):
     WAIT = "wait"
 
 
+@dataclass(frozen=True)
+class Callbacks:
+    """Functions that are called with the `RunResult`, once each. Their errors are logged and do not fail the run."""
+
+    on_start: Callable[..., Any] | None = None
+    on_success: Callable[..., Any] | None = None
+    on_failure: Callable[..., Any] | None = None
+    on_finish: Callable[..., Any] | None = None
+
+    @property
+    def any_end(self) -> bool:
+        """True if any callback is called at the end of a run."""
+        return any(callback is not None for callback in (self.on_success, self.on_failure, self.on_finish))
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """One node of a plan."""
@@ -68,6 +84,10 @@ class Node:
 
     The first node of a SCOPE, the arms of a fan-out (`otherwise` last), the body of a LOOP or FOREACH.
     """
+    nested: bool = False
+    """For a SCOPE: True if it is a nested workflow, which a bail inside completes; False for a chain."""
+    state_model: Any = None
+    """For a SCOPE: the state model of the nested workflow, or None."""
     check_out: Node | None = None
     """For a SCOPE that is a nested workflow with an output type: its last node."""
     marks: str = ""
@@ -139,21 +159,26 @@ class Node:
 class Plan:
     """A compiled workflow. Made by `compiler.compile_plan`, never changed."""
 
-    workflow: Workflow[Any, Any]
+    id: str
+    """The workflow's id."""
     nodes: dict[str, Node]
     """Template to node."""
     first: Node
     exit: Node
     """The CHECK `$output`: whoever leaves it ends the run."""
     fingerprint: str
+    input_shape: Shape
+    """Shape of the workflow's input."""
+    output_shape: Shape
+    """Shape of the workflow's output."""
+    declared_state: Any = None
+    """The workflow's state model, or None."""
+    initial_state: Mapping[str, Json] = field(default_factory=dict)
+    """The state that a run begins with."""
+    callbacks: Callbacks = field(default_factory=Callbacks)
     targets: Mapping[tuple[str, Any], str] = field(default_factory=dict)
     needs_state: bool = False
     """Whether any callable may look at the run's state."""
-
-    @property
-    def id(self) -> str:
-        """The workflow's id."""
-        return self.workflow.id
 
     def steps(self) -> Iterator[Node]:
         """The nodes that run a step."""
@@ -221,11 +246,9 @@ class Plan:
     def state_model(self, node: Node) -> Any:
         """The model in which the run's state is seen at a node: that of the nearest workflow that has one."""
         for up in node.parents():
-            if up.op is Op.SCOPE and up.source.workflow is not None:
-                model = up.source.workflow.state_model
-                if model is not None:
-                    return model
-        return self.workflow.state_model
+            if up.state_model is not None:
+                return up.state_model
+        return self.declared_state
 
     def before(self, node: Node) -> Callable[[Node], bool]:
         """A test for `fork`: whether a node's recorded outputs stand when the run starts again from `node`.
@@ -257,6 +280,11 @@ class Plan:
 def count_address(loop: Node, numbers: Numbers) -> str:
     """Where the number of a loop's last iteration is recorded."""
     return loop.address(numbers) + ".$count"
+
+
+def input_address(node: Node) -> str:
+    """Return the address under which a fork keeps the new input of the step it starts from."""
+    return f"{MEMO}{node.template}.$input"
 
 
 def _fill(pattern: str, numbers: Numbers) -> str:

@@ -12,10 +12,18 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Json = Any
 """A value in JSON form: None, bool, int, float, str, list of Json, dict of str to Json."""
+
+
+START = "$start"
+"""Reserved address of the task that calls `on_start`."""
+END = "$end"
+"""Reserved address of the task that calls a workflow's callbacks after the end of a run."""
+MEMO = "~"
+"""Prefix of the addresses of memos: outcomes that a fork has taken over."""
 
 
 class RunStatus(StrEnum):
@@ -121,6 +129,30 @@ class Message:
             "workflow": self.workflow_id,
             "fingerprint": self.fingerprint,
         }
+
+
+class ReadyTask(NamedTuple):
+    """A task that is free to be claimed, and that a message has to announce.
+
+    Attributes:
+        address: Its address.
+        queue: The queue of its step, or None: that of the setting `queue`.
+    """
+
+    address: str
+    queue: str | None = None
+
+
+def messages_for(run_id: str, workflow_id: str, fingerprint: str, ready: Iterable[ReadyTask]) -> list[Message]:
+    """Return the messages that announce tasks of one run.
+
+    Args:
+        run_id: The run.
+        workflow_id: Its workflow.
+        fingerprint: Its plan.
+        ready: The tasks.
+    """
+    return [Message(run_id, address, workflow_id, fingerprint, queue) for address, queue in ready]
 
 
 @dataclass(slots=True)
@@ -352,8 +384,8 @@ class Claim:
     """Only when GRANTED: the run, with its input, state and metadata."""
     slots: Mapping[str, Json] | None = None
     """For a JOIN: slot to value."""
-    ready: Sequence[tuple[str, str | None]] = ()
-    """For FINISHED: (address, queue) of the tasks it scheduled that nobody has claimed yet. For GRANTED: of the one
+    ready: Sequence[ReadyTask] = ()
+    """For FINISHED: the tasks it scheduled that nobody has claimed yet. For GRANTED: of the one
     that was freed beside it."""
 
 
@@ -366,8 +398,8 @@ class Reply:
     """The task that was claimed in place: it is RUNNING, owned by the caller."""
     slots: Mapping[str, Json] | None = None
     """When `next` is a JOIN: slot to value."""
-    ready: Sequence[tuple[str, str | None]] = ()
-    """(address, queue) of the tasks that became claimable and are not `next`: dispatch them."""
+    ready: Sequence[ReadyTask] = ()
+    """Tasks that became claimable and are not `next`: dispatch them."""
     state: Mapping[str, Json] | None = None
     finished: bool = False
     """Whether this transition ended the run."""

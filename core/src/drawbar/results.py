@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
-from drawbar.context import state_in
 from drawbar.errors import InvalidInput, RunCancelled, RunFailed, RunNotFound, RunSuspended
-from drawbar.jsonform import Misfit
-from drawbar.records import Json, Kind, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.records import EventRecord, Json, Kind, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.steps.context import state_in
+from drawbar.values.json_form import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drawbar.graph.workflow import Workflow
+    from drawbar.plan import Plan
     from drawbar.stores.base import Store
 
 Out = TypeVar("Out", default=Any)
+
+EVENT_TYPES = (
+    "run.started", "task.scheduled", "task.started", "task.retrying", "task.suspended", "task.resumed",
+    "task.completed", "task.failed", "task.cancelled", "task.emitted",
+    "run.suspended", "run.completed", "run.failed", "run.cancelled",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +104,10 @@ class RunResult(Generic[Out]):
         suspended: Address to payload of the tasks that are suspended.
     """
 
-    def __init__(self, run: RunRecord, tasks: list[Task], workflow: Workflow[Any, Any] | None) -> None:
+    def __init__(self, run: RunRecord, tasks: list[Task], plan: Plan | None) -> None:
         self._run = run
         self._tasks = tasks
-        self._workflow = workflow
+        self._plan = plan
         self.run_id = run.id
         self.workflow_id = run.workflow_id
         self.status = run.status
@@ -114,19 +120,19 @@ class RunResult(Generic[Out]):
     @cached_property
     def input(self) -> Any:
         """See the class."""
-        return self._workflow.input_shape.revive(self._run.input) if self._workflow else self._run.input
+        return self._plan.input_shape.revive(self._run.input) if self._plan else self._run.input
 
     @cached_property
     def output(self) -> Out | Any:
         """See the class."""
-        if self._workflow is None or self.status is not RunStatus.COMPLETED:
+        if self._plan is None or self.status is not RunStatus.COMPLETED:
             return self._run.output
-        return self._workflow.output_shape.revive(self._run.output)
+        return self._plan.output_shape.revive(self._run.output)
 
     @cached_property
     def state(self) -> Any:
         """See the class."""
-        model = self._workflow.state_model if self._workflow else None
+        model = self._plan.declared_state if self._plan else None
         if model is None:
             return self._run.state
         try:
@@ -149,8 +155,8 @@ class RunResult(Generic[Out]):
     def _step(self, task: Task) -> StepResult:
         output = task.output
         place = (
-            self._workflow.plan.locate(task.address)
-            if self._workflow and task.status is TaskStatus.COMPLETED
+            self._plan.locate(task.address)
+            if self._plan and task.status is TaskStatus.COMPLETED
             else None
         )
         if place is not None:
@@ -229,7 +235,7 @@ def _time(at: float | None) -> datetime | None:
     return datetime.fromtimestamp(at, UTC) if at else None
 
 
-async def load_result(store: Store, run_id: str, workflow: Workflow[Any, Any] | None) -> RunResult[Any]:
+async def load_result(store: Store, run_id: str, plan: Plan | None) -> RunResult[Any]:
     """Reads a run and its tasks.
 
     Raises:
@@ -238,4 +244,43 @@ async def load_result(store: Store, run_id: str, workflow: Workflow[Any, Any] | 
     run = await store.load(run_id)
     if run is None:
         raise RunNotFound(f"the store has no run {run_id!r}")
-    return RunResult(run, list(await store.tasks(run_id)), workflow)
+    return RunResult(run, list(await store.tasks(run_id)), plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run.
+
+    Attributes:
+        seq: Its number in the run: 1, 2, 3 … without gaps.
+        type: One of `EVENT_TYPES`.
+        run_id: The run.
+        address: The task's address; None for events of the run as a whole.
+        data: What belongs to the type: `attempt`, `error`, `delay`, `payload`, `data` (what a step emitted),
+            `reason`.
+        at: When, by the store's clock.
+    """
+
+    seq: int
+    type: str
+    run_id: str
+    address: str | None
+    data: Mapping[str, Json]
+    at: datetime
+
+    @classmethod
+    def of(cls, run_id: str, record: EventRecord) -> Event:
+        """The event that a store has kept."""
+        at = datetime.fromtimestamp(record.at, UTC)
+        return cls(record.seq, record.type, run_id, record.address, dict(record.data), at)
+
+    def to_dict(self) -> dict[str, Json]:
+        """Its JSON form."""
+        return {
+            "seq": self.seq,
+            "type": self.type,
+            "run_id": self.run_id,
+            "address": self.address,
+            "data": dict(self.data),
+            "at": self.at.isoformat(),
+        }

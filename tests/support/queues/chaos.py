@@ -221,7 +221,7 @@ def check(engine: Client, folder: Path) -> int:
             continue
         assert result.status is RunStatus.COMPLETED, (run.id, result.error)
         assert len(result.steps) == TASKS[flow.id], (run.id, sorted(result.steps))
-        events = engine.call(engine.store.events, run.id)
+        events = engine._session.call(engine.store.events, run.id)
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         completed = Counter(event.address for event in events if event.type == "task.completed")
         assert completed == dict.fromkeys(result.steps, 1)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 
 def main() -> None:
-    """Runs the command line; the entry point of the `drawbar` command."""
+    """Run the command line. Entry point of the `drawbar` command."""
     missing = [name for name in ("click", "rich") if find_spec(name) is None]
     if missing:
         sys.exit(f"drawbar: the command line needs {' and '.join(missing)}: pip install 'drawbar[cli]'")
@@ -19,19 +19,19 @@ def main() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone (`| head`); without this, Python would complain of it once more at its end.
+        # The reader has closed the pipe (`| head`). Without this, Python reports the broken pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if _threads_left():
-        # Steps in threads that do not listen to `ctx.cancelled`: Python would wait for them, hours if
-        # need be.
-        sys.stderr.write("drawbar: leaving without waiting for steps that do not end\n")
+        # Sync steps that ignore `ctx.cancelled` still run in threads. Python would wait for them at exit, for hours
+        # if they take that long.
+        sys.stderr.write("drawbar: exiting without waiting for sync steps that are still running\n")
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
 def _threads_left() -> bool:
-    """Whether threads are still at work, once those that are just ending have had a moment."""
+    """Return True if threads are still running after a grace period of half a second."""
     others = [thread for thread in threading.enumerate() if not thread.daemon]
     others.remove(threading.main_thread())
     for thread in others:

@@ -1,4 +1,4 @@
-"""`drawbar config`: what is set, and where."""
+"""`drawbar config`: the settings, and where each value comes from."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from drawbar.errors import PluginError
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def config(flags: Flags, as_json: bool) -> int:
-    """Show every setting, its value, and where that came from. Secrets are masked.
+    """Show every setting, its value and its source. Secrets are masked.
 
     Precedence: command line, environment (DRAWBAR_…), the nearest drawbar.toml or [tool.drawbar] in
     pyproject.toml, default.
     """
-    from drawbar.plugins import load_engine
+    from drawbar.engine.loading import load_engine
 
     loaded = load(flags)
     engine, problem = None, None

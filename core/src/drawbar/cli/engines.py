@@ -1,4 +1,4 @@
-"""`drawbar engines`: what is installed, and what can be set."""
+"""`drawbar engines`: the installed engines and their settings."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from drawbar.cli.tables import print_table
 
 @click.command()
 @settings_options
-@click.option("--probe", "probing", is_flag=True, help="Import each, and say whether it works.")
-@click.option("--settings", "of", metavar="NAME", help="Show what can be set on that engine.")
+@click.option("--probe", "probing", is_flag=True, help="Import each engine and report whether it works.")
+@click.option("--settings", "of", metavar="NAME", help="Show the settings of that engine.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def engines(probing: bool, of: str | None, as_json: bool, flags: Flags) -> int:
-    """List the installed engines, from their metadata: nothing is imported.
+    """List the installed engines from their package metadata. No engine is imported.
 
-    The exit code is 1 when --probe finds one that is broken or incompatible.
+    The exit code is 1 when --probe finds a broken or incompatible engine.
     """
     if of is not None:
-        return _settings(of, as_json)
+        return _print_settings(of, as_json)
+    from drawbar.engine.loading import probe
     from drawbar.errors import DrawbarError
-    from drawbar.plugins import list_engines, probe
+    from drawbar.plugins.registry import list_engines
 
     try:
         selected = load(flags).engine_name
-    except DrawbarError:  # wrong settings must not keep anybody from looking at what is there
+    except DrawbarError:  # list the engines although the settings are wrong
         selected = ""
     probes = {(found.listed.name, found.listed.distribution): found for found in (probe() if probing else ())}
     rows: list[dict[str, Any]] = []
@@ -50,14 +51,14 @@ def engines(probing: bool, of: str | None, as_json: bool, flags: Flags) -> int:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
         click.echo(
-            "no engine is installed; for the one that runs in your own process: pip install drawbar-local"
+            "no engine is installed; to run workflows in your own process: pip install drawbar-local"
         )
     else:
-        _print(rows, probing)
+        _print_engines(rows, probing)
     return int(any(row.get("status", "ok") != "ok" for row in rows))
 
 
-def _print(rows: list[dict[str, Any]], probing: bool) -> None:
+def _print_engines(rows: list[dict[str, Any]], probing: bool) -> None:
     columns = ["engine", "distribution", "version", "needs drawbar", *(["status"] if probing else [])]
     lines = []
     for row in rows:
@@ -72,9 +73,9 @@ def _print(rows: list[dict[str, Any]], probing: bool) -> None:
             click.secho(row["reason"], fg="red", err=True)
 
 
-def _settings(name: str, as_json: bool) -> int:
-    from drawbar.plugins import load_engine
-    from drawbar.settings import describe_settings
+def _print_settings(name: str, as_json: bool) -> int:
+    from drawbar.engine.loading import load_engine
+    from drawbar.settings.load import describe_settings
 
     rows = describe_settings(load_engine(name).Settings, f"engines.{name}.")
     if as_json:

@@ -1,4 +1,4 @@
-"""`drawbar graph`: a workflow as a picture or a text."""
+"""`drawbar graph`: draw a workflow as text or as a picture."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FORMATS = ("text", "mermaid", "dot", "svg", "json")
     "-f",
     "kind",
     type=click.Choice(_FORMATS),
-    help="Default: what the output's name ends with; text where there is no output.",
+    help="Format of the drawing. Default: the suffix of the output file; text without an output file.",
 )
 @click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file to write."
+    "--output", "-o", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="File to write."
 )
 def graph(target: str, kind: str | None, output: Path | None) -> None:
     """Draw a workflow.
@@ -29,14 +29,14 @@ def graph(target: str, kind: str | None, output: Path | None) -> None:
     \b
     drawbar graph flows.py:onboarding
     drawbar graph myapp.flows:report -o report.svg
-    """  # noqa: D301 - click wants the character itself
-    from drawbar.render import render
+    """  # noqa: D301 - click needs the character \b itself
+    from drawbar.graph.render.formats import render
 
     if kind is None:
         ending = "" if output is None else output.suffix.lstrip(".").lower()
         kind = {"": "text", "mmd": "mermaid", "gv": "dot", "txt": "text"}.get(ending, ending)
         if kind not in _FORMATS:
-            raise click.UsageError(f"{output}: {ending} is none of {', '.join(_FORMATS)}; say which with --format")
+            raise click.UsageError(f"{output}: {ending} is not one of {', '.join(_FORMATS)}; choose one with --format")
     load({})
     drawn = render(find_workflow(target), kind)
     if output is None:

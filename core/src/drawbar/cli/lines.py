@@ -1,4 +1,4 @@
-"""A run as plain lines, one an event: for pipes and logs."""
+"""Display of a run as plain lines, one for each event: for pipes and logs."""
 
 from __future__ import annotations
 
@@ -8,30 +8,34 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from drawbar.events import Event
+    from drawbar.results import Event
 
 
 class Lines:
-    """Prints each event on a line of its own, at once."""
+    """Print each event on its own line, without delay.
+
+    Attributes:
+        as_json: Print an event as JSON.
+    """
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
 
     def event(self, event: Event) -> None:
-        """Prints an event."""
+        """Print an event."""
         click.echo(json.dumps(event.to_dict(), ensure_ascii=False) if self.as_json else line_of(event))
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: every line is printed already."""
 
 
 def line_of(event: Event) -> str:
-    """`14:03:22.104  task.retrying  mail  ValueError: no route (attempt 1, again in 2 s)`."""
+    """Return an event as a line: `14:03:22.104  task.retrying  mail  ValueError: no route, again in 2 s`."""
     at = event.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
-    return f"{at}  {event.type:<15} {event.address or ''}  {_about(event)}".rstrip()
+    return f"{at}  {event.type:<15} {event.address or ''}  {_details(event)}".rstrip()
 
 
-def _about(event: Event) -> str:
+def _details(event: Event) -> str:
     data = event.data
     parts = []
     error = data.get("error")
@@ -48,6 +52,6 @@ def _about(event: Event) -> str:
 
 
 def shortened(value: Any, longest: int = 120) -> str:
-    """A value as JSON, on a line."""
+    """Return a value as JSON on one line, cut after `longest` characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= longest else text[: longest - 1] + "…"

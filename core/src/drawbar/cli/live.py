@@ -1,4 +1,4 @@
-"""A run as a tree that changes in place: for terminals."""
+"""Display of a run as a tree that is redrawn in place: for terminals."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from drawbar.render.outline import Box, Frame, Item, Split, items_of
+from drawbar.graph.render.outline import Box, Frame, Item, Split, items_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from drawbar.cli.progress import Progress, Row
-    from drawbar.events import Event
-    from drawbar.graph.workflow import Workflow
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.results import Event
 
 _STYLES = {
     "pending": "dim",
@@ -60,54 +60,54 @@ _PLAIN_MARKS = {
 
 
 class LiveTree:
-    """Draws a run's progress while it goes on, and once more, whole, at the end.
+    """Draw a run's progress while it runs, and the whole tree once more at the end.
 
     Args:
         console: Where to draw.
-        workflow: Gives the tree its shape; None: the places come up as they do in the run.
-        run_id: For the headline.
-        progress: What to draw.
+        workflow: The workflow, for the shape of the tree. None: steps appear when the run reaches them.
+        run_id: Id of the run, for the first line.
+        progress: The state to draw.
     """
 
     def __init__(
-        self, console: Console, workflow: Workflow[Any, Any] | None, run_id: str, progress: Progress
+        self, console: Console, workflow: WorkflowDefinition[Any, Any] | None, run_id: str, progress: Progress
     ) -> None:
         self.console = console
         self.progress = progress
         self._items = () if workflow is None else items_of(workflow.nodes)
         self._title = f"{workflow.id}  " if workflow is not None else ""
         self._run_id = run_id
-        self._marks = _MARKS if _shows(console, "".join(_MARKS.values())) else _PLAIN_MARKS
+        self._marks = _MARKS if _can_encode(console, "".join(_MARKS.values())) else _PLAIN_MARKS
         self._spinner = Spinner("dots") if self._marks is _MARKS else None
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._drawn = 0.0
 
     def open(self) -> None:
-        """Begins to draw."""
+        """Start drawing."""
         self._live.start()
 
     def event(self, event: Event) -> None:
-        """Events are in the progress already; drawing has its own pace."""
+        """Do nothing: `progress` has the event already, and `tick` draws it."""
 
     def tick(self) -> None:
-        """Draws, if anything has changed or a clock is to be seen moving. Call it a few times a second."""
+        """Draw if anything has changed or a running time has to move on. Call it a few times a second."""
         now = time.monotonic()
         if self.progress.changed or now - self._drawn > 0.09:
             self.progress.changed = False
             self._drawn = now
-            self._live.update(self._fitting(), refresh=True)
+            self._live.update(self._fit_to_screen(), refresh=True)
 
     def close(self) -> None:
-        """Leaves the final tree on the screen."""
+        """Stop drawing and leave the final tree on the screen."""
         self._live.stop()
         self.console.print(self.tree())
 
-    def _fitting(self) -> RenderableType:
+    def _fit_to_screen(self) -> RenderableType:
         tree = self.tree()
         room = self.console.size.height - 2
         if _lines(tree) <= room:
             return tree
-        # Too long for the screen: only what goes on or has gone wrong, and how much there is beside it.
+        # Too long for the screen: show only unfinished and failed steps, and the number of tasks in each state.
         return self._summary(room)
 
     def tree(self) -> Tree:
@@ -126,7 +126,7 @@ class LiveTree:
         known: set[str] = set()
         for item in self._items:
             self._add(tree, item, now, known)
-        for template in self.progress.places():
+        for template in self.progress.templates():
             if template not in known:
                 tree.add(self._line(template, self.progress.row(template, now)))
         return tree
@@ -187,7 +187,7 @@ class LiveTree:
         table.add_row(self.tree().label)
         counts: dict[str, int] = {}
         rows = []
-        for template in self.progress.places():
+        for template in self.progress.templates():
             row = self.progress.row(template, now)
             if row is None:
                 continue
@@ -220,7 +220,7 @@ def _one_line(text: str) -> str:
     return text if len(text) <= 100 else text[:99] + "…"
 
 
-def _shows(console: Console, text: str) -> bool:
+def _can_encode(console: Console, text: str) -> bool:
     try:
         text.encode(console.encoding)
     except (UnicodeEncodeError, LookupError):

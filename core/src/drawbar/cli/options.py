@@ -1,4 +1,4 @@
-"""What commands have in common: choosing engine and store, single settings, the target, the input."""
+"""Options and arguments that several commands share: engine, store, settings, the workflow, the input."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from drawbar.errors import ConfigurationError
-from drawbar.jsonform import Misfit
+from drawbar.values.json_form import Misfit
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from drawbar.graph.workflow import Workflow
-    from drawbar.settings import LoadedSettings
-    from drawbar.values import Shape
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.settings.load import LoadedSettings
+    from drawbar.values.shape import Shape
 
 F = TypeVar("F", bound=Callable[..., Any])
 Flags = dict[str, Any]
 
 
 def settings_options(function: F) -> F:
-    """Adds `--engine`, `--store` and `--set`; the command gets them as one argument, `flags`."""
+    """Add `--engine`, `--store` and `--set` to a command. It gets them as one argument, `flags`."""
 
-    @click.option("--engine", metavar="NAME", help="Engine to use, in place of the configured one.")
-    @click.option("--store", metavar="URL", help="Store to use, in place of the configured one.")
-    @click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Any setting. Repeatable.")
+    @click.option("--engine", metavar="NAME", help="Engine to use instead of the configured one.")
+    @click.option("--store", metavar="URL", help="Store to use instead of the configured one.")
+    @click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Set any setting. Repeatable.")
     @functools.wraps(function)
     def with_flags(
         *args: Any, engine: str | None, store: str | None, sets: Sequence[str], **kwargs: Any
@@ -55,11 +55,11 @@ def _flags(engine: str | None, store: str | None, sets: Sequence[str]) -> Flags:
 
 
 def load(flags: Flags) -> LoadedSettings:
-    """Loads the settings, and makes the project's own modules importable, as `python -m` would.
+    """Load the settings, and make the project's modules importable, as `python -m` does.
 
-    An installed command has its own folder on `sys.path` and not the one it is called in.
+    An installed command has its own folder on `sys.path`, but not the folder it is called in.
     """
-    from drawbar.settings import load_settings
+    from drawbar.settings.load import load_settings
 
     loaded = load_settings(flags=flags)
     folders = [Path.cwd(), *([] if loaded.file is None else [loaded.file.parent])]
@@ -69,15 +69,19 @@ def load(flags: Flags) -> LoadedSettings:
     return loaded
 
 
-def find_workflow(target: str) -> Workflow[Any, Any]:
-    """The workflow of `package.module:name` or `path/to/flows.py:name`.
+def find_workflow(target: str) -> WorkflowDefinition[Any, Any]:
+    """Return the workflow named by `package.module:name` or `path/to/flows.py:name`.
+
+    Args:
+        target: The name. Without `:name` the module must have exactly one workflow. A workflow's id may stand in the
+            place of its name.
 
     Raises:
-        ConfigurationError: There is no such module or workflow; the text lists what is there.
+        ConfigurationError: There is no such module or workflow. The message lists the workflows of the module.
     """
-    from drawbar.graph.builder import Builder
-    from drawbar.graph.workflow import Workflow
-    from drawbar.workflows import import_module_or_file
+    from drawbar.authoring.builder import Builder
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.plugins.importing import import_module_or_file
 
     place, _, name = target.rpartition(":")
     if not place or (len(place) == 1 and name.startswith(("/", "\\"))):  # no name; the colon is that of `C:\\flows.py`
@@ -90,35 +94,35 @@ def find_workflow(target: str) -> Workflow[Any, Any]:
         found = getattr(found, part, None)
     if found is None:
         by_id = [workflow for workflow in vars(module).values() if getattr(workflow, "id", None) == name]
-        found = next((workflow for workflow in by_id if isinstance(workflow, Workflow)), None)
+        found = next((workflow for workflow in by_id if isinstance(workflow, WorkflowDefinition)), None)
     if isinstance(found, Builder):
         raise ConfigurationError(f"{target} is a graph that is not committed: end it with .commit()")
-    if not isinstance(found, Workflow):
-        what = f"is a {type(found).__name__} and no workflow" if found is not None else "is not there"
-        raise ConfigurationError(f"{target} {what}. {_offer(module, place)}")
+    if not isinstance(found, WorkflowDefinition):
+        what = f"has type {type(found).__name__} and is not a workflow" if found is not None else "does not exist"
+        raise ConfigurationError(f"{target} {what}. {_list_workflows(module, place)}")
     return found
 
 
-def _only_workflow(module: ModuleType, place: str) -> Workflow[Any, Any]:
-    from drawbar.workflows import workflows_in
+def _only_workflow(module: ModuleType, place: str) -> WorkflowDefinition[Any, Any]:
+    from drawbar.worker.registry import workflows_in
 
     found = list(workflows_in(module))
     if len(found) == 1:
         return found[0]
-    raise ConfigurationError(f"{place}: say which workflow. {_offer(module, place)}")
+    raise ConfigurationError(f"{place}: name the workflow. {_list_workflows(module, place)}")
 
 
-def _offer(module: ModuleType, place: str) -> str:
-    from drawbar.graph.workflow import Workflow
+def _list_workflows(module: ModuleType, place: str) -> str:
+    from drawbar.graph.definition import WorkflowDefinition
 
-    names = [name for name, value in vars(module).items() if isinstance(value, Workflow)]
+    names = [name for name, value in vars(module).items() if isinstance(value, WorkflowDefinition)]
     if not names:
-        return f"{place} holds no committed workflow"
+        return f"{place} has no committed workflow"
     return "There is: " + ", ".join(f"{place}:{name}" for name in names)
 
 
 def read_value(text: str) -> Any:
-    """A value from the command line: JSON, `@file` and `-` (JSON too), or else the text itself."""
+    """Return a value from the command line: JSON, JSON from `@file` or standard input (`-`), or the text itself."""
     if text == "-":
         return _json(sys.stdin.read(), "standard input")
     if text.startswith("@"):
@@ -135,9 +139,9 @@ def read_value(text: str) -> Any:
 
 
 def read_input(texts: Sequence[str]) -> Any:
-    """The input of a run: one value, or any number of `key=value`.
+    """Return the input of a run: one value, or a dict from any number of `key=value`.
 
-    A single text that is no JSON and has an identifier before its first `=` is a `key=value`.
+    A single text with an identifier before its first `=` is a `key=value`.
     """
     if not texts:
         return None
@@ -147,27 +151,32 @@ def read_input(texts: Sequence[str]) -> Any:
     for text in texts:
         pair = _pair(text)
         if pair is None:
-            raise click.UsageError(f"--input {text}: of several inputs, each is a KEY=VALUE")
+            raise click.UsageError(f"--input {text}: write several inputs as --input KEY=VALUE")
         fields[pair[0]] = pair[1]
     return fields
 
 
-def as_texts(value: Any, texts: Sequence[str], workflow: Workflow[Any, Any]) -> Any:
-    """What `read_input` gave, with the text itself where the workflow's input has a field that takes nothing else.
+def keep_texts(value: Any, texts: Sequence[str], workflow: WorkflowDefinition[Any, Any]) -> Any:
+    """Return the input with the original text for each field whose type does not accept the parsed JSON.
 
-    So `user_id=42` is a number for an `int`, and a text for a `str`.
+    So `user_id=42` is a number for an `int` field, and a text for a `str` field.
+
+    Args:
+        value: The input, from `read_input`. Changed in place.
+        texts: The texts it was read from.
+        workflow: The workflow whose input type decides.
     """
     if workflow.input is None or not texts or _pair(texts[0]) is None:
         return value
     for text in texts:
         key, _, raw = text.partition("=")
         shape = workflow.input_shape.key(key)
-        if shape is not None and not _fits(shape, value[key]):
+        if shape is not None and not _accepts(shape, value[key]):
             value[key] = raw
     return value
 
 
-def _fits(shape: Shape, value: Any) -> bool:
+def _accepts(shape: Shape, value: Any) -> bool:
     try:
         shape.load(value)
     except Misfit:
@@ -176,7 +185,7 @@ def _fits(shape: Shape, value: Any) -> bool:
 
 
 def read_pairs(texts: Sequence[str], option: str) -> dict[str, Any] | None:
-    """`KEY=VALUE` pairs of an option; None without any."""
+    """Return the `KEY=VALUE` pairs of an option as a dict, None if there are none."""
     fields = {}
     for text in texts:
         pair = _pair(text)

@@ -1,4 +1,4 @@
-"""How a run stands, put together from its events: the state behind the live tree and the plain lines."""
+"""The state of a run, computed from its events. The live tree draws it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from drawbar.events import Event
+    from drawbar.results import Event
 
 _NUMBERS = re.compile(r"(?<=[\[#])\d+")
 ACTIVE = ("running", "retrying", "scheduled")
-_BY_NEED = ("failed", "retrying", "running", "suspended", "sleeping", "waiting", "scheduled", "cancelled")
+_BY_URGENCY = ("failed", "retrying", "running", "suspended", "sleeping", "waiting", "scheduled", "cancelled")
 _STATES = {
     "task.scheduled": "scheduled",
     "task.started": "running",
@@ -29,15 +29,15 @@ _STATES = {
 
 @dataclass(slots=True)
 class TaskView:
-    """One task, as its events tell.
+    """The state of one task, from its events.
 
     Attributes:
         state: As in `TaskStatus`.
-        attempt: The attempt that is under way or was the last.
-        began: When it was first started.
-        ended: When its outcome was committed.
-        error: Its last error, in a line.
-        due: When it will be tried again, or when its sleep ends; from the store.
+        attempt: Number of the current or last attempt.
+        began: Time of its first start.
+        ended: Time at which its outcome was committed.
+        error: Its last error, as one line.
+        due: Time of its next attempt or of the end of its sleep, from the store (Unix time, in seconds).
     """
 
     state: str
@@ -50,7 +50,17 @@ class TaskView:
 
 @dataclass(slots=True)
 class Row:
-    """All the tasks of one place in the graph, summed up."""
+    """Summary of all tasks that one node of the graph has had.
+
+    Attributes:
+        state: The state that needs most attention.
+        counts: State to number of tasks.
+        attempt: The highest attempt.
+        seconds: Time that the tasks have taken so far; None before the first start.
+        error: The first error of a task that has failed or is retried.
+        iteration: The iteration of the innermost loop; None outside loops.
+        due: As in `TaskView`, of the newest task.
+    """
 
     state: str
     counts: dict[str, int]
@@ -63,24 +73,24 @@ class Row:
 
 @dataclass(slots=True)
 class Progress:
-    """All the tasks of a run.
+    """The state of a run and of all its tasks.
 
     Attributes:
         status: The run's status.
         tasks: Address to task.
         seq: Number of the last event.
-        changed: Set at every event, for whoever draws.
+        changed: Set by every change; the display resets it when it draws.
     """
 
     status: str = "pending"
     tasks: dict[str, TaskView] = field(default_factory=dict)
     seq: int = 0
     changed: bool = True
-    _places: dict[str, list[str]] = field(default_factory=dict)
+    _addresses: dict[str, list[str]] = field(default_factory=dict)
     _timed: set[str] = field(default_factory=set)
 
     def apply(self, event: Event) -> None:
-        """Takes in the run's next event."""
+        """Apply the run's next event."""
         self.seq, self.changed = event.seq, True
         kind, _, what = event.type.partition(".")
         if kind == "run":
@@ -102,8 +112,12 @@ class Progress:
         if error:
             task.error = f"{error.get('type', 'Error')}: {error.get('message', '')}"
 
-    def timers(self, due: Iterable[tuple[str, str, float | None]]) -> None:
-        """Takes in what sleeps or waits just now, which makes no events: (address, state, until when)."""
+    def update_timers(self, due: Iterable[tuple[str, str, float | None]]) -> None:
+        """Update the tasks that sleep or wait now. No event reports these.
+
+        Args:
+            due: Address, state and due time of each such task.
+        """
         now = {address: (state, at) for address, state, at in due}
         for address in self._timed - now.keys():
             self.tasks[address].state = "completed"
@@ -117,23 +131,23 @@ class Progress:
 
     @property
     def active(self) -> bool:
-        """Whether any task is being worked on, or will be at once."""
+        """True if a task runs, or will run as soon as a worker takes it."""
         return any(task.state in ACTIVE for task in self.tasks.values())
 
-    def end(self) -> None:
-        """The run has settled: what still slept or waited ended with it, unless the run is only suspended."""
+    def finish(self) -> None:
+        """Apply the end of the run to tasks that still sleep or wait. A suspended run leaves them as they are."""
         ended = {"completed": "completed", "failed": "cancelled", "cancelled": "cancelled"}.get(self.status)
         for address in self._timed if ended else ():
             self.tasks[address].state = ended or ""
         self.changed = True
 
-    def places(self) -> list[str]:
-        """The templates of all tasks so far, in the order in which they came up."""
-        return list(self._places)
+    def templates(self) -> list[str]:
+        """Return the templates of all tasks so far, in the order of their first task."""
+        return list(self._addresses)
 
     def row(self, template: str, now: datetime) -> Row | None:
-        """The tasks of one place, summed up; None while there is none."""
-        addresses = self._places.get(template)
+        """Return the summary of all tasks of one template; None while there are none."""
+        addresses = self._addresses.get(template)
         if not addresses:
             return None
         tasks = [self.tasks[address] for address in list(addresses)]
@@ -150,7 +164,7 @@ class Progress:
         loops = re.findall(r"#(\d+)", addresses[-1])
         last = tasks[-1]
         return Row(
-            state=_worst(counts),
+            state=_most_urgent(counts),
             counts=counts,
             attempt=max(task.attempt for task in tasks),
             seconds=seconds,
@@ -163,15 +177,15 @@ class Progress:
         task = self.tasks.get(address)
         if task is None:
             task = self.tasks[address] = TaskView(state)
-            self._places.setdefault(template_of(address), []).append(address)
+            self._addresses.setdefault(template_of(address), []).append(address)
         return task
 
 
 def template_of(address: str) -> str:
-    """An address without its numbers: `thumbs[3].resize` is at `thumbs[].resize`."""
+    """Return an address without its numbers: `thumbs[].resize` for `thumbs[3].resize`."""
     return _NUMBERS.sub("", address)
 
 
-def _worst(counts: dict[str, int]) -> str:
-    """What to say of many tasks in a word: the state that needs most attention."""
-    return next((state for state in _BY_NEED if state in counts), "completed")
+def _most_urgent(counts: dict[str, int]) -> str:
+    """Return the state that needs most attention."""
+    return next((state for state in _BY_URGENCY if state in counts), "completed")

@@ -1,4 +1,4 @@
-"""`drawbar run`: starts a run and shows how it goes."""
+"""`drawbar run`: start a run and show its progress."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from drawbar.cli.options import Flags, as_texts, find_workflow, load, read_input, read_pairs, settings_options
-from drawbar.cli.session import exit_code, follow, run_async, tell, working
+from drawbar.cli.options import Flags, find_workflow, keep_texts, load, read_input, read_pairs, settings_options
+from drawbar.cli.session import exit_code, follow, open_client, print_outcome, run_async
 
 
 @click.command()
@@ -19,13 +19,13 @@ from drawbar.cli.session import exit_code, follow, run_async, tell, working
     "inputs",
     metavar="JSON|@FILE|-|KEY=VALUE",
     multiple=True,
-    help="The input: JSON, a file with JSON, standard input; or fields, one by one.",
+    help="The input: JSON, a file with JSON, JSON from standard input, or one field. Repeatable for fields.",
 )
 @settings_options
-@click.option("--run-id", metavar="ID", help="The run's id; that of an existing run joins it.")
-@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Goes with the run. Repeatable.")
-@click.option("--detach", is_flag=True, help="Do not wait: print the run's id and leave it to the workers.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
+@click.option("--run-id", metavar="ID", help="Id of the run. The id of an existing run joins that run.")
+@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of the run. Repeatable.")
+@click.option("--detach", is_flag=True, help="Print the run's id and exit; the workers do the rest.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the result, as JSON.")
 def run(
     target: str,
     inputs: tuple[str, ...],
@@ -35,14 +35,14 @@ def run(
     as_json: bool,
     flags: Flags,
 ) -> int:
-    """Run a workflow and show how it goes.
+    """Run a workflow and show its progress.
 
     \b
     drawbar run flows.py:onboarding --input user_id=42 --input plan=free
     drawbar run myapp.flows:report --input @day.json --engine celery
 
-    Exit code: 0 completed, 1 failed, 3 suspended, 2 usage or configuration. Ctrl-C cancels the run.
-    """  # noqa: D301 - click wants the character itself
+    Exit code: 0 completed, 1 failed, 2 wrong usage or configuration, 3 suspended. Ctrl-C cancels the run.
+    """  # noqa: D301 - click needs the character \b itself
     value = read_input(inputs)
     about = read_pairs(metadata, "--metadata")
     return run_async(_run, target, value, inputs, run_id, about, detach, as_json, flags)
@@ -58,22 +58,23 @@ async def _run(
     as_json: bool,
     flags: Flags,
 ) -> int:
-    load(flags)  # the project's folders come on sys.path before its modules are imported
+    load(flags)  # first: it puts the project's folders on sys.path
     workflow = find_workflow(target)
-    value = as_texts(value, inputs, workflow)
-    async with working(flags) as client:
+    value = keep_texts(value, inputs, workflow)
+    async with open_client(flags) as client:
         if detach and client.engine.in_process:
             raise click.UsageError(
-                f"--detach: engine {client.engine.name!r} runs in this process, which would have to stay"
+                f"--detach: engine {client.engine.name!r} runs in this process, so the run would end with it; "
+                "leave out --detach, or choose an engine with workers"
             )
         started = await client.start(workflow, value, run_id=run_id, metadata=metadata)
         if detach:
             click.echo(json.dumps({"run_id": started.id}) if as_json else started.id)
             return 0
         result, interrupted = await follow(client, started, workflow, quiet=as_json)
-        kept = client.store.durable
+        durable = client.store.durable
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
-        tell(result, flags, target.rpartition(":")[0] or target, kept=kept)
+        print_outcome(result, flags, target.rpartition(":")[0] or target, durable=durable)
     return exit_code(result.status, interrupted)

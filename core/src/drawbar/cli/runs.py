@@ -1,4 +1,4 @@
-"""`drawbar runs`: looks at runs and steers them, from any process that reaches their store."""
+"""`drawbar runs`: show and control runs, from any process that reaches their store."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from drawbar.cli.app import USAGE
 from drawbar.cli.options import Flags, read_input, read_pairs, read_value, settings_options
 from drawbar.cli.session import (
     exit_code,
+    find_run_workflow,
     follow,
-    kept_store,
-    known_workflow,
+    open_client,
+    open_store,
+    print_outcome,
+    require_durable_store,
     run_async,
-    tell,
-    viewing,
-    working,
 )
 from drawbar.errors import ConfigurationError
 from drawbar.records import RunStatus
 
 if TYPE_CHECKING:
-    from drawbar.client import Client
-    from drawbar.runs import Run
+    from drawbar.client.client import Client
+    from drawbar.client.run import Run
 
 Act = Callable[["Run[Any]"], Awaitable["Run[Any] | None"]]
 
 
 @click.group()
 def runs() -> None:
-    """List, show, watch and steer runs."""
+    """List, show, watch and control runs."""
 
 
-def _steering(function: Any) -> Any:
-    """Options of the commands that let a run go on."""
+def _control_options(function: Any) -> Any:
+    """Add the options of the commands that continue a run."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else."),
+        click.option("--json", "as_json", is_flag=True, help="Print only the result, as JSON."),
         click.option(
             "--wait",
             is_flag=True,
-            help="Show the run until it has settled (an in-process engine always does).",
+            help="Show the run until it has ended or is suspended. Always on with an in-process engine.",
         ),
         click.option(
             "--workflows",
             metavar="MODULE_OR_FILE",
             multiple=True,
-            help="Where the run's workflow is. Repeatable.",
+            help="Module or file of the run's workflow. Repeatable.",
         ),
     ):
         function = option(function)
@@ -60,8 +60,8 @@ def _steering(function: Any) -> Any:
 @click.option(
     "--status", type=click.Choice([str(status) for status in RunStatus]), help="Only runs in this status."
 )
-@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Only runs that carry this. Repeatable.")
-@click.option("--limit", default=20, show_default=True, help="How many at the most; the newest come first.")
+@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Only runs with this metadata. Repeatable.")
+@click.option("--limit", default=20, show_default=True, help="Maximum number of runs, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings_options
 def list_runs(
@@ -72,7 +72,7 @@ def list_runs(
     as_json: bool,
     flags: Flags,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, newest first."""
     about = read_pairs(metadata, "--metadata")
     run_async(_list, workflow, status, about, limit, as_json, flags)
 
@@ -84,7 +84,7 @@ async def _list(
 
     from drawbar.cli.tables import print_table
 
-    async with viewing(flags) as client:
+    async with open_store(flags) as client:
         records = await client.store.runs(
             workflow_id=workflow,
             status=None if status is None else RunStatus(status),
@@ -119,7 +119,7 @@ async def _list(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings_options
 def show(run_id: str, as_json: bool, flags: Flags) -> None:
-    """Show a run as it stands: its steps, output or error."""
+    """Show a run: its status, its steps, its output or error."""
     run_async(_show, run_id, as_json, flags)
 
 
@@ -128,7 +128,7 @@ async def _show(run_id: str, as_json: bool, flags: Flags) -> None:
     from drawbar.cli.tables import print_table
     from drawbar.results import load_result
 
-    async with viewing(flags) as client:
+    async with open_store(flags) as client:
         result = await load_result(client.store, run_id, None)
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
@@ -145,36 +145,36 @@ async def _show(run_id: str, as_json: bool, flags: Flags) -> None:
             what = shortened(result.suspended[address], 60)
         rows.append([address, str(step.status), str(step.attempts), took, "" if what == "null" else what])
     print_table(["step", "status", "attempts", "took", "output or error"], rows)
-    tell(result, flags)
+    print_outcome(result, flags)
 
 
 @runs.command()
 @click.argument("run_id")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one on a line.")
 @click.option(
-    "--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Where the run's workflow is. Repeatable."
+    "--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Module or file of the run's workflow. Repeatable."
 )
 @settings_options
 def watch(run_id: str, as_json: bool, workflows: tuple[str, ...], flags: Flags) -> int:
-    """Watch a run from its first event until it has settled. Ctrl-C ends the watching, not the run."""
+    """Watch a run from its first event until it has ended or is suspended. Ctrl-C does not cancel the run."""
     return run_async(_watch, run_id, as_json, _with_workflows(flags, workflows))
 
 
 async def _watch(run_id: str, as_json: bool, flags: Flags) -> int:
-    async with viewing(flags) as client:
-        workflow = await known_workflow(client, run_id)
+    async with open_store(flags) as client:
+        workflow = await find_run_workflow(client, run_id)
         run = client.get_run(run_id, workflow)
         result, _ = await follow(client, run, workflow, as_json=as_json, cancel=False)
     if not as_json:
-        tell(result, flags)
+        print_outcome(result, flags)
     return exit_code(result.status)
 
 
 @runs.command()
 @click.argument("run_id")
-@click.option("--data", metavar="JSON|@FILE|-", help="What the suspended step is resumed with.")
-@click.option("--step", metavar="STEP_OR_ADDRESS", help="Which; needed when several tasks are suspended.")
-@_steering
+@click.option("--data", metavar="JSON|@FILE|-", help="Data for the suspended step.")
+@click.option("--step", metavar="STEP_OR_ADDRESS", help="The suspended step. Needed when several are suspended.")
+@_control_options
 def resume(run_id: str, data: str | None, step: str | None, **options: Any) -> int:
     """Resume a suspended run."""
     value = None if data is None else read_value(data)
@@ -182,74 +182,74 @@ def resume(run_id: str, data: str | None, step: str | None, **options: Any) -> i
     async def act(run: Run[Any]) -> None:
         await run.resume(value, step)
 
-    return _steer(run_id, act, "resumed", options)
+    return _control(run_id, act, "resumed", options)
 
 
 @runs.command("send-event")
 @click.argument("run_id")
 @click.argument("name")
-@click.option("--payload", metavar="JSON|@FILE|-", help="What goes with the event.")
-@_steering
+@click.option("--payload", metavar="JSON|@FILE|-", help="Payload of the event.")
+@_control_options
 def send_event(run_id: str, name: str, payload: str | None, **options: Any) -> int:
-    """Send an event to a run that waits for it, or will."""
+    """Send an event to a run that waits for it now or later."""
     value = None if payload is None else read_value(payload)
 
     async def act(run: Run[Any]) -> None:
         await run.send_event(name, value)
 
-    return _steer(run_id, act, f"event {name} sent", options)
+    return _control(run_id, act, f"event {name} sent", options)
 
 
 @runs.command()
 @click.argument("run_id")
-@_steering
+@_control_options
 def retry(run_id: str, **options: Any) -> int:
-    """Let a failed run go on from what failed."""
+    """Retry a failed run from the tasks that failed."""
 
     async def act(run: Run[Any]) -> None:
         await run.retry()
 
-    return _steer(run_id, act, "goes on", options)
+    return _control(run_id, act, "retried", options)
 
 
 @runs.command()
 @click.argument("run_id")
-@click.option("--from", "from_step", required=True, metavar="STEP", help="Where to start again.")
+@click.option("--from", "from_step", required=True, metavar="STEP", help="Step to start from.")
 @click.option(
-    "--input", "-i", "inputs", metavar="JSON|@FILE|-|KEY=VALUE", multiple=True, help="That step's input."
+    "--input", "-i", "inputs", metavar="JSON|@FILE|-|KEY=VALUE", multiple=True, help="Input of that step."
 )
 @click.option("--run-id", "new_id", metavar="ID", help="Id of the new run.")
-@_steering
+@_control_options
 def fork(run_id: str, from_step: str, inputs: tuple[str, ...], new_id: str | None, **options: Any) -> int:
-    """Start a new run that takes over what was done before a step."""
+    """Start a new run from a step, with the recorded outputs of the steps before it."""
     value = read_input(inputs)
 
     async def act(run: Run[Any]) -> Run[Any]:
         return await run.fork(from_step, value, run_id=new_id)
 
-    return _steer(run_id, act, "forked", options)
+    return _control(run_id, act, "forked", options)
 
 
 @runs.command()
 @click.argument("run_id")
-@click.option("--reason", metavar="TEXT", help="Why, for people.")
+@click.option("--reason", metavar="TEXT", help="Reason, recorded with the run.")
 @click.option(
-    "--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Where the run's workflow is. Repeatable."
+    "--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Module or file of the run's workflow. Repeatable."
 )
 @settings_options
 def cancel(run_id: str, reason: str | None, workflows: tuple[str, ...], flags: Flags) -> int:
-    """Cancel a run; does nothing to one that has ended."""
+    """Cancel a run. A run that has ended stays as it is."""
     return run_async(_cancel, run_id, reason, _with_workflows(flags, workflows))
 
 
 async def _cancel(run_id: str, reason: str | None, flags: Flags) -> int:
-    # Only the store: an in-process engine, opened, would first take the run up and work on it.
-    async with viewing(flags) as client:
-        workflow = await known_workflow(client, run_id)
-        here = client.engine.in_process and workflow is not None and workflow.callbacks.any_end
-        ended = False if here else await client.get_run(run_id, workflow).cancel(reason)
-    if here:  # its callbacks have nobody else to call them
-        async with working(flags) as client:
+    # Open only the store: an in-process engine would resume the run before it could be cancelled.
+    async with open_store(flags) as client:
+        workflow = await find_run_workflow(client, run_id)
+        needs_engine = client.engine.in_process and workflow is not None and workflow.callbacks.any_end
+        ended = False if needs_engine else await client.get_run(run_id, workflow).cancel(reason)
+    if needs_engine:  # no other process calls the run's callbacks
+        async with open_client(flags) as client:
             run = client.get_run(run_id, workflow)
             ended = await run.cancel(reason)
             await run.result()
@@ -258,26 +258,26 @@ async def _cancel(run_id: str, reason: str | None, flags: Flags) -> int:
 
 
 @runs.command("resume-all")
-@click.option("--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Where workflows are. Repeatable.")
+@click.option("--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Module or file with workflows. Repeatable.")
 @settings_options
 def resume_all(workflows: tuple[str, ...], flags: Flags) -> int:
-    """Go on with every unfinished run of the store, after a crash.
+    """Continue every unfinished run of the store, after a crash.
 
-    An in-process engine works on them in here, until all have settled; a queue's workers take them up by
-    themselves. The exit code is 2 when the workflow of one is not known here.
+    An in-process engine runs them in this process until each has ended or is suspended. On other engines the
+    workers continue them. The exit code is 2 when the workflow of a run is not known in this process.
     """
     return run_async(_resume_all, _with_workflows(flags, workflows))
 
 
 async def _resume_all(flags: Flags) -> int:
-    kept_store(flags)
+    require_durable_store(flags)
     worst = 0
-    async with working(flags) as client:
+    async with open_client(flags) as client:
         found = await client.resume_all()
         click.echo(f"{len(found)} unfinished runs")
         if not client.engine.in_process:
             return 0
-        unknown = await _unknown(client, found)
+        unknown = await _report_unknown_workflows(client, found)
         worst = USAGE if unknown else 0
         for run in found:
             if run.id in unknown:
@@ -290,14 +290,14 @@ async def _resume_all(flags: Flags) -> int:
     return worst
 
 
-async def _unknown(client: Client, runs: Sequence[Run[Any]]) -> set[str]:
-    """Says of which runs the workflow is not known, and returns their ids: nobody here could go on with them."""
+async def _report_unknown_workflows(client: Client, runs: Sequence[Run[Any]]) -> set[str]:
+    """Print an error for each run whose workflow is not known here, and return the ids of these runs."""
     unknown = set()
     for run in runs:
         if await run.status() is RunStatus.SUSPENDED:
             continue
         try:
-            await known_workflow(client, run.id, needed=True)
+            await find_run_workflow(client, run.id, needed=True)
         except ConfigurationError as error:
             unknown.add(run.id)
             click.echo(f"drawbar: {error}", err=True)
@@ -308,15 +308,15 @@ def _with_workflows(flags: Flags, workflows: tuple[str, ...]) -> Flags:
     return {**flags, "workflows": list(workflows)} if workflows else flags
 
 
-def _steer(run_id: str, act: Act, done: str, options: dict[str, Any]) -> int:
+def _control(run_id: str, act: Act, done: str, options: dict[str, Any]) -> int:
     flags = _with_workflows(options["flags"], options["workflows"])
-    return run_async(_steer_async, run_id, act, done, flags, options["wait"], options["as_json"])
+    return run_async(_control_async, run_id, act, done, flags, options["wait"], options["as_json"])
 
 
-async def _steer_async(run_id: str, act: Act, done: str, flags: Flags, wait: bool, as_json: bool) -> int:
-    kept_store(flags)
-    async with working(flags) as client:
-        workflow = await known_workflow(client, run_id, needed=client.engine.in_process)
+async def _control_async(run_id: str, act: Act, done: str, flags: Flags, wait: bool, as_json: bool) -> int:
+    require_durable_store(flags)
+    async with open_client(flags) as client:
+        workflow = await find_run_workflow(client, run_id, needed=client.engine.in_process)
         before = await _seq(client, run_id)
         run = client.get_run(run_id, workflow)
         after = await act(run) or run
@@ -328,7 +328,7 @@ async def _steer_async(run_id: str, act: Act, done: str, flags: Flags, wait: boo
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
-        tell(result, flags)
+        print_outcome(result, flags)
     return exit_code(result.status, interrupted)
 
 

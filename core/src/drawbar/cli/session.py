@@ -1,4 +1,4 @@
-"""Opening the engine or only its store, and following a run until it has settled."""
+"""Opening the engine or only its store, and following a run until it has ended or is suspended."""
 
 from __future__ import annotations
 
@@ -22,34 +22,33 @@ from drawbar.records import RunStatus, TaskStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from drawbar.client import Client
-    from drawbar.events import Event
-    from drawbar.graph.workflow import Workflow
-    from drawbar.results import RunResult
-    from drawbar.runs import Run
+    from drawbar.client.client import Client
+    from drawbar.client.run import Run
+    from drawbar.graph.definition import WorkflowDefinition
+    from drawbar.results import Event, RunResult
 
 T = TypeVar("T")
 
 
 class Display(Protocol):
-    """What shows a run's events."""
+    """A display of a run's events."""
 
     def event(self, event: Event) -> None:
-        """Takes in an event."""
+        """Show an event."""
 
     def close(self) -> None:
-        """Shows the end."""
+        """Show the final state."""
 
 
 def run_async(function: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """Runs a coroutine function to its end."""
+    """Run a coroutine function to its end and return its result."""
     return anyio.run(function, *args)
 
 
 @asynccontextmanager
-async def working(flags: Flags) -> AsyncIterator[Client]:
-    """The engine, opened: an in-process one works on tasks in here."""
-    from drawbar.client import open_engine
+async def open_client(flags: Flags) -> AsyncIterator[Client]:
+    """Open a client with its engine. An in-process engine works on tasks in this process."""
+    from drawbar.client.client import open_engine
 
     load(flags)
     async with open_engine(flags=flags) as client:
@@ -57,11 +56,11 @@ async def working(flags: Flags) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def viewing(flags: Flags) -> AsyncIterator[Client]:
-    """A client with only its store open: to look at runs without working on them."""
-    from drawbar.client import open_engine
+async def open_store(flags: Flags) -> AsyncIterator[Client]:
+    """Open a client with only its store, for commands that must not work on tasks."""
+    from drawbar.client.client import open_engine
 
-    kept_store(flags)
+    require_durable_store(flags)
     client = open_engine(flags=flags)
     limit = client.settings.connect_timeout
     try:
@@ -75,35 +74,37 @@ async def viewing(flags: Flags) -> AsyncIterator[Client]:
         await client.store.close()
 
 
-def kept_store(flags: Flags) -> str:
-    """The URL of a store that other processes see.
+def require_durable_store(flags: Flags) -> str:
+    """Return the URL of the store, which must be one that other processes see.
 
     Raises:
-        ConfigurationError: The store is in memory: there is nothing in it for this process to see.
+        ConfigurationError: The store is in memory, so this process cannot see the runs of another one.
     """
-    from drawbar.plugins import load_engine
+    from drawbar.engine.loading import load_engine
 
     loaded = load(flags)
     url = loaded.core.store or loaded.store_url(load_engine(loaded.engine_name))
     if url.startswith("memory:"):
         raise ConfigurationError(
-            "runs in the store memory:// are gone with their process. Set a store that keeps them: "
+            "runs in the store memory:// are lost when their process ends. Set a store that keeps them: "
             "--store sqlite:///runs.db, DRAWBAR_STORE, or store in drawbar.toml"
         )
     return url
 
 
-async def known_workflow(client: Client, run_id: str, *, needed: bool = False) -> Workflow[Any, Any] | None:
-    """The workflow of a run, from the modules of the setting `workflows`.
+async def find_run_workflow(
+    client: Client, run_id: str, *, needed: bool = False
+) -> WorkflowDefinition[Any, Any] | None:
+    """Return the workflow of a run, from the modules of the setting `workflows`; None if it is not known.
 
     Args:
         client: The client.
         run_id: The run.
-        needed: Whether the run is to go on in this process, which is impossible without its workflow.
+        needed: Raise when the workflow is not known, because this process has to continue the run.
 
     Raises:
         RunNotFound: The store has no such run.
-        ConfigurationError: It is needed and not known, or a module cannot be imported.
+        ConfigurationError: The workflow is needed and not known, or a module cannot be imported.
     """
     record = await client.store.load(run_id)
     if record is None:
@@ -119,32 +120,32 @@ async def known_workflow(client: Client, run_id: str, *, needed: bool = False) -
             f"workflow {record.workflow_id!r} of run {run_id} is not known here, or in another version: "
             "name its module with --workflows, or in the setting workflows"
         )
-    return None if plan is None else plan.workflow
+    return None if plan is None else client.workflows.workflow_of(plan)
 
 
 async def follow(
     client: Client,
     run: Run[Any],
-    workflow: Workflow[Any, Any] | None,
+    workflow: WorkflowDefinition[Any, Any] | None,
     *,
     as_json: bool = False,
     quiet: bool = False,
     cancel: bool = True,
     since: int = 0,
 ) -> tuple[RunResult[Any], bool]:
-    """Shows a run until it has settled.
+    """Show a run until it has ended or is suspended.
 
     Args:
-        client: The client that has it.
+        client: A client with the run's store.
         run: The run.
-        workflow: Its workflow, for the shape of the tree.
+        workflow: Its workflow, for the shape of the tree; None if it is not known.
         as_json: Print events as JSON lines.
         quiet: Print nothing.
-        cancel: What Ctrl-C does: cancel the run (a second one leaves at once), or only end the watching.
-        since: Events up to this `seq` are old news: they shape the tree, and are not printed as lines.
+        cancel: Cancel the run on Ctrl-C; a second Ctrl-C exits at once. False: exit at once, and the run goes on.
+        since: Number of the last event that is not displayed. The tree contains these events nevertheless.
 
     Returns:
-        The result, and whether Ctrl-C cancelled it.
+        The result, and True if Ctrl-C cancelled the run.
     """
     progress = Progress()
     display = None if quiet else _display(workflow, run.id, progress, as_json)
@@ -167,7 +168,7 @@ async def follow(
                     if display is not None:
                         display.close()
                     sys.stdout.flush()
-                    os._exit(INTERRUPTED)  # threads with steps in them would keep the process
+                    os._exit(INTERRUPTED)  # a normal exit would wait for sync steps in threads
                 interrupted = True
                 await run.cancel("interrupted (Ctrl-C)")
 
@@ -179,16 +180,16 @@ async def follow(
                 group.start_soon(_redraw, client, run.id, progress, display)
             result = await run.result()
             group.cancel_scope.cancel()
-        await _rest(client, run.id, progress, display)
+        await _show_remaining(client, run.id, progress, display)
     finally:
         if display is not None:
             display.close()
     return result, interrupted
 
 
-async def _rest(client: Client, run_id: str, progress: Progress, display: Display | None) -> None:
-    """The events between the last one shown and the result."""
-    from drawbar.events import Event
+async def _show_remaining(client: Client, run_id: str, progress: Progress, display: Display | None) -> None:
+    """Show the events that came after the last one shown."""
+    from drawbar.results import Event
 
     while batch := await client.store.events(run_id, progress.seq):
         for record in batch:
@@ -196,22 +197,22 @@ async def _rest(client: Client, run_id: str, progress: Progress, display: Displa
             progress.apply(event)
             if display is not None:
                 display.event(event)
-    progress.end()
+    progress.finish()
 
 
 async def _redraw(client: Client, run_id: str, progress: Progress, display: Any) -> None:
     asked = 0.0
     while True:
-        # Sleeps and waits make no events; the store knows them.
+        # No event reports that a task sleeps or waits, so ask the store.
         if anyio.current_time() - asked > (1.0 if progress.active else 0.25):
             timed = await client.store.tasks(run_id, statuses={TaskStatus.SLEEPING, TaskStatus.WAITING})
-            progress.timers((task.address, str(task.status), task.wake_at) for task in timed)
+            progress.update_timers((task.address, str(task.status), task.wake_at) for task in timed)
             asked = anyio.current_time()
         display.tick()
         await anyio.sleep(0.1)
 
 
-def _display(workflow: Workflow[Any, Any] | None, run_id: str, progress: Progress, as_json: bool) -> Display:
+def _display(workflow: WorkflowDefinition[Any, Any] | None, run_id: str, progress: Progress, as_json: bool) -> Display:
     if as_json or not sys.stdout.isatty():
         return Lines(as_json=as_json)
     from rich.console import Console
@@ -224,7 +225,7 @@ def _display(workflow: Workflow[Any, Any] | None, run_id: str, progress: Progres
 
 
 def exit_code(status: RunStatus, interrupted: bool = False) -> int:
-    """What a command says about a run in its exit code."""
+    """Return the exit code for a run's status."""
     if status is RunStatus.COMPLETED:
         return 0
     if interrupted:
@@ -232,14 +233,16 @@ def exit_code(status: RunStatus, interrupted: bool = False) -> int:
     return SUSPENDED if status is RunStatus.SUSPENDED else FAILED
 
 
-def tell(result: RunResult[Any], flags: Flags, workflows: str | None = None, *, kept: bool = True) -> None:
-    """Says what came of a run, and how to go on if there is a way.
+def print_outcome(
+    result: RunResult[Any], flags: Flags, workflows: str | None = None, *, durable: bool = True
+) -> None:
+    """Print the outcome of a run, and a command to continue it where there is one.
 
     Args:
         result: The result.
         flags: The flags of this command, for the commands that are suggested.
         workflows: The module or file of the workflow, if it was named on this command line.
-        kept: Whether the store outlives this process.
+        durable: True if the store outlives this process.
     """
     took = ""
     if result.started_at is not None and result.finished_at is not None:
@@ -254,13 +257,13 @@ def tell(result: RunResult[Any], flags: Flags, workflows: str | None = None, *, 
             for address, payload in result.suspended.items():
                 click.echo(f"  at {address}" + ("" if payload is None else f": {shortened(payload)}"))
             step = next(iter(result.suspended), "STEP")
-            _next(
-                kept, f"drawbar runs resume {result.run_id} --step {shlex.quote(step)} --data JSON{options}"
+            _print_next(
+                durable, f"drawbar runs resume {result.run_id} --step {shlex.quote(step)} --data JSON{options}"
             )
         case RunStatus.CANCELLED:
             reason = f": {result.error.message}" if result.error and result.error.message else ""
             click.secho(f"cancelled{took}{reason}", fg="yellow")
-            _next(kept, f"drawbar runs fork {result.run_id} --from STEP{options}")
+            _print_next(durable, f"drawbar runs fork {result.run_id} --from STEP{options}")
         case RunStatus.FAILED:
             error = result.error
             where = f" at {error.address}" if error and error.address else ""
@@ -268,7 +271,7 @@ def tell(result: RunResult[Any], flags: Flags, workflows: str | None = None, *, 
             click.secho(f"failed{where}{times}{took}: {error}", fg="red")
             if error and error.traceback and _debugging():
                 click.echo(error.traceback.rstrip(), err=True)
-            _next(kept, f"drawbar runs retry {result.run_id}{options}")
+            _print_next(durable, f"drawbar runs retry {result.run_id}{options}")
         case _:
             click.echo(str(result.status))
 
@@ -278,17 +281,17 @@ def _debugging() -> bool:
     return context is not None and bool((context.find_object(dict) or {}).get("debug"))
 
 
-def _next(kept: bool, command: str) -> None:
-    if kept:
+def _print_next(durable: bool, command: str) -> None:
+    if durable:
         click.echo(f"go on with: {command}")
     else:
         click.echo(
-            "the run was in memory and ends here; with --store sqlite:///runs.db one can go on with it"
+            "the run was kept in memory and is lost now; use --store sqlite:///runs.db to continue runs later"
         )
 
 
 def _options(flags: Flags, workflows: str | None) -> str:
-    """The options that the next command needs to find the same run."""
+    """Return the options that the next command needs to find the same run."""
     parts = []
     for key, value in flags.items():
         if key in ("engine", "store"):

@@ -1,4 +1,4 @@
-"""Tables on a terminal and in a pipe."""
+"""Tables for terminals and pipes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows under headings: no wider than the terminal; in a pipe, tab-separated, for `cut`."""
+    """Print rows under headings, no wider than the terminal. In a pipe, print only the rows, separated by tabs."""
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(" ".join(str(cell).split()) for cell in row))

@@ -1,10 +1,10 @@
-"""The conformance kit: the contract as tests, for any engine and any store.
+"""The conformance kit: the contract as tests, for every engine and store.
 
-Without a line of code::
+Run it without writing code::
 
     pytest --pyargs drawbar.conformance --engine rq --setting url=redis://localhost:6379/5
 
-or as a test file of the engine's own repository, see `drawbar.conformance.suite`.
+Or run it from a test file in the engine's repository: see `drawbar.conformance.suite`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["EngineUnderTest", "unreachable"]
 
 
 def __getattr__(name: str) -> object:
-    # Workers import the flows in here, and have no pytest.
+    # Workers import the flows of this package without pytest, so `subject` is imported on first use.
     if name in __all__:
         from drawbar.conformance import subject
 

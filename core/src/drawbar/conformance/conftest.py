@@ -1,4 +1,4 @@
-"""For `pytest --pyargs drawbar.conformance`: the fixtures, without a line of anybody's code."""
+"""The fixtures for `pytest --pyargs drawbar.conformance`."""
 
 from drawbar.conformance.fixtures import engine, rig, workers
 

@@ -1,4 +1,4 @@
-"""The fixtures of the kit: `engine` is the one that a third party replaces."""
+"""The fixtures of the kit. A third party replaces the fixture `engine`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["engine", "rig", "workers"]
 
 @pytest.fixture(scope="session")
 def engine(pytestconfig: pytest.Config) -> EngineUnderTest:
-    """The engine under test, as the command line says."""
+    """Return the engine under test, from the options of the command line."""
     name = pytestconfig.getoption("conformance_engine", None)
     if name is None:
-        pytest.fail("which engine? pytest --pyargs drawbar.conformance --engine NAME", pytrace=False)
+        pytest.fail("no engine is chosen: pytest --pyargs drawbar.conformance --engine NAME", pytrace=False)
     return EngineUnderTest(
         name=name,
         store=pytestconfig.getoption("conformance_store"),
@@ -40,10 +40,10 @@ def engine(pytestconfig: pytest.Config) -> EngineUnderTest:
 def workers(
     request: pytest.FixtureRequest, engine: EngineUnderTest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workers | None]:
-    """The engine's worker processes, serving; None for an engine in this process."""
+    """Start the engine's worker processes and wait until they serve; None for an engine in this process."""
     folder = tmp_path_factory.mktemp("conformance")
     workers = None
-    with _tidy_at_sigterm():
+    with _sigterm_as_interrupt():
         try:
             try:
                 workers = _workers(engine, folder)
@@ -51,9 +51,9 @@ def workers(
                     workers.start()
                 _probe(engine, workers, folder)
             except pytest.fail.Exception:
-                # Every clause would say the same. Other tests of the session have a right to be run.
+                # Every clause would fail with the same message. Go on only if the session has other tests.
                 if all(item.get_closest_marker("clause") for item in request.session.items):
-                    request.session.shouldfail = f"engine {engine.name!r} does not serve yet, see above"
+                    request.session.shouldfail = f"engine {engine.name!r} does not serve, see above"
                 raise
             yield workers
         finally:
@@ -63,20 +63,21 @@ def workers(
 
 @pytest.fixture
 def rig(engine: EngineUnderTest, workers: Workers | None, tmp_path: Path) -> Rigs:
-    """What a clause's test works with."""
+    """Return the factory of rigs for a clause's test."""
     return Rigs(engine, workers, tmp_path)
 
 
 @contextmanager
-def _tidy_at_sigterm() -> Iterator[None]:
-    """Makes SIGTERM what Ctrl-C is: workers that outlive their session would take the messages of the next one."""
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if mine:
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C. Workers that outlive their session would take the messages of the next session."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    replace = in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if replace:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        if mine:
+        if replace:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
@@ -89,7 +90,7 @@ def _workers(engine: EngineUnderTest, folder: Path) -> Workers | None:
 
 
 def _probe(engine: EngineUnderTest, workers: Workers | None, folder: Path) -> None:
-    """Runs one run, to know that there is something to test."""
+    """Execute one run, to fail early if the engine does not serve."""
     from drawbar.conformance import flows
 
     async def run() -> None:
@@ -105,7 +106,7 @@ def _probe(engine: EngineUnderTest, workers: Workers | None, folder: Path) -> No
     try:
         anyio.run(run)
     except (StoreUnavailable, EngineError, AssertionError) as error:
-        if todo := _todo(error, workers):
+        if todo := _not_implemented(error, workers):
             problem = f"is not written yet:\n{todo}"
         elif not isinstance(error, AssertionError):
             unreachable(str(error))
@@ -113,12 +114,12 @@ def _probe(engine: EngineUnderTest, workers: Workers | None, folder: Path) -> No
             problem = f"does not serve: {error}\n{workers.logs() if workers is not None else ''}"
     except SettingsError as error:
         problem = f"cannot be opened: {error}"
-    if problem is not None:  # said here, so that what led to it is not told along with it
+    if problem is not None:  # outside the `except` block, so that pytest does not show the original error too
         pytest.fail(f"engine {engine.name!r} {problem}", pytrace=False)
 
 
-def _todo(error: Exception, workers: Workers | None) -> str:
-    """What an engine that is being written says of itself, with `NotImplementedError`."""
+def _not_implemented(error: Exception, workers: Workers | None) -> str:
+    """Return the messages of the `NotImplementedError`s that an unfinished engine has raised."""
     found = [str(error.__cause__)] if isinstance(error.__cause__, NotImplementedError) else []
     if found and workers is not None:
         workers.wait_for_failure()

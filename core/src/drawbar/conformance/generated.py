@@ -1,4 +1,4 @@
-"""Two hundred made-up workflows, for a worker to import: the same in every process."""
+"""Two hundred generated workflows that workers can import: the same in every process."""
 
 from drawbar.conformance.graphs import seeded
 

@@ -1,4 +1,4 @@
-"""Graphs of every kind of node, made up: by a seed (the same in every process), or by Hypothesis."""
+"""Generator of workflows with every kind of node: from a seed (the same in every process), or by Hypothesis."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 Pick = Callable[[int], int]
-"""Chooses: `pick(n)` is one of 0 … n - 1, and 0 the plainest."""
-DEEPEST = 3
+"""A source of choices: `pick(n)` returns a number from 0 to n - 1; 0 is the simplest choice."""
+MAX_DEPTH = 3
 # fmt: off
 STEPS: tuple[Step[..., Any], ...] = (
     parts.plus, parts.turn, parts.shape, parts.spread, parts.place, parts.remember, parts.stumble,
@@ -25,12 +25,12 @@ STEPS: tuple[Step[..., Any], ...] = (
 
 
 def seeded(seed: int) -> Workflow[Any, Any]:
-    """The graph of a seed, with the id `graph-<seed>`."""
+    """Return the workflow of a seed, with the id `graph-<seed>`."""
     return make(random.Random(seed).randrange, f"graph-{seed:03}")
 
 
 def workflows() -> SearchStrategy[Workflow[Any, Any]]:
-    """A Hypothesis strategy; failing examples shrink towards a single step."""
+    """Return a Hypothesis strategy for workflows. Failing examples shrink towards a single step."""
     from hypothesis import strategies as st
 
     @st.composite
@@ -41,7 +41,7 @@ def workflows() -> SearchStrategy[Workflow[Any, Any]]:
 
 
 def make(pick: Pick, id: str) -> Workflow[Any, Any]:  # noqa: A002
-    """A workflow, as `pick` chooses."""
+    """Return a workflow made by the choices of `pick`."""
     retry = (None, 2)[pick(2)]
     made: Workflow[Any, Any] = _Sequence(pick).fill(workflow(id, retry=retry)).commit()
     return made
@@ -49,12 +49,15 @@ def make(pick: Pick, id: str) -> Workflow[Any, Any]:  # noqa: A002
 
 @dataclass
 class _Sequence:
-    """Nodes of one scope, being made.
+    """Generator of the nodes of one scope.
 
     Attributes:
-        depth: How many scopes there are round this one.
-        alone: Whether nothing else runs in the same workflow: then a step may bail, all know what has run.
-        quiet: Whether nothing else runs in the whole run: then what the state holds is certain.
+        pick: The source of choices.
+        depth: Number of scopes around this one.
+        alone: True if nothing else runs in the same workflow at the same time. Only then may a step bail: it is known
+            which steps have run before.
+        quiet: True if nothing else runs in the whole run at the same time. Only then is the state known.
+        made: Number of ids made so far.
     """
 
     pick: Pick
@@ -63,12 +66,12 @@ class _Sequence:
     quiet: bool = True
     made: int = 0
     referable: list[str] = field(default_factory=list)
-    """Ids of nodes that have run before, on every path."""
+    """Ids of nodes that have run before on every path."""
     steps: list[str] = field(default_factory=list)
-    """Those of them that are steps."""
+    """The ids among `referable` that belong to steps."""
 
     def name(self, stem: str) -> str:
-        """An id, unique in this scope. Other scopes have the same ones: that is part of the test."""
+        """Return an id that is unique in this scope. Other scopes use the same ids on purpose."""
         self.made += 1
         return f"{stem}-{self.made}"
 
@@ -80,8 +83,8 @@ class _Sequence:
         return kind.with_id(self.name(kind.id))
 
     def body(self, alone: bool = True) -> Any:
-        """A step, a chain or a nested workflow. `alone` False: other bodies run beside it."""
-        kind = self.pick(6) if self.depth < DEEPEST else 0
+        """Return a step, a chain or a nested workflow. `alone` is False if other bodies run at the same time."""
+        kind = self.pick(6) if self.depth < MAX_DEPTH else 0
         if kind == 4:
             inner = self.scope(self.alone and alone, self.quiet and alone)
             made = [inner.body() for _ in range(2 + self.pick(2))]
@@ -97,7 +100,7 @@ class _Sequence:
     # -- nodes ---------------------------------------------------------------------------------------------
 
     def fill(self, builder: Any) -> Any:
-        """Adds nodes to a builder."""
+        """Add nodes to a builder."""
         for _ in range(1 + self.pick(4 if self.depth < 2 else 2)):
             builder = self.node(builder)
         return builder

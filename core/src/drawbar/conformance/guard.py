@@ -1,4 +1,4 @@
-"""Whoever runs the kit runs all of it: what a file has taken out or replaced is found here."""
+"""Check that a test file runs every clause: none may be removed or replaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 def tampered(items: Iterable[pytest.Item]) -> list[str]:
-    """What is wrong with the modules that have taken in `drawbar.conformance.suite`."""
+    """Return an error for each clause that a module has removed or replaced.
+
+    Args:
+        items: Tests of clauses, from modules that import `drawbar.conformance.suite`.
+    """
     from drawbar.conformance import suite
 
     modules: dict[str, Any] = {}
@@ -25,7 +29,7 @@ def tampered(items: Iterable[pytest.Item]) -> list[str]:
             test = suite.name_of(clause)
             if getattr(module, test, None) is not getattr(suite, test):
                 problems.append(
-                    f"{name}: the test of {clause.id} was taken out or replaced. Where an engine cannot hold "
-                    "a clause, say so and why: EngineUnderTest(xfail={...})"
+                    f"{name}: the test of {clause.id} was removed or replaced. If an engine cannot hold a clause, "
+                    "declare it with the reason: EngineUnderTest(xfail={...})"
                 )
     return problems

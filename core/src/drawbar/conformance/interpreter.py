@@ -1,31 +1,33 @@
-"""What a workflow means, said a second time: a plain recursive evaluation of its graph.
+"""A reference interpreter: it evaluates a workflow by plain recursion over its graph.
 
-No store, no tasks, no concurrency: one function a node, each calling the next. What an engine answers must be
-what this answers, so it knows nothing of how they do it (of `drawbar.plan` and `drawbar.machine`) and follows
-the contract's own words. Values are kept in JSON form, and conditions and mappers get that form: graphs to be
-compared use plain data.
+It has no store, no tasks and no concurrency: one function for each kind of node, each calling the next. An engine must
+give the same result, so the interpreter is a second implementation of the contract: it shares no code with the plan,
+the machine and the worker. Values are kept in JSON form, and conditions and mappers get that form. So the graphs that
+are compared use plain data only.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from drawbar.context import Context
+from drawbar import Context, Retry, Step, output_of, run_input, run_state, step, value_at
 from drawbar.errors import EventTimeout, FatalError, InvalidInput, RunError, StepTimeout
 from drawbar.graph import nodes as g
 from drawbar.records import Json, RunStatus
-from drawbar.refs import OutputOf, Ref, RunInput, RunState, fill
-from drawbar.signals import BailStep, SuspendStep
-from drawbar.steps.policy import ONCE, Retry
-from drawbar.steps.step import Step
-from drawbar.values import Shape, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from drawbar.graph.workflow import Workflow
+    from drawbar import Workflow
+
+ONCE = Retry()
+# The classes of references have no public names.
+OutputOf, RunInput, RunState = type(output_of("step")), type(run_input()), type(run_state())
+REFERENCES = (OutputOf, RunInput, RunState, type(value_at()))
 
 
 class Call(NamedTuple):
@@ -38,13 +40,13 @@ class Call(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What has to come of a run.
+    """The expected outcome of a run.
 
     Attributes:
         status: `completed` or `failed`.
-        output: The output; None when it failed.
-        failures: Where it may have failed: one place, or several that run at once; empty when it completed.
-        calls: Every attempt; of a failed run every one there can have been: nobody knows how far they came.
+        output: The output; None if the run fails.
+        failures: Addresses at which the run may fail: one, or several that run at once. Empty if it completes.
+        calls: Every attempt. Of a run that fails, every attempt that is possible: the order of its tasks is not known.
         state: The state at the end.
     """
 
@@ -61,16 +63,16 @@ def interpret(
     *,
     answers: Callable[[str], Json] = lambda address: None,
 ) -> Outcome:
-    """Evaluates a workflow.
+    """Evaluate a workflow and return the expected outcome of a run.
 
     Args:
-        workflow: The workflow. Its steps and conditions may be `async`, as long as they wait for nothing.
+        workflow: The workflow. Its steps and conditions may be `async`, but must not wait for anything.
         input: Its input, in JSON form.
-        answers: What the task at an address is resumed with when it suspends itself.
+        answers: Returns the resume data for a suspended task, given its address.
     """
     run = _Run(workflow.id, None, answers, workflow.initial_state())
     try:
-        run.input = _fitted(workflow.input_shape, input)
+        run.input = _validated(workflow.input_shape, input)
         output = run.workflow(workflow, workflow.nodes, _Place("", _Names()), run.input, workflow.retry)
     except _FailedAt as failed:
         return Outcome(RunStatus.FAILED, None, failed.addresses, run.calls, run.state)
@@ -78,20 +80,17 @@ def interpret(
 
 
 class _FailedAt(Exception):
+    """The run fails at one of these addresses."""
+
     def __init__(self, *addresses: str) -> None:
         super().__init__(", ".join(addresses))
         self.addresses = frozenset(addresses)
 
 
-class _Bailed(Exception):
-    def __init__(self, output: Json) -> None:
-        super().__init__("a step bailed")
-        self.output = output
-
 
 @dataclass(slots=True)
 class _Names:
-    """The outputs that can be referred to by id, here and further out."""
+    """The outputs that can be referred to by id: those of this scope and of the scopes around it."""
 
     outer: _Names | None = None
     outputs: dict[str, Json] = field(default_factory=dict)
@@ -102,11 +101,18 @@ class _Names:
             if step_id in names.outputs:
                 return names.outputs[step_id]
             names = names.outer
-        raise InvalidInput(f"no output of {step_id!r} in sight")
+        raise InvalidInput(f"no step {step_id!r} has an output here")
 
 
 class _Place(NamedTuple):
-    """Where a node sits."""
+    """The place of a node in the run.
+
+    Attributes:
+        prefix: The beginning of its address.
+        names: The outputs it can refer to.
+        iteration: Number of the loop's iteration, from 1; None outside loops.
+        item: Index of the item of a foreach, from 0; None outside.
+    """
 
     prefix: str
     names: _Names
@@ -114,7 +120,32 @@ class _Place(NamedTuple):
     item: int | None = None
 
     def inside(self, address: str, **numbers: int) -> _Place:
+        """Return the place of the nodes of a chain or nested workflow at this address."""
         return self._replace(prefix=f"{address}.", names=_Names(self.names), **numbers)
+
+
+class _Suspended(BaseException):
+    def __init__(self, payload: Json) -> None:
+        super().__init__("a step suspended")
+        self.payload = payload
+
+
+class _Bailed(BaseException):
+    def __init__(self, output: Json) -> None:
+        super().__init__("a step bailed")
+        self.output = output
+
+
+class _Context(Context):
+    """A context whose signals the interpreter can catch. They pass through `except Exception` in a step."""
+
+    __slots__ = ()
+
+    def suspend(self, payload: Any = None) -> NoReturn:
+        raise _Suspended(_to_json(payload))
+
+    def bail(self, output: Any = None) -> NoReturn:
+        raise _Bailed(_to_json(output))
 
 
 @dataclass(slots=True)
@@ -135,7 +166,7 @@ class _Run:
         value: Json,
         retry: Retry | None,
     ) -> Json:
-        """A workflow, whose steps may bail out of it."""
+        """Evaluate a workflow. A step that bails completes it."""
         try:
             value = self.sequence(nodes, place, value, retry)
         except _Bailed as bailed:
@@ -143,7 +174,7 @@ class _Run:
         if workflow.output is None:
             return value
         with _At(f"{place.prefix}$output"):
-            return _fitted(workflow.output_shape, value)
+            return _validated(workflow.output_shape, value)
 
     def sequence(self, nodes: Sequence[g.Node], place: _Place, value: Json, retry: Retry | None) -> Json:
         for node in nodes:
@@ -152,7 +183,7 @@ class _Run:
         return value
 
     def body(self, body: g.Body, address: str, place: _Place, value: Json, retry: Retry | None) -> Json:
-        """A step, a chain or a nested workflow."""
+        """Evaluate a step, a chain or a nested workflow."""
         if isinstance(body, Step):
             return self.step(body, address, place, value, retry)
         inside = place.inside(address)
@@ -160,7 +191,7 @@ class _Run:
         if inner is None:
             return self.sequence(body.nodes, inside, value, retry)
         with _At(f"{address}.$input"):
-            value = _fitted(inner.input_shape, value)
+            value = _validated(inner.input_shape, value)
         return self.workflow(inner, body.nodes, inside, value, inner.retry or retry)
 
     # -- nodes ---------------------------------------------------------------------------------------------
@@ -180,12 +211,12 @@ class _Run:
                 return self.map(node, place, value)
             if isinstance(node, g.WaitFor):
                 if node.timeout is None or not node.has_default:
-                    raise EventTimeout("nobody sends events here")
-                return to_json(node.default, address)
+                    raise EventTimeout("the interpreter receives no events")
+                return _to_json(node.default)
             if isinstance(node, g.Sleep | g.SleepUntil):
                 given = node.seconds if isinstance(node, g.Sleep) else node.until
                 if callable(given):
-                    self.ask(given, place, value, address)
+                    self.call(given, place, value, address)
                 return value
             chosen = self.chosen(node, place, value, address)
         if isinstance(node, g.Branch):
@@ -193,17 +224,17 @@ class _Run:
         return self.body(chosen[0], place.prefix + chosen[0].id, place, value, retry) if chosen else value
 
     def chosen(self, node: g.Branch | g.Choose, place: _Place, value: Json, address: str) -> list[g.Body]:
-        """The arms whose conditions are true; of a `choose` the first."""
+        """Return the arms whose conditions are true; only the first of these for a `choose`."""
         chosen = []
         for condition, body in node.arms:
-            if self.ask(condition, place, value, address):
+            if self.call(condition, place, value, address):
                 chosen.append(body)
                 if isinstance(node, g.Choose):
                     break
         return [node.otherwise] if not chosen and node.otherwise is not None else chosen
 
     def arms(self, bodies: Iterable[g.Body], place: _Place, value: Json, retry: Retry | None) -> Json:
-        """Bodies that run at once: one after the other, and all of them, as nobody knows which is first."""
+        """Evaluate bodies that run at once. All are evaluated even if one fails: any may be the first to run."""
         outputs, failed = {}, set[str]()
         for body in bodies:
             try:
@@ -236,19 +267,19 @@ class _Run:
             here = place._replace(iteration=iteration)
             value = self.body(node.body, f"{address}#{iteration}", here, value, retry)
             with _At(address):
-                answer = bool(self.ask(node.condition, here, value, address))
+                answer = bool(self.call(node.condition, here, value, address))
             if answer is node.until:
                 return value
 
     def map(self, node: g.Map, place: _Place, value: Json) -> Json:
         if callable(node.mapper):
-            return to_json(self.ask(node.mapper, place, value, node.id), node.id)
-        return fill(node.mapper, lambda ref: self.referred(ref, place, value))
+            return _to_json(self.call(node.mapper, place, value, node.id))
+        return self.fill(node.mapper, place, value)
 
     # -- steps ---------------------------------------------------------------------------------------------
 
     def step(self, step: Step[..., Any], address: str, place: _Place, value: Json, default: Retry | None) -> Json:
-        """Every attempt of a task, up to its output."""
+        """Evaluate every attempt of a step and return its output."""
         retry = step.policy.retry or default or ONCE
         attempt = failures = 0
         resumed: Json = None
@@ -260,29 +291,29 @@ class _Run:
             ctx.resume_data, ctx.suspend_data = resumed, payload
             try:
                 output = self.attempt(step, ctx, place, value)
-            except SuspendStep as signal:
+            except _Suspended as signal:
                 self.state.update(ctx.updates)
                 payload, resumed = signal.payload, self.answers(address)
-            except BailStep as signal:
+            except _Bailed:
                 self.state.update(ctx.updates)
-                raise _Bailed(signal.output) from None
-            except Exception as error:  # noqa: BLE001 - whatever a step raises is its failure
+                raise
+            except Exception as error:  # noqa: BLE001 - any exception of a step is a failure
                 failures += 1
-                if not _again(error, retry, failures):
+                if not _is_retried(error, retry, failures):
                     return self.fall_back(step, address, place, value, attempt, error)
             else:
                 self.state.update(ctx.updates)
                 return output
 
     def attempt(self, step: Step[..., Any], ctx: Context, place: _Place, value: Json) -> Json:
-        refs = {ref: self.referred(ref, place, value) for ref in step.refs.values()}
+        refs = {ref: self.resolve(ref, place, value) for ref in step.refs.values()}
         args, kwargs = step.bind(value, ctx, refs)
         return step.dump(_awaited(step.fn(*args, **kwargs)))
 
     def fall_back(
         self, step: Step[..., Any], address: str, place: _Place, value: Json, attempt: int, error: Exception
     ) -> Json:
-        """What stands in for the output of a step that is out of attempts."""
+        """Return the fallback of a step that has used up its attempts."""
         if not step.policy.has_fallback:
             raise _FailedAt(address) from error
         if step.fallback is None:
@@ -296,10 +327,10 @@ class _Run:
         self.state.update(ctx.updates)
         return output
 
-    # -- what steps, conditions and mappers see ------------------------------------------------------------
+    # -- arguments of steps, conditions and mappers ------------------------------------------------------------
 
     def context(self, step_id: str, address: str, place: _Place, attempt: int = 1) -> Context:
-        return Context(
+        return _Context(
             run_id="interpreted",
             workflow_id=self.workflow_id,
             step_id=step_id,
@@ -312,12 +343,23 @@ class _Run:
             reader=place.names.__getitem__,
         )
 
-    def ask(self, function: Callable[..., Any], place: _Place, value: Json, address: str) -> Any:
+    def call(self, function: Callable[..., Any], place: _Place, value: Json, address: str) -> Any:
         if _takes_two(function):
             return _awaited(function(value, self.context("", address, place)))
         return _awaited(function(value))
 
-    def referred(self, ref: Ref, place: _Place, value: Json) -> Json:
+    def fill(self, template: Any, place: _Place, value: Json) -> Json:
+        """Replace the references in the dict of a map."""
+        if isinstance(template, REFERENCES):
+            return deepcopy(self.resolve(template, place, value))
+        if isinstance(template, Mapping):
+            return {key: self.fill(item, place, value) for key, item in template.items()}
+        if isinstance(template, list | tuple):
+            return [self.fill(item, place, value) for item in template]
+        return template
+
+    def resolve(self, ref: Any, place: _Place, value: Json) -> Json:
+        """Return the value that a reference stands for."""
         if isinstance(ref, OutputOf):
             return ref.lookup(place.names[ref.step])
         if isinstance(ref, RunInput):
@@ -325,8 +367,8 @@ class _Run:
         return ref.lookup(self.state if isinstance(ref, RunState) else value)
 
 
-def _again(error: Exception, retry: Retry, failures: int) -> bool:
-    """Whether a step that raised this is tried once more."""
+def _is_retried(error: Exception, retry: Retry, failures: int) -> bool:
+    """Return True if the step is tried again after this error."""
     if isinstance(error, FatalError) or (isinstance(error, RunError) and not isinstance(error, StepTimeout)):
         return False
     return retry.allows(error) and failures < retry.max_attempts
@@ -337,7 +379,7 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 
 
 def _awaited(value: Any) -> Any:
-    """The value, or what a coroutine that waits for nothing returns."""
+    """Return the value, or the result of a coroutine that does not wait."""
     if not inspect.iscoroutine(value):
         return value
     try:
@@ -345,15 +387,25 @@ def _awaited(value: Any) -> Any:
     except StopIteration as stop:
         return stop.value
     value.close()
-    raise TypeError("a step waits for something, and the interpreter has nothing to wait with")
+    raise TypeError("the interpreter has no event loop: use only async steps that do not wait")
 
 
-def _fitted(shape: Shape, value: Json) -> Json:
+def _validated(shape: Any, value: Json) -> Json:
     return shape.form(shape.load(value))
 
 
+@step
+def _anything(value: Any) -> Any:
+    """A step without a declared output type: its output may be any value with a JSON form."""
+    return value
+
+
+def _to_json(value: Any) -> Json:
+    return _anything.dump(value)
+
+
 class _At:
-    """Makes whatever is raised inside a failure at this address."""
+    """Turn any exception raised inside into a failure at this address."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -362,5 +414,5 @@ class _At:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, _FailedAt | _Bailed):
+        if isinstance(error, Exception) and not isinstance(error, _FailedAt):
             raise _FailedAt(self.address) from error

@@ -1,10 +1,10 @@
-"""Whether every line of an engine's `dispatch` is needed: each is taken out in turn, and the kit has to notice.
+"""Mutation test of an engine: remove each line of its `dispatch` in turn, and check that the kit fails.
 
 `python -m drawbar.conformance.mutate --engine rq --setting broker_url=redis://localhost:6379/5`
 
-The engine's package is copied, changed in the copy, and put before the installed one on the path. A line that
-is a statement, or part of one, is taken out alone; of one that begins a block the whole block is, as nothing
-else would be Python. The exit code is 1 when a line is not needed.
+The engine's package is copied, changed in the copy, and put before the installed one on the path. A line that is a
+statement or a part of one is removed alone. If the rest is not valid Python, because the line begins a block, the whole
+block is removed. The exit code is 1 if the kit passes without one of the lines, 2 if it fails on the unchanged engine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 CLAUSES = "RUN-01 or RUN-19 or EACH-01 or JOIN-01 or IDEM-04 or RECV-05 or SEC-01"
-"""What a broken `dispatch` cannot hold: enough for most lines, and quick."""
+"""Clauses that a broken `dispatch` violates: enough for most lines, and fast."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Mutant:
     """A module without one line, or one block.
 
     Attributes:
-        number: The line that was taken out, or the block's first.
-        line: It.
-        source: The module without it.
+        number: Number of the removed line, or of the first line of the block.
+        line: Text of that line.
+        source: The module without the line or block.
     """
 
     number: int
@@ -46,7 +46,12 @@ class Mutant:
 
 
 def mutants(source: str, function: str) -> Iterator[Mutant]:
-    """The module without each of the lines of a function, in turn."""
+    """Yield the module without each line of a function, one line at a time.
+
+    Args:
+        source: Source of the module.
+        function: Name of the function. Every function and method of this name is used.
+    """
     tree, lines = ast.parse(source), source.splitlines()
     for body in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
         if body.name != function:
@@ -66,7 +71,7 @@ def mutants(source: str, function: str) -> Iterator[Mutant]:
 
 
 def _end(function: ast.AST, number: int) -> int:
-    """The last line of the statement that begins at a line, or around it."""
+    """Return the last line of the innermost statement that contains a line."""
     ends = [
         node.end_lineno or number
         for node in ast.walk(function)
@@ -76,10 +81,10 @@ def _end(function: ast.AST, number: int) -> int:
 
 
 def _without(lines: Sequence[str], first: int, last: int) -> str | None:
-    """The module without those lines; None if that is no Python, not even with a `pass` in their place."""
+    """Return the module without these lines, or with a `pass` instead; None if neither is valid Python."""
     indent = lines[first - 1][: len(lines[first - 1]) - len(lines[first - 1].lstrip())]
-    for instead in ([], [indent + "pass"]):
-        text = "\n".join([*lines[: first - 1], *instead, *lines[last:]]) + "\n"
+    for replacement in ([], [indent + "pass"]):
+        text = "\n".join([*lines[: first - 1], *replacement, *lines[last:]]) + "\n"
         try:
             ast.parse(text)
         except SyntaxError:
@@ -88,14 +93,14 @@ def _without(lines: Sequence[str], first: int, last: int) -> str | None:
     return None
 
 
-class Laboratory:
-    """Runs the kit on copies of an engine's package.
+class MutationTest:
+    """Run the kit on changed copies of an engine's package.
 
     Args:
         engine: Name of the engine.
-        options: Further arguments of the kit.
-        tests: The engine's own tests, run where the kit has noticed nothing.
-        folder: Where the copies are.
+        options: More arguments for the kit.
+        tests: The engine's own tests, run if the kit passes.
+        folder: Folder for the copies.
     """
 
     def __init__(self, engine: str, options: Sequence[str], tests: Sequence[str], folder: Path) -> None:
@@ -113,8 +118,8 @@ class Laboratory:
         else:
             self.copy = folder / root.name
 
-    def verdict(self, source: str, clauses: str) -> tuple[bool, str]:
-        """Whether the kit holds with that source, and what it said if not."""
+    def run(self, source: str, clauses: str) -> tuple[bool, str]:
+        """Run the kit with this source of the engine's module; return True if it passes, and its first error."""
         self.copy.write_text(source, "utf-8")
         path = os.pathsep.join([str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = {**os.environ, "PYTHONPATH": path, "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -138,34 +143,35 @@ class Laboratory:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints a line for each line of the engine's `dispatch`; 1 if one is not needed, 2 if the kit fails anyway."""
+    """Print a line for each line of the engine's `dispatch` and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m drawbar.conformance.mutate", description=__doc__)
     parser.add_argument("--engine", required=True)
     parser.add_argument("--store")
     parser.add_argument("--setting", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--function", action="append", help="default: dispatch; what it calls may be named too")
+    parser.add_argument("--function", action="append", help="function to test; default: dispatch. Repeatable")
     parser.add_argument("-k", dest="clauses", default=CLAUSES, help="the clauses to run")
     parser.add_argument(
-        "--tests", action="append", default=[], metavar="PATH", help="tests of the engine's own, beside the kit"
+        "--tests", action="append", default=[], metavar="PATH", help="the engine's own tests, run after the kit"
     )
     given = parser.parse_args(arguments)
     options = [f"--setting={pair}" for pair in given.setting]
     options += [f"--store={given.store}"] if given.store else []
     with tempfile.TemporaryDirectory(prefix="drawbar-mutate-") as folder:
-        laboratory = Laboratory(given.engine, options, given.tests, Path(folder))
-        held, said = laboratory.verdict(laboratory.source, given.clauses)
+        test = MutationTest(given.engine, options, given.tests, Path(folder))
+        held, said = test.run(test.source, given.clauses)
         if not held:
-            _say(f"{given.engine} does not hold them as it is: {said}")
+            _print(f"{given.engine} fails without any change: {said}")
             return 2
         missed = green = 0
         for function in given.function or ["dispatch"]:
-            for mutant in mutants(laboratory.source, function):
-                held, said = laboratory.verdict(mutant.source, given.clauses)
+            for mutant in mutants(test.source, function):
+                held, said = test.run(mutant.source, given.clauses)
                 missed += not held
                 green += held
                 where = f"{function}:{mutant.number}"
-                _say(f"{given.engine:14} {where:14} {'GREEN' if held else 'red':6} {_brief(mutant.line, 60):60} {said}")
-    _say(f"{given.engine}: {missed} lines are needed, {green} are not")
+                color = "GREEN" if held else "red"
+                _print(f"{given.engine:14} {where:14} {color:6} {_brief(mutant.line, 60):60} {said}")
+    _print(f"{given.engine}: {missed} lines are needed, {green} are not")
     return 1 if green else 0
 
 
@@ -173,7 +179,7 @@ def _brief(text: str, width: int) -> str:
     return textwrap.shorten(text, width, placeholder="…")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text[:170].rstrip() + "\n")
     sys.stdout.flush()
 

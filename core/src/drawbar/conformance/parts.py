@@ -1,6 +1,6 @@
-"""Steps, conditions and mappers that generated graphs are made of.
+"""Steps, conditions and mappers of the generated workflows.
 
-Each takes any JSON value and gives one that depends on all of it: what goes astray shows in the output.
+Each takes any JSON value and returns a value that depends on all of it. So a wrong input shows in the run's output.
 """
 
 from __future__ import annotations
@@ -15,61 +15,61 @@ from drawbar import Context, FatalError, Retry, step
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-ONES = 997
+MODULUS = 997
 
 
 def digest(value: Any) -> int:
-    """A small number that stands for a JSON value."""
-    return zlib.crc32(json.dumps(value, sort_keys=True).encode()) % ONES
+    """Return a small number that depends on a whole JSON value."""
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode()) % MODULUS
 
 
 def answer(address: str) -> int:
-    """What a suspended task is resumed with."""
+    """Return the resume data for the suspended task at an address."""
     return digest(address)
 
 
 @step
 async def plus(value: Any) -> int:
-    """The shortest way through an engine: async, no context."""
+    """Async, without a context."""
     return digest(value) + 1
 
 
 @step
 def turn(value: Any) -> int:
-    """Runs in a thread."""
-    return ONES - digest(value)
+    """Sync, so it runs in a thread."""
+    return MODULUS - digest(value)
 
 
 @step(run_in="inline")
 def shape(value: Any) -> dict[str, Any]:
-    """Gives a mapping."""
+    """Inline, and returns a mapping."""
     return {"n": digest(value), "none": None, "nested": [{"odd": digest(value) % 2 == 1}]}
 
 
 @step
 async def spread(value: Any) -> list[int]:
-    """Gives a list of 0 to 3 items."""
+    """Return a list of 0 to 3 items."""
     return [digest([value, index]) for index in range(digest(value) % 4)]
 
 
 @step
 async def place(value: Any, ctx: Context) -> list[Any]:
-    """Tells where it ran."""
+    """Return the place of the task in the run."""
     return [digest(value), ctx.address, ctx.iteration, ctx.index, ctx.run_input]
 
 
 @step
 def remember(value: Any, ctx: Context) -> int:
-    """Writes a key of its own into the state."""
+    """Write a key of the state that no other task writes."""
     ctx.update_state(**{state_key(ctx.address): digest(value)})
     return digest(value) + 2
 
 
 @step(retry=Retry(max_attempts=3))
 async def stumble(value: Any, ctx: Context) -> int:
-    """Fails up to two times, and drops what it wrote then."""
+    """Fail up to two times. The state written by a failed attempt is dropped."""
     fails = ctx.attempt <= digest(value) % 3
-    # Not the attempt's number: a worker that dies uses one up, and the answer may not depend on that.
+    # Do not write the attempt's number: a dead worker uses up an attempt, and the result must not depend on that.
     ctx.update_state(**{state_key(ctx.address): "dropped" if fails else "kept"})
     if fails:
         raise ConnectionError(f"attempt {ctx.attempt}")
@@ -78,7 +78,7 @@ async def stumble(value: Any, ctx: Context) -> int:
 
 @step(retry=2)
 def fail(value: Any) -> int:
-    """Fails for every third value."""
+    """Fail for every third value."""
     if digest(value) % 3 == 0:
         raise ValueError("a third of all values")
     return digest(value) + 4
@@ -86,7 +86,7 @@ def fail(value: Any) -> int:
 
 @step(retry=5)
 async def give_up(value: Any) -> int:
-    """Fails at once for every fourth value."""
+    """Fail for every fourth value, without a retry."""
     if digest(value) % 4 == 0:
         raise FatalError("a fourth of all values")
     return digest(value) + 5
@@ -94,7 +94,7 @@ async def give_up(value: Any) -> int:
 
 @step(retry=2, fallback=[1, "instead"])
 async def rescue(value: Any) -> list[Any]:
-    """Fails for every second value, and has something to put in its place."""
+    """Fail for every second value, with a fallback value."""
     if digest(value) % 2:
         raise LookupError("half of all values")
     return [digest(value)]
@@ -102,13 +102,13 @@ async def rescue(value: Any) -> list[Any]:
 
 @step(fallback=plus)
 async def replace(value: Any) -> int:
-    """Always fails, and leaves the work to another step."""
+    """Always fail, with a fallback step."""
     raise LookupError(str(value))
 
 
 @step
 async def ask(value: Any, ctx: Context) -> int:
-    """Suspends itself, twice for every second value."""
+    """Suspend once, or twice for every second value."""
     if ctx.suspend_data is None:
         ctx.update_state(**{state_key(ctx.address): "asked"})
         ctx.suspend(digest(value))
@@ -119,14 +119,14 @@ async def ask(value: Any, ctx: Context) -> int:
 
 @step
 async def bail(value: Any, ctx: Context) -> int:
-    """Completes its workflow for every second value."""
+    """Complete the workflow for every second value."""
     if digest(value) % 2:
         ctx.bail(digest(value) + 6)
     return digest(value) + 7
 
 
 def recall(step_id: str) -> Callable[..., Awaitable[int]]:
-    """A step that asks its context for the output of another one."""
+    """Return a step function that reads the output of another step from its context."""
 
     async def recalled(value: Any, ctx: Context) -> int:
         return digest([value, ctx.output_of(step_id)])
@@ -135,12 +135,12 @@ def recall(step_id: str) -> Callable[..., Awaitable[int]]:
 
 
 def state_key(address: str) -> str:
-    """A key of the state that no other task writes to."""
+    """Return a key of the state for the task at an address."""
     return "at_" + re.sub(r"\W", "_", address)
 
 
 def divides(number: int) -> Callable[[Any], bool]:
-    """A condition that is true for one value in `number`."""
+    """Return a condition that is true for one in `number` values."""
 
     def condition(value: Any) -> bool:
         return digest(value) % number == 0
@@ -149,7 +149,7 @@ def divides(number: int) -> Callable[[Any], bool]:
 
 
 def async_divides(number: int) -> Callable[[Any], Awaitable[bool]]:
-    """As `divides`, to be awaited."""
+    """Return an async condition that is true for one in `number` values."""
 
     async def condition(value: Any) -> bool:
         return digest(value) % number == 0
@@ -158,7 +158,7 @@ def async_divides(number: int) -> Callable[[Any], Awaitable[bool]]:
 
 
 def rounds(number: int) -> Callable[[Any, Context], bool]:
-    """For `do_until`: true after so many iterations, or for one value in five."""
+    """Return a condition for `do_until`: true after `number` iterations, or for one in five values."""
 
     def condition(value: Any, ctx: Context) -> bool:
         return ctx.iteration == number or digest(value) % 5 == 0
@@ -167,7 +167,7 @@ def rounds(number: int) -> Callable[[Any, Context], bool]:
 
 
 def fewer(number: int) -> Callable[[Any, Context], bool]:
-    """For `do_while`: true up to so many iterations."""
+    """Return a condition for `do_while`: true for fewer than `number` iterations."""
 
     def condition(value: Any, ctx: Context) -> bool:
         return ctx.iteration is not None and ctx.iteration < number
@@ -176,20 +176,20 @@ def fewer(number: int) -> Callable[[Any, Context], bool]:
 
 
 def pair(value: Any) -> list[int]:
-    """A mapper: two items."""
+    """Map a value to a list of two items."""
     return [digest(value), digest([value])]
 
 
 async def fold(value: Any) -> int:
-    """A mapper, to be awaited."""
+    """Map a value to a number, in an async function."""
     return digest(value)
 
 
 def count_state(value: Any, ctx: Context) -> list[int]:
-    """A mapper that looks at the state."""
+    """Map a value to a list that depends on the state."""
     return [digest(value), digest(ctx.state)]
 
 
 def blink(value: Any) -> float:
-    """The length of a sleep."""
+    """Return the length of a sleep, in seconds."""
     return digest(value) % 3 / 1000

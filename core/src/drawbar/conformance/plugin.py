@@ -1,4 +1,4 @@
-"""The pytest plugin of the kit. Loaded wherever Drawbar is, it imports nothing of it until it is used."""
+"""The pytest plugin of the kit. Pytest loads it in every project, so it imports Drawbar only when the kit is used."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pytest.register_assert_rewrite(*(f"{KIT}.{file.stem}" for file in Path(__file__)
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """The options. Those with everyday names are there only when the kit itself is asked for."""
+    """Add the kit's options. The short names are added only if the command line names the kit."""
     group = parser.getgroup("drawbar conformance")
     group.addoption(
         "--conformance-report",
         action="append",
         default=[],
         metavar="FILE",
-        help="write what came of each clause to a .json or .md file",
+        help="write the outcome of each clause to a .json or .md file",
     )
     config: Any = pluginmanager.get_plugin("pytestconfig")
     if not any(KIT in str(argument) for argument in config.invocation_params.args):
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default=[],
         type=_pair,
         metavar="KEY=VALUE",
-        help="a setting of the engine, or of the core",
+        help="a setting of the engine or the core",
     )
     group.addoption(
         "--xfail",
@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default=[],
         type=_pair,
         metavar="CLAUSE=REASON",
-        help="a clause that the engine cannot hold, and why; it has to fail",
+        help="a clause that the engine cannot hold, and the reason; it must fail",
     )
 
 
@@ -60,7 +60,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Registers the marker, and refuses an engine that is not installed before anything is collected."""
+    """Register the marker, and stop before the collection if the engine is not installed."""
     config.addinivalue_line("markers", "clause(id): a clause of Drawbar's contract")
     name = config.getoption("conformance_engine", None)
     if name is not None:
@@ -87,7 +87,7 @@ REPORT = pytest.StashKey["Report"]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Lets `-k JOIN-03` find its test; refuses a file that has put another test in the place of a clause's."""
+    """Make `-k JOIN-03` select a clause, and refuse a file that has removed or replaced a clause's test."""
     ours = [item for item in items if item.get_closest_marker("clause")]
     for item in ours:
         item.extra_keyword_matches.update(str(mark.args[0]) for mark in item.iter_markers("clause"))
@@ -100,7 +100,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Turns a clause that was declared to fail around: then holding is the failure."""
+    """Expect a failure from a clause that is declared in `xfail`, and fail it if it holds."""
     marker = pyfuncitem.get_closest_marker("clause")
     reason = _declared(pyfuncitem, marker.args[0]) if marker else None
     try:
@@ -110,12 +110,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             raise
         pytest.xfail(reason)
     if reason is not None:
-        pytest.fail(f"it holds, and is declared not to ({reason}): take it out of xfail", pytrace=False)
+        pytest.fail(f"the clause holds, but is declared not to ({reason}): remove it from xfail", pytrace=False)
     return result
 
 
 def _declared(item: pytest.Item, clause: str) -> str | None:
-    """Why an engine cannot hold a clause, if it says so."""
+    """Return the declared reason why the engine cannot hold a clause, or None."""
     xfail = getattr(getattr(item, "funcargs", {}).get("engine"), "xfail", None)
     if not xfail:
         return None
@@ -131,7 +131,7 @@ def _declared(item: pytest.Item, clause: str) -> str | None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Notes what came of a clause. Nobody skips one, unless a service is not there."""
+    """Record the outcome of a clause. A skipped clause counts as failed, unless a service was unreachable."""
     report = yield
     marker = item.get_closest_marker("clause")
     if marker is not None:
@@ -140,7 +140,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Shows engine by clause, and writes the files that were asked for."""
+    """Show the outcomes of all engines, and write the report files."""
     report = config.stash.get(REPORT, None)
     if report is not None:
         terminalreporter.section("drawbar conformance")
@@ -152,7 +152,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A session that was to test an engine, and decided no clause, has failed."""
+    """Fail a session that was meant to test an engine but decided no clause."""
     config = session.config
     report = config.stash.get(REPORT, None)
     wanted = report is not None or any(KIT in str(argument) for argument in config.invocation_params.args)

@@ -1,6 +1,6 @@
-"""What came of each clause on each engine: as lines for a terminal, as JSON, as a page of Markdown.
+"""Report of the outcome of each clause on each engine: as lines for a terminal, as JSON, or as Markdown.
 
-`python -m drawbar.conformance.report a.json b.json > docs/contract/matrix.md` puts several on one page.
+`python -m drawbar.conformance.report a.json b.json > docs/contract/matrix.md` combines several reports on one page.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ WORST = (FAILED, UNREACHABLE, DECLARED, HELD)
 
 @dataclass
 class Report:
-    """Engine to clause to what came of it, and why."""
+    """Outcomes of clauses.
+
+    Attributes:
+        engines: Engine to clause to outcome and reason.
+    """
 
     engines: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
 
     def add(self, clause: str, engine: Any, report: pytest.TestReport) -> None:
-        """Takes note of one phase of one test; turns a skip that is nobody's business into a failure."""
+        """Record one phase of one test. Turn a skip into a failure, unless a service was unreachable."""
         if report.when != "call" and report.passed:
             return
         reason = ""
@@ -42,8 +46,8 @@ class Report:
             else:
                 outcome, report.outcome = FAILED, "failed"
                 report.longrepr = (
-                    f"{clause} may not be skipped ({reason}): declare it in xfail, with a reason, or tell of a service "
-                    "that is not there by drawbar.conformance.unreachable()"
+                    f"{clause} may not be skipped ({reason}): declare it in xfail with a reason, or report a missing "
+                    "service with drawbar.conformance.unreachable()"
                 )
         else:
             outcome = HELD if report.passed else FAILED
@@ -55,15 +59,15 @@ class Report:
             column[clause] = (outcome, reason)
 
     def count(self) -> int:
-        """How many clauses were looked at, on all engines."""
+        """Return the number of outcomes on all engines."""
         return sum(len(column) for column in self.engines.values())
 
     def decided(self) -> int:
-        """How many were decided: those of engines that could be reached."""
+        """Return the number of outcomes on all engines, without those that are unreachable."""
         return sum(outcome != UNREACHABLE for column in self.engines.values() for outcome, _ in column.values())
 
     def lines(self) -> Iterator[str]:
-        """Subject by engine, then every clause that was not held."""
+        """Yield a table of subjects and engines, then a line for every clause that does not hold, then totals."""
         from drawbar.conformance.suite import clauses
 
         known = [clause.id for clause in clauses()]
@@ -89,7 +93,7 @@ class Report:
             yield f"{name}: {len(column)} of {len(known)} clauses, {total}" + (f"; {left} not run" if left else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """For machines."""
+        """Return the report as JSON data."""
         return {
             "engines": {
                 name: {
@@ -102,7 +106,7 @@ class Report:
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Report:
-        """The report that `to_dict` made."""
+        """Return the report that `to_dict` was called on."""
         return cls(
             {
                 name: {clause: (found["outcome"], found["reason"]) for clause, found in column.items()}
@@ -111,20 +115,20 @@ class Report:
         )
 
     def merge(self, other: Report) -> None:
-        """Adds the columns of another report."""
+        """Add the engines of another report."""
         for name, column in other.engines.items():
             self.engines.setdefault(name, {}).update(column)
 
     def markdown(self) -> Iterator[str]:
-        """A table of all clauses."""
+        """Yield the lines of a Markdown page with a table of all clauses."""
         from drawbar.conformance.suite import clauses
 
         names = list(self.engines)
         yield "# Which engine holds which clause"
         yield ""
-        yield "Made by `python -m drawbar.conformance.report`; the pages beside this one have the clauses. "
-        yield f"{SIGNS[HELD]} held, {SIGNS[DECLARED]} declared not to hold, {SIGNS[FAILED]} failed, "
-        yield f"{SIGNS[UNREACHABLE]} the service was not there, empty: not run."
+        yield "Made by `python -m drawbar.conformance.report`. The other pages of this folder contain the clauses. "
+        yield f"{SIGNS[HELD]}: held. {SIGNS[DECLARED]}: declared not to hold. {SIGNS[FAILED]}: failed. "
+        yield f"{SIGNS[UNREACHABLE]}: a service was unreachable. Empty: not run."
         yield ""
         yield f"| clause | {' | '.join(names)} | |"
         yield f"|---|{'---|' * len(names)}---|"
@@ -137,7 +141,7 @@ class Report:
                     yield f"\n`{clause_id}` on {name}: {reason}"
 
     def write(self, file: str) -> None:
-        """Writes a `.json` or `.md` file."""
+        """Write the report to a `.json` or `.md` file."""
         path = Path(file)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".md":
@@ -165,7 +169,7 @@ def _last_line(report: pytest.TestReport) -> str:
 
 
 def main(files: Iterable[str]) -> None:
-    """Prints one page of several JSON reports."""
+    """Print one Markdown page of several JSON reports."""
     whole = Report()
     for file in files:
         whole.merge(Report.of(json.loads(Path(file).read_text("utf-8"))))

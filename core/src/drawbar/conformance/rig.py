@@ -1,4 +1,4 @@
-"""What a clause works with: the engine, opened; runs that carry a witness; ways to cause trouble."""
+"""The rig of a clause's test: the opened engine, runs whose steps write notes, and ways to cause trouble."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from drawbar import Run, TaskStatus
 from drawbar.client import Client
 from drawbar.conformance import witness
 from drawbar.conformance.workers import Workers
-from drawbar.engine import Engine
+from drawbar.engine import Engine, Message
 from drawbar.plugins import load_store
 
 if TYPE_CHECKING:
@@ -23,17 +23,16 @@ if TYPE_CHECKING:
     from drawbar import RunResult, RunStatus, Workflow
     from drawbar.conformance.subject import EngineUnderTest
     from drawbar.conformance.witness import Note
-    from drawbar.engine import Message
     from drawbar.settings import LoadedSettings
 
 
 class Rigs:
-    """Makes a rig for each event loop on which a test runs.
+    """Factory of rigs: one for each event loop on which a test runs.
 
     Args:
         subject: The engine under test.
         workers: Its worker processes, shared by all tests; None for an engine in this process.
-        folder: A folder of the test's own.
+        folder: An empty folder for this test.
     """
 
     def __init__(self, subject: EngineUnderTest, workers: Workers | None, folder: Path) -> None:
@@ -42,20 +41,20 @@ class Rigs:
         self.folder = folder
 
     def sync_client(self) -> Client:
-        """A client for code without an event loop: `with rig.sync_client() as engine`."""
+        """Return a client for code without an event loop: `with rig.sync_client() as engine`."""
         store = self.workers.store if self.workers is not None else self.subject.store_in(self.folder)
         return Client(self.subject.load(store, self.folder))
 
-    def play(self, body: Callable[[Rig], Awaitable[None]], apart: bool) -> None:
-        """Runs the test of a clause: on asyncio, and on trio too where the engine lives in this process."""
-        here = self.subject.in_process and not apart
+    def play(self, body: Callable[[Rig], Awaitable[None]], separate_process: bool) -> None:
+        """Run the test of a clause on asyncio, and on trio too if the engine works in this process."""
+        here = self.subject.in_process and not separate_process
         for backend in ("asyncio", "trio") if here else ("asyncio",):
             folder = self.folder / backend
             folder.mkdir()
-            rig = Rig(self.subject, self.workers, folder, apart)
+            rig = Rig(self.subject, self.workers, folder, separate_process)
             try:
                 anyio.run(_play, rig, body, backend=backend)
-            except BaseException as error:  # noqa: BLE001 - raised again, with what workers have to say
+            except BaseException as error:  # noqa: BLE001 - raised again, with the logs of the workers
                 cause = _single(error)
                 cause.add_note(f"on {backend}")
                 if rig.workers is not None:
@@ -64,7 +63,7 @@ class Rigs:
 
 
 def _single(error: BaseException) -> BaseException:
-    """What went wrong, out of the groups that task groups on its way have put it into."""
+    """Return the only error inside nested exception groups, which task groups have made."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
@@ -75,10 +74,10 @@ async def _play(rig: Rig, body: Callable[[Rig], Awaitable[None]]) -> None:
         await body(rig)
 
 
-class Nowhere(Engine):
-    """In the place of an engine in this process whose workers are others: starts runs, works on none."""
+class IdleEngine(Engine):
+    """An engine that works on no tasks. It replaces an in-process engine if the workers are separate processes."""
 
-    name = "nowhere"
+    name = "idle"
 
     def __init__(self, loaded: LoadedSettings) -> None:
         self.loaded = loaded
@@ -86,30 +85,33 @@ class Nowhere(Engine):
         self.settings = None
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
-        """Does nothing: the workers find what is in the store."""
+        """Do nothing: the workers find the tasks in the store."""
 
     def run_worker(self) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 class Rig:
-    """One test's engine.
+    """The engine of one test.
 
     Attributes:
         subject: The engine under test.
-        engine: It, opened.
-        workers: Its worker processes; None while it works in this process.
-        folder: Where the witnesses are.
-        store_url: Where its store is.
+        engine: A client of it, opened.
+        workers: Its worker processes; None if it works in this process.
+        folder: Folder of the notes that steps write.
+        separate_process: True if its workers are separate processes, even for an in-process engine.
+        store_url: URL of its store.
     """
 
     engine: Client
 
-    def __init__(self, subject: EngineUnderTest, workers: Workers | None, folder: Path, apart: bool = False) -> None:
+    def __init__(
+        self, subject: EngineUnderTest, workers: Workers | None, folder: Path, separate_process: bool = False
+    ) -> None:
         self.subject = subject
         self.workers = workers
         self.folder = folder
-        self.apart = apart
+        self.separate_process = separate_process
         self._stack = AsyncExitStack()
         self._started: list[Run[Any]] = []
         self.store_url = self._find_store()
@@ -118,13 +120,13 @@ class Rig:
         if self.workers is not None:
             return self.workers.store
         url = self.subject.store_in(self.folder)
-        if self.apart and not load_store(url).durable:
+        if self.separate_process and not load_store(url).durable:
             return f"sqlite:///{self.folder}/drawbar.db"
-        # Under a name of its own, a store in memory can be opened twice, like any other.
+        # Only a named store in memory can be opened twice.
         return f"memory://{uuid.uuid4().hex}" if url == "memory://" else url
 
     async def __aenter__(self) -> Self:
-        if self.apart and self.workers is None:
+        if self.separate_process and self.workers is None:
             self.workers = Workers(self.subject, self.store_url, self.folder)
             self._stack.callback(self.workers.close)
             self.workers.start(1)
@@ -144,11 +146,11 @@ class Rig:
             await self._stack.__aexit__(*error)
 
     def client(self, **settings: Any) -> Client:
-        """Another client of the same engine and store, as another process would have it; not opened yet."""
+        """Return another client of the same engine and store, not opened, as another process would have."""
         loaded = self.subject.load(self.store_url, self.folder, **settings)
         client = Client(loaded)
-        if self.apart and self.subject.in_process:
-            client.engine = Nowhere(loaded)
+        if self.separate_process and self.subject.in_process:
+            client.engine = IdleEngine(loaded)
         return client
 
     # -- runs ----------------------------------------------------------------------------------------------
@@ -162,71 +164,71 @@ class Rig:
         client: Client | None = None,
         **metadata: Any,
     ) -> Run[Any]:
-        """Starts a run with a witness."""
+        """Start a run whose steps write notes."""
         carried = {witness.FOLDER: str(self.folder), **metadata}
         run = await (client or self.engine).start(flow, input, run_id=run_id, metadata=carried)
         self._started.append(run)
         return run
 
     async def result(self, run: Run[Any]) -> RunResult[Any]:
-        """The result; a run that hangs fails the test, with what it hangs on."""
+        """Return the result of a run. Fail with a description of its open tasks if it takes too long."""
         try:
             return await run.result(self.subject.patience)
         except TimeoutError:
             raise AssertionError(f"run {run.id} hangs: {await self.describe(run)}") from None
 
     async def run(self, flow: Workflow[Any, Any], input: Any = None, **options: Any) -> RunResult[Any]:  # noqa: A002
-        """Starts a run and gives its result."""
+        """Start a run and return its result."""
         return await self.result(await self.start(flow, input, **options))
 
     async def completed(self, flow: Workflow[Any, Any], input: Any = None, **options: Any) -> Any:  # noqa: A002
-        """The output of a run that has to complete."""
+        """Start a run that must complete, and return its output."""
         return (await self.run(flow, input, **options)).unwrap()
 
     async def describe(self, run: Run[Any]) -> str:
-        """Where a run stands, for a message."""
+        """Return the status of a run and of its open tasks, for an error message."""
         tasks = await self.engine.store.tasks(run.id)
         open_tasks = [f"{task.address} {task.status}" for task in tasks if not task.status.finished]
         return f"{await run.status()}; open: {', '.join(open_tasks) or 'nothing'}"
 
-    # -- witnesses -----------------------------------------------------------------------------------------
+    # -- notes of steps --------------------------------------------------------------------------------------
 
     def notes(self, run: Run[Any] | RunResult[Any], what: str | None = None) -> list[Note]:
-        """What the steps of a run have written down; `what` None: all of it."""
+        """Return the notes that the steps of a run have written; `what` selects notes of one text."""
         run_id = run.id if isinstance(run, Run) else run.run_id
         notes = witness.read(self.folder, run_id)
         return [each for each in notes if what is None or each.what == what]
 
-    async def seen(self, run: Run[Any], what: str, count: int = 1) -> list[Note]:
-        """Waits until the steps of a run have written `count` such notes."""
-        await self.until(lambda: len(self.notes(run, what)) >= count, f"{count} notes of {what!r}")
+    async def wait_for_notes(self, run: Run[Any], what: str, count: int = 1) -> list[Note]:
+        """Wait until the steps of a run have written `count` notes of one text, and return them."""
+        await self.wait_until(lambda: len(self.notes(run, what)) >= count, f"{count} notes of {what!r}")
         return self.notes(run, what)
 
-    async def done(self, run: Run[Any], *addresses: str) -> None:
-        """Waits until the outcomes of steps are committed; that they have written notes is earlier."""
+    async def wait_for_completed(self, run: Run[Any], *addresses: str) -> None:
+        """Wait until the outcomes of steps are committed. Their notes exist before that."""
         wait_until = time.monotonic() + self.subject.patience
         while True:
             steps = (await run.snapshot()).steps
             if all(at in steps and steps[at].status is TaskStatus.COMPLETED for at in addresses):
                 return
             if time.monotonic() > wait_until:
-                raise AssertionError(f"run {run.id}: {', '.join(addresses)} do not end: {await self.describe(run)}")
+                raise AssertionError(f"run {run.id}: {', '.join(addresses)} not completed: {await self.describe(run)}")
             await anyio.sleep(0.01)
 
     def open_gate(self, name: str) -> None:
-        """Lets every step go on that waits at that gate."""
+        """Let every step continue that waits at this gate."""
         witness.open_gate(self.folder, name)
 
-    async def until(self, true: Callable[[], Any], what: str) -> None:
-        """Waits until something is true."""
+    async def wait_until(self, condition: Callable[[], Any], what: str) -> None:
+        """Wait until a condition is true; `what` describes it in the error message."""
         wait_until = time.monotonic() + self.subject.patience
-        while not true():
+        while not condition():
             if time.monotonic() > wait_until or (self.workers is not None and self.workers.failed()):
-                raise AssertionError(f"waited in vain for {what}")
+                raise AssertionError(f"timed out while waiting for {what}, or a worker failed")
             await anyio.sleep(0.01)
 
-    async def stands(self, run: Run[Any], status: RunStatus) -> None:
-        """Waits until a run is in a status."""
+    async def wait_for_status(self, run: Run[Any], status: RunStatus) -> None:
+        """Wait until a run has a status."""
         wait_until = time.monotonic() + self.subject.patience
         while await run.status() is not status:
             if time.monotonic() > wait_until:
@@ -236,14 +238,18 @@ class Rig:
     # -- trouble -------------------------------------------------------------------------------------------
 
     async def deliver(self, run: Run[Any], *addresses: str) -> None:
-        """Sends messages for tasks of a run, whether or not they are due, wanted or there."""
+        """Send messages for tasks of a run, even if these are not due, are finished or do not exist."""
         record = await self.engine.store.load(run.id)
         assert record is not None
-        await self.engine.dispatch(record, [(address, None) for address in addresses])
+        await self.send(*(Message(run.id, each, record.workflow_id, record.fingerprint) for each in addresses))
+
+    async def send(self, *messages: Message) -> None:
+        """Send messages through the engine, as the client does."""
+        await self.engine._session.send(messages)  # no public way: users send no messages
 
     @contextmanager
     def losing_messages(self) -> Iterator[list[Message]]:
-        """Meanwhile, what this client sends gets lost: the messages are in the list instead."""
+        """Collect the messages that this client sends in a list, instead of sending them."""
         engine = self.engine.engine
         lost: list[Message] = []
 

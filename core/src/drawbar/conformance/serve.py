@@ -1,4 +1,4 @@
-"""One worker process of the kit: `python -m drawbar.conformance.serve`, its settings in the environment."""
+"""Worker process of the kit: `python -m drawbar.conformance.serve`, with its settings in the environment."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from pathlib import Path
 import anyio
 
 from drawbar.client import Client
+from drawbar.engine import run_worker
 from drawbar.plugins import load_engine
 from drawbar.settings import load_settings
-from drawbar.worker_main import run_worker
 
 SETTINGS = "DRAWBAR_CONFORMANCE_WORKER"
 
 
 def main() -> None:
-    """Serves until it is stopped."""
+    """Run a worker until it is stopped."""
     given = json.loads(os.environ[SETTINGS])
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(process)d %(name)s %(message)s")
     loaded = load_settings(
         given["engine"], arguments=given["arguments"], flags=given["flags"], cwd=Path.cwd(), environ={}
     )
-    if load_engine(loaded.engine_name)(loaded).embedded:
-        anyio.run(stay_open, Client(loaded))
+    if load_engine(loaded.engine_name)(loaded).runs_in_client:
+        anyio.run(serve_in_client, Client(loaded))
     else:
         run_worker(loaded)
 
 
-async def stay_open(client: Client) -> None:
-    """The worker of an engine whose workers are threads of the process that starts runs: such a process."""
+async def serve_in_client(client: Client) -> None:
+    """Keep a client open until a signal. The workers of such an engine are threads of the client's process."""
     async with client:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:

@@ -1,4 +1,4 @@
-"""What is tested: an engine, and how to open it."""
+"""The engine under test, and the settings to open it with."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from drawbar.settings import LoadedSettings
 
 FLOWS = "drawbar.conformance.flows"
-"""The module of all workflows of the clauses: workers import it by this name."""
+"""Module with all workflows of the clauses. Workers import it by this name."""
 
-ELSEWHERE = "elsewhere"
-"""The queue of a step of the flows; workers of engines that have the setting `queues` serve it too."""
+SECOND_QUEUE = "elsewhere"
+"""Queue of one step of the flows. Workers serve it too if their engine has the setting `queues`."""
 
-HASTE: Mapping[str, Any] = {
+FAST_SETTINGS: Mapping[str, Any] = {
     "workflows": [FLOWS],
     "lease": 2.0,
     "redispatch": 2.0,
@@ -31,23 +31,23 @@ HASTE: Mapping[str, Any] = {
     "shutdown_timeout": 5.0,
     "fan_out": 20,
 }
-"""Settings under which recovery takes seconds, and a fan-out is wider than its window."""
+"""Settings that make recovery take seconds, and that make fan-outs wider than their window."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineUnderTest:
-    """An engine, and how to open it.
+    """An engine under test, and how to open it.
 
     Attributes:
         name: Its name, as in `open_engine(name)`.
-        label: What reports call it; left out, its name.
-        store: URL of the store; None: `memory://` for an engine in this process, else a SQLite file.
-        settings: Settings of the engine (and of the core, where the kit's own will not do).
-        flags: The same as text, as on a command line.
-        xfail: Clauses that it cannot hold, each with the reason. One that holds after all is an error.
-        workers: How many worker processes serve it.
-        worker_command: What starts a worker, when `Engine.run_worker` is not the way.
-        patience: How many seconds a run may take before the kit says that it hangs.
+        label: Its name in reports. Default: `name`.
+        store: URL of the store. None: `memory://` for an engine in this process, else a SQLite file.
+        settings: Settings of the engine, and of the core where the kit's own do not fit.
+        flags: More settings, as text, as on a command line.
+        xfail: Clauses that the engine cannot hold, each with the reason. A declared clause that holds is an error.
+        workers: Number of worker processes.
+        worker_command: Command that starts a worker. Default: a process that calls `Engine.run_worker`.
+        patience: Seconds that a run may take before the test fails.
     """
 
     name: str
@@ -74,46 +74,49 @@ class EngineUnderTest:
 
     @property
     def in_process(self) -> bool:
-        """Whether it runs tasks in the process that starts the runs: in its event loop, or in threads."""
-        return self.engine.in_process or self._embedded
+        """True if it works on tasks in the process that starts the runs, in its event loop or in threads."""
+        return self.engine.in_process or self._runs_in_client
 
     @cached_property
-    def _embedded(self) -> bool:
-        return self.engine(self.load("memory://", Path.cwd())).embedded
+    def _runs_in_client(self) -> bool:
+        return self.engine(self.load("memory://", Path.cwd())).runs_in_client
 
     def store_in(self, folder: Path) -> str:
-        """The store's URL; where none was given, one of this folder's own."""
+        """Return the store's URL. Default: a store in this folder, or in memory for an engine in this process."""
         if self.store is not None:
             return self.store
         return "memory://" if self.in_process else f"sqlite:///{folder}/drawbar.db"
 
     def arguments(self, store: str) -> dict[str, Any]:
-        """All settings, as arguments of `load_settings`."""
+        """Return all settings, as the arguments of `load_settings`."""
         given = {**self.settings, **self.flags}
-        haste = {key: value for key, value in {**HASTE, **self._queues(given)}.items() if key not in given}
-        return {**haste, **self.settings, "store": store}
+        fast = {key: value for key, value in {**FAST_SETTINGS, **self._queues(given)}.items() if key not in given}
+        return {**fast, **self.settings, "store": store}
 
     def _queues(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The setting `queues`, where there is one: the kit has a step with a queue of its own."""
+        """Return the setting `queues` with the second queue, if the engine has this setting."""
         fields = self.engine.Settings.model_fields
         if "queue" not in fields or "queues" not in fields:
             return {}
-        return {"queues": [given.get("queue", fields["queue"].default), ELSEWHERE]}
+        return {"queues": [given.get("queue", fields["queue"].default), SECOND_QUEUE]}
 
     def load(self, store: str, folder: Path, **more: Any) -> LoadedSettings:
-        """The settings to open it with: nothing of the machine's environment or files gets in."""
+        """Return the settings to open the engine with. The environment and configuration files are ignored."""
         from drawbar.settings import load_settings
 
         arguments = {**self.arguments(store), **more}
         return load_settings(self.name, arguments=arguments, flags=self.flags, cwd=folder, environ={})
 
 
-class Unreachable(Exception):
-    """A service that the engine under test needs is not there."""
-
 
 def unreachable(reason: str) -> NoReturn:
-    """For an `engine` fixture whose service is not there: skips on a laptop, fails where `CI` is set."""
+    """Skip the tests because a service is unreachable; fail them if the environment variable `CI` is set.
+
+    Call it from an `engine` fixture.
+
+    Args:
+        reason: The service, and the error.
+    """
     text = f"unreachable: {reason}"
     if os.environ.get("CI"):
         pytest.fail(text, pytrace=False)

@@ -1,4 +1,4 @@
-"""All clauses, for a test file of a third party, which brings the fixture `engine`.
+"""All clauses, for a test file of a third party. The file defines the fixture `engine`.
 
 ::
 
@@ -61,12 +61,12 @@ MODULES = (
 
 
 def clauses() -> list[Clause]:
-    """Every clause, in the order of the contract."""
+    """Return every clause, in the order of the contract."""
     return [clause for module in MODULES for clause in clauses_in(module)]
 
 
 def name_of(clause: Clause) -> str:
-    """The name under which a file that takes in this module has the test of a clause."""
+    """Return the name of a clause's test in a file that imports everything from this module."""
     return "test_" + clause.id.lower().replace("-", "_")
 
 

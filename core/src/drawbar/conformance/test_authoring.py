@@ -1,4 +1,4 @@
-"""AUTH: how workflows are written. BIND: how a value becomes arguments."""
+"""AUTH: writing workflows. BIND: binding a value to a step's parameters."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Name(BaseModel):
 
 @step
 async def named(name: str) -> Name:
-    """Makes a name."""
+    """Make a name."""
     return Name(name=name)
 
 
 @step
 async def aged(name: str, age: int) -> str:
-    """Needs more than a name."""
+    """Take more fields than a name has."""
     return f"{name} {age}"
 
 
@@ -63,7 +63,7 @@ def test_empty() -> None:
 
 @clause("AUTH-04")
 def test_duplicate_ids() -> None:
-    """`commit` refuses two nodes of one id, and names it."""
+    """`commit` refuses two nodes with the same id, and names the id."""
     with pytest.raises(GraphError, match="named"):
         workflow("doubled").then(named).then(named).commit()
     with pytest.raises(GraphError, match="named"):
@@ -82,7 +82,7 @@ def test_lacking_fields() -> None:
 def test_outputs_that_may_not_be_there() -> None:
     """`commit` refuses an `output_of` a step that has not run before it on every path."""
     with pytest.raises(GraphError):
-        workflow("unknown").then(named).map({"x": output_of("nobody")}).commit()
+        workflow("unknown").then(named).map({"x": output_of("missing")}).commit()
     with pytest.raises(GraphError):
         workflow("later").map({"name": output_of("named")}).then(named).commit()
     maybe = workflow("maybe").choose((bool, named))
@@ -108,8 +108,8 @@ async def test_with_id(rig: Rig) -> None:
 
 @clause("AUTH-09")
 async def test_directive(rig: Rig) -> None:
-    """`load_steps` makes steps of those functions of a module whose docstring starts with `use step`, and of
-    no others."""
+    """`load_steps` makes a step of each function of a module whose docstring starts with `use step`, and of no other
+    function."""
     assert await rig.completed(flows.directive, "Grace") == "HELLO, GRACE!"
     assert not hasattr(flows.plain, "_tidy")
     with pytest.raises(AttributeError):
@@ -126,7 +126,7 @@ def test_default_ids() -> None:
 
 @clause("AUTH-11")
 async def test_anything_as_a_step(rig: Rig) -> None:
-    """Wherever a step is taken, a plain function, a committed workflow or a chain is taken too."""
+    """A plain function, a committed workflow or a chain may stand wherever a step may stand."""
     # 4 → 12 → 36 → 18 → 54 + 1 → halved 27, through `inner` 166, tripled 165 → each through `inner`.
     assert await rig.completed(flows.anything, 4) == [82, 499, 496]
 
@@ -186,8 +186,8 @@ async def test_misfits(rig: Rig) -> None:
 
 @clause("BIND-05")
 async def test_references(rig: Rig) -> None:
-    """Parameters annotated with `output_of`, `run_input` or `run_state` are looked up, and what is left
-    takes the value."""
+    """Parameters annotated with `output_of`, `run_input` or `run_state` are looked up, and the other parameters take
+    the value."""
     output: Any = await rig.completed(flows.lookups, {"name": "Ada", "age": 36})
 
     assert output == ["word Ada is 36", "Ada is 36", "Ada", 9]

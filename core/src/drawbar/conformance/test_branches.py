@@ -1,4 +1,4 @@
-"""BRANCH: every true arm. CHOOSE: the first one."""
+"""BRANCH: running every arm whose condition is true. CHOOSE: running the first such arm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @clause("BRANCH-01")
 async def test_every_true_one(rig: Rig) -> None:
-    """`branch` runs every step whose condition is true, and puts out `{id: output}` of those, in declared
+    """`branch` runs every step whose condition is true, and outputs `{id: output}` of these steps, in declared
     order."""
     result = await rig.run(flows.sorted_out, 25)
 
@@ -32,7 +32,7 @@ async def test_otherwise(rig: Rig) -> None:
 
 @clause("BRANCH-03")
 async def test_none(rig: Rig) -> None:
-    """A branch without a true condition and without `otherwise` puts out `{}`."""
+    """A branch without a true condition and without `otherwise` outputs `{}`."""
     result = await rig.run(flows.no_otherwise, 5)
 
     assert result.output == {}
@@ -41,7 +41,7 @@ async def test_none(rig: Rig) -> None:
 
 @clause("BRANCH-04")
 async def test_how_conditions_are_asked(rig: Rig) -> None:
-    """All conditions of a branch are asked, in order, sync and async, with the value in its declared type."""
+    """All conditions of a branch are evaluated, in order, sync and async, with the value in its declared type."""
     result = await rig.run(flows.sorted_out, 25)
 
     asked = [note for note in rig.notes(result) if note.what.startswith("asked")]
@@ -51,8 +51,7 @@ async def test_how_conditions_are_asked(rig: Rig) -> None:
 
 @clause("BRANCH-05")
 async def test_asked_once(rig: Rig) -> None:
-    """Conditions and mappers are asked once: what they answered is not asked again when the run is suspended
-    and resumed."""
+    """Conditions and mappers are evaluated once, and not again when the run is suspended and resumed."""
     run = await rig.start(flows.asked_once, 5)
     assert (await rig.result(run)).status is RunStatus.SUSPENDED
     for name in ("one", "two", "three"):
@@ -66,7 +65,8 @@ async def test_asked_once(rig: Rig) -> None:
 
 @clause("CHOOSE-01")
 async def test_first_true_one(rig: Rig) -> None:
-    """`choose` runs the first step whose condition is true, asks no further, and puts out its output."""
+    """`choose` runs the first step whose condition is true, evaluates no further condition, and outputs that step's
+    output."""
     result = await rig.run(flows.chosen, 25)
 
     assert result.output == "heavy 25"
@@ -82,5 +82,5 @@ async def test_choose_otherwise(rig: Rig) -> None:
 
 @clause("CHOOSE-03")
 async def test_pass_through(rig: Rig) -> None:
-    """A choose without a true condition and without `otherwise` lets the value pass."""
+    """A choose without a true condition and without `otherwise` passes the value on unchanged."""
     assert await rig.completed(flows.passing, 5) == {"weight": 5}

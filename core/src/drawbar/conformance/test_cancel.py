@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @clause("CANC-01")
 async def test_running(rig: Rig) -> None:
-    """`cancel` ends a running run as `cancelled`, with the reason: an async step at its next await, a sync
-    one is told."""
+    """`cancel` ends a running run as `cancelled`, with the reason: an async step stops at its next await, and a sync
+    step sees `ctx.cancelled`."""
     run = await rig.start(failure.siblings, 1)
-    await rig.seen(run, "begun", 2)
+    await rig.wait_for_notes(run, "begun", 2)
     assert await run.cancel("enough") is True
     result = await rig.result(run)
 
     assert result.status is RunStatus.CANCELLED
     assert result.error is not None
     assert result.error.message == "enough"
-    await rig.seen(run, "interrupted")
-    await rig.seen(run, "told")
+    await rig.wait_for_notes(run, "interrupted")
+    await rig.wait_for_notes(run, "told")
     assert result.steps["interrupted"].status is TaskStatus.CANCELLED
     assert rig.notes(run, "after") == []
     with pytest.raises(RunCancelled, match="enough"):
@@ -41,8 +41,8 @@ async def test_before_the_end(rig: Rig) -> None:
         pending = await rig.start(running.sums, 1)
     asleep = await rig.start(timers.long_sleep, 1)
     asking = await rig.start(suspend.approval, 1)
-    await rig.stands(asleep, RunStatus.WAITING)
-    await rig.stands(asking, RunStatus.SUSPENDED)
+    await rig.wait_for_status(asleep, RunStatus.WAITING)
+    await rig.wait_for_status(asking, RunStatus.SUSPENDED)
     for run in (pending, asleep, asking):
         assert await run.cancel() is True
 
@@ -56,12 +56,12 @@ async def test_before_the_end(rig: Rig) -> None:
 async def test_nested(rig: Rig) -> None:
     """`cancel` reaches nested work and the items of a foreach: nothing starts after it."""
     run = await rig.start(suspend.bail_beside, 1)
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "begun")
     await run.cancel()
     assert (await rig.result(run)).status is RunStatus.CANCELLED
 
     run = await rig.start(foreach.held_back, list(range(300)))
-    await rig.seen(run, "hold_first", 3)
+    await rig.wait_for_notes(run, "hold_first", 3)
     await run.cancel()
     result = await rig.result(run)
     assert {step.status for step in result.steps.values()} <= {TaskStatus.COMPLETED, TaskStatus.CANCELLED}
@@ -82,12 +82,12 @@ async def test_finished(rig: Rig) -> None:
 
 @clause("CANC-05")
 async def test_late_outcomes(rig: Rig) -> None:
-    """What a cancelled step still puts out changes nothing."""
+    """The output of a cancelled step changes nothing."""
     run = await rig.start(recovery.slow_in_thread, 1)
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "begun")
     await run.cancel()
     rig.open_gate("wait_in_thread")
-    await rig.until(lambda: rig.notes(run, "told") or rig.notes(run, "done"), "the step to end")
+    await rig.wait_until(lambda: rig.notes(run, "told") or rig.notes(run, "done"), "the step to end")
     result = await rig.result(run)
 
     assert result.status is RunStatus.CANCELLED
@@ -97,7 +97,7 @@ async def test_late_outcomes(rig: Rig) -> None:
 
 @clause("BAIL-01")
 async def test_bail(rig: Rig) -> None:
-    """`bail` completes the workflow with the given output, whatever its last step would have put out."""
+    """`bail` completes the workflow with the given output, in place of its last step's output."""
     result = await rig.run(suspend.bailing, -1)
     assert (result.status, result.output) == (RunStatus.COMPLETED, {"bailed": -1})
     assert list(result.steps) == ["bail_if_negative"]
@@ -108,7 +108,7 @@ async def test_bail(rig: Rig) -> None:
 
 @clause("BAIL-02")
 async def test_nested_bail(rig: Rig) -> None:
-    """`bail` in a nested workflow completes only that one, whose output goes on to what follows it."""
+    """`bail` in a nested workflow completes only that workflow, and its output goes to the next node."""
     result = await rig.run(suspend.nested_bail, -1)
 
     assert result.output == {"bailed": -1}
@@ -117,12 +117,12 @@ async def test_nested_bail(rig: Rig) -> None:
 
 @clause("BAIL-03")
 async def test_bail_cancels(rig: Rig) -> None:
-    """What else runs in a workflow that a step bails out of is cancelled, sleeps too, and the run goes on."""
+    """`bail` cancels everything else that runs or sleeps in the same workflow, and the run continues."""
     run = await rig.start(suspend.bail_beside, 1)
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "begun")
     rig.open_gate("bail")
-    await rig.seen(run, "interrupted")
-    await rig.seen(run, "begun", 2)
+    await rig.wait_for_notes(run, "interrupted")
+    await rig.wait_for_notes(run, "begun", 2)
     assert await run.status() is RunStatus.RUNNING
     assert (await run.snapshot()).steps["team.busy"].status is TaskStatus.CANCELLED
     rig.open_gate("hold")

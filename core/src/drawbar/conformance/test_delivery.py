@@ -1,4 +1,4 @@
-"""IDEM: messages that come twice, late, too early, in any order or not at all; and doing a thing once."""
+"""IDEM: messages that arrive twice, late, early, in any order or never, and steps that still run once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 @clause("IDEM-01")
 async def test_finished(rig: Rig) -> None:
-    """A message for a task that is finished runs nothing again and changes no result, in a run that has
-    ended too."""
+    """A message for a finished task runs nothing again and changes no result, also in a run that has ended."""
     run = await rig.start(running.gated, 1)
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "begun")
     for _ in range(3):
         await rig.deliver(run, "mark")
     rig.open_gate("wait")
@@ -37,9 +36,9 @@ async def test_finished(rig: Rig) -> None:
 
 @clause("IDEM-02")
 async def test_running(rig: Rig) -> None:
-    """A message for a task that runs does not run it a second time."""
+    """A message for a running task does not run it a second time."""
     run = await rig.start(running.gated, 1)
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "begun")
     for _ in range(5):
         await rig.deliver(run, "wait")
     assert await rig.completed(running.sums, 1) == 5
@@ -51,11 +50,10 @@ async def test_running(rig: Rig) -> None:
 
 @clause("IDEM-03")
 async def test_in_any_order(rig: Rig) -> None:
-    """Messages for tasks that are not there yet, for joins that still wait and for suspended tasks do
-    nothing."""
+    """Messages for tasks that do not exist yet, for joins that still wait and for suspended tasks do nothing."""
     run = await rig.start(joins.together, 1)
-    await rig.seen(run, "begun", 3)
-    await rig.deliver(run, "by_key", "parallel-1", "nobody", "by_key[3]", "$end", "$output")
+    await rig.wait_for_notes(run, "begun", 3)
+    await rig.deliver(run, "by_key", "parallel-1", "missing", "by_key[3]", "$end", "$output")
     for number in range(3):
         rig.open_gate(f"arm-{number}")
     assert (await rig.result(run)).status is RunStatus.COMPLETED
@@ -71,7 +69,7 @@ async def test_in_any_order(rig: Rig) -> None:
 
 @clause("IDEM-04")
 async def test_lost(rig: Rig) -> None:
-    """A task whose message gets lost is sent again after the redispatch interval."""
+    """A task whose message is lost is dispatched again after the redispatch interval."""
     with rig.losing_messages() as lost:
         run = await rig.start(running.sums, 1)
     assert len(lost) == 1
@@ -82,8 +80,7 @@ async def test_lost(rig: Rig) -> None:
 
 @clause("IDEM-05")
 async def test_key(rig: Rig) -> None:
-    """`ctx.idempotency_key` is the same for every attempt of a task, and another for every other task and
-    run."""
+    """`ctx.idempotency_key` is the same for every attempt of a task, and different for every other task and run."""
     runs = [await rig.start(failure.keys, 0) for _ in range(2)]
     keys: dict[tuple[str, str], set[str]] = {}
     for run in runs:
@@ -98,7 +95,7 @@ async def test_key(rig: Rig) -> None:
 
 @clause("IDEM-06")
 async def test_one_id_from_many(rig: Rig) -> None:
-    """Of many `start`s at once with one id, one creates the run, and it runs once."""
+    """When `start` is called many times at once with the same id, one call creates the run, and it runs once."""
     run_id = f"one-{rig.folder.parent.name}-{rig.folder.name}"
     runs: list[Run[Any]] = []
     async with rig.client() as other:
@@ -118,10 +115,10 @@ async def test_one_id_from_many(rig: Rig) -> None:
 
 @clause("IDEM-07")
 async def test_all_twice(rig: Rig) -> None:
-    """A fan-out all of whose messages come twice, in another order, runs each item once."""
+    """A fan-out whose messages all arrive twice, in another order, runs each item once."""
     run = await rig.start(foreach.held_back, list(range(60)))
     await rig.deliver(run, *[f"hold_first[{item}]" for item in reversed(range(60))])
-    await rig.seen(run, "hold_first", 20)
+    await rig.wait_for_notes(run, "hold_first", 20)
     await rig.deliver(run, *[f"hold_first[{item}]" for item in range(60)])
     rig.open_gate("others-are-done")
 
@@ -133,7 +130,7 @@ async def test_all_twice(rig: Rig) -> None:
 async def test_sent_again_while_it_runs(rig: Rig) -> None:
     """A task that runs longer than its lease and the redispatch interval keeps its lease, and runs once."""
     run = await rig.start(recovery.waiting_here, 1)
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "begun")
     await anyio.sleep(rig.engine.settings.lease + rig.engine.settings.redispatch)
     rig.open_gate("wait")
 

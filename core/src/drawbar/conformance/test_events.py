@@ -1,4 +1,4 @@
-"""EVT: the events that a run tells of itself, and those that it waits for."""
+"""EVT: the events that a run records, and the events that it waits for."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from drawbar import InvalidInput, RunStatus
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import events as flows
 from drawbar.conformance.flows import running, suspend
-from drawbar.conformance.test_failure import fault
+from drawbar.conformance.test_failure import error_of
 from drawbar.errors import RunFinished
 
 if TYPE_CHECKING:
-    from drawbar import Run
+    from drawbar import Event, Run
     from drawbar.conformance.rig import Rig
-    from drawbar.events import Event
 
 
-async def told(run: Run[Any], after: int = 0) -> list[Event]:
-    """All events of a run that has ended."""
+async def events_of(run: Run[Any], after: int = 0) -> list[Event]:
+    """Return all events of a run that has ended."""
     return [event async for event in run.events(after)]
 
 
 @clause("EVT-01")
 async def test_story(rig: Rig) -> None:
-    """A run tells `run.started`, then `task.scheduled`, `task.started` and `task.completed` of each task,
+    """A run has the events `run.started`, then `task.scheduled`, `task.started` and `task.completed` for each task,
     then `run.completed`."""
     run = await rig.start(flows.two_steps, 1)
     await rig.result(run)
 
-    story = [(event.type, event.address) for event in await told(run)]
+    story = [(event.type, event.address) for event in await events_of(run)]
     of_task = ("task.scheduled", "task.started", "task.completed")
     assert story[0] == ("run.started", None)
     assert story[-1] == ("run.completed", None)
@@ -43,30 +42,30 @@ async def test_story(rig: Rig) -> None:
 
 @clause("EVT-02")
 async def test_dense(rig: Rig) -> None:
-    """Events are numbered 1, 2, 3 … without gaps, also of steps that run at once; and any reader sees the
-    same ones."""
+    """Events are numbered 1, 2, 3 … without gaps, also when steps run at once, and every reader sees the same
+    events."""
     run = await rig.start(running.places, 1)
     await rig.result(run)
-    events = await told(run)
+    events = await events_of(run)
 
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
-    assert await told(run, after=3) == events[3:]
+    assert await events_of(run, after=3) == events[3:]
     async with rig.client() as other:
-        assert await told(other.get_run(run.id)) == events
+        assert await events_of(other.get_run(run.id)) == events
 
 
 @clause("EVT-03")
 async def test_trouble(rig: Rig) -> None:
-    """Retries and failures are told by `task.retrying`, `task.failed` and `run.failed`, with their errors."""
+    """Retries and failures are recorded as `task.retrying`, `task.failed` and `run.failed`, with their errors."""
     run = await rig.start(flows.retried, 1)
     await rig.result(run)
-    types = [event.type for event in await told(run)]
+    types = [event.type for event in await events_of(run)]
     assert types.count("task.started") == 2
     assert types.count("task.retrying") == 1
 
     run = await rig.start(flows.doomed, 1)
     await rig.result(run)
-    *_, failed, ended = await told(run)
+    *_, failed, ended = await events_of(run)
     assert (failed.type, failed.address, failed.data["error"]["message"]) == (
         "task.failed",
         "die",
@@ -77,12 +76,12 @@ async def test_trouble(rig: Rig) -> None:
 
 @clause("EVT-04")
 async def test_suspension(rig: Rig) -> None:
-    """Suspension is told by `task.suspended` and `run.suspended`, and resumption by `task.resumed`."""
+    """A suspension is recorded as `task.suspended` and `run.suspended`, and a resumption as `task.resumed`."""
     run = await rig.start(suspend.approval, 1)
     await rig.result(run)
     await run.resume({"approved": True})
     await rig.result(run)
-    types = [event.type for event in await told(run) if event.address in (None, "approve")]
+    types = [event.type for event in await events_of(run) if event.address in (None, "approve")]
 
     assert types == [
         "run.started",
@@ -99,7 +98,7 @@ async def test_suspension(rig: Rig) -> None:
 
 @clause("EVT-05")
 async def test_emitted_live(rig: Rig) -> None:
-    """What a step emits is told as `task.emitted`, in order, while the step still runs."""
+    """Data that a step emits is recorded as `task.emitted`, in order, while the step still runs."""
     run = await rig.start(flows.talking, 3)
     data = []
     with anyio.fail_after(rig.subject.patience):
@@ -116,9 +115,9 @@ async def test_emitted_live(rig: Rig) -> None:
 
 @clause("EVT-06")
 async def test_wait_for(rig: Rig) -> None:
-    """`wait_for` waits, the run being `waiting`, and puts out the event's payload in its declared type."""
+    """`wait_for` leaves the run `waiting`, and outputs the event's payload in its declared type."""
     run = await rig.start(flows.paid, 1)
-    await rig.stands(run, RunStatus.WAITING)
+    await rig.wait_for_status(run, RunStatus.WAITING)
     await run.send_event("payment", {"amount": 5})
     result = await rig.result(run)
 
@@ -129,7 +128,7 @@ async def test_wait_for(rig: Rig) -> None:
 @clause("EVT-07")
 async def test_kept(rig: Rig) -> None:
     """An event that is sent before the run waits for it is kept for its first wait of that name."""
-    run = await rig.start(running.gated, "x")  # never waits for it: no harm
+    run = await rig.start(running.gated, "x")  # this run never waits for the event
     await run.send_event("payment", 1)
     rig.open_gate("wait")
     assert (await rig.result(run)).output == "x"
@@ -145,7 +144,7 @@ async def test_kept(rig: Rig) -> None:
 
 @clause("EVT-08")
 async def test_default(rig: Rig) -> None:
-    """A `wait_for` whose event does not come in time puts out its default."""
+    """A `wait_for` whose event does not come in time outputs its default."""
     result = await rig.run(flows.with_default, 1)
 
     assert result.output == {"by": "default"}
@@ -156,7 +155,7 @@ async def test_timeout(rig: Rig) -> None:
     """A `wait_for` without a default, whose event does not come in time, fails the run: `EventTimeout`."""
     result = await rig.run(flows.without_default, 1)
 
-    assert fault(result) == ("EventTimeout", "patience")
+    assert error_of(result) == ("EventTimeout", "patience")
     assert rig.notes(result) == []
 
 
@@ -172,10 +171,10 @@ async def test_too_late(rig: Rig) -> None:
 
 @clause("EVT-11")
 async def test_unfit(rig: Rig) -> None:
-    """An event whose payload does not fit the declared type is refused with `InvalidInput`, and the run goes
-    on waiting."""
+    """An event whose payload does not fit the declared type is refused with `InvalidInput`, and the run keeps
+    waiting."""
     run = await rig.start(flows.paid, 1)
-    await rig.stands(run, RunStatus.WAITING)
+    await rig.wait_for_status(run, RunStatus.WAITING)
     with pytest.raises(InvalidInput):
         await run.send_event("payment", {"amount": "much"})
     assert await run.status() is RunStatus.WAITING
@@ -186,11 +185,11 @@ async def test_unfit(rig: Rig) -> None:
 
 @clause("EVT-12")
 async def test_one_each(rig: Rig) -> None:
-    """One event wakes one wait: two waits of a name take two events, in the order in which they were sent."""
+    """One event wakes one wait: two waits with the same name take two events, in the order in which they were sent."""
     run = await rig.start(flows.two_at_once, 1)
-    await rig.stands(run, RunStatus.WAITING)
+    await rig.wait_for_status(run, RunStatus.WAITING)
     await run.send_event("go", "one")
-    await rig.seen(run, "mark")
+    await rig.wait_for_notes(run, "mark")
     await run.send_event("go", "two")
     output = (await rig.result(run)).unwrap()
 
@@ -200,7 +199,7 @@ async def test_one_each(rig: Rig) -> None:
 
 @clause("EVT-13")
 async def test_in_time(rig: Rig) -> None:
-    """An event that comes in time leaves the default alone, and the timeout does nothing any more."""
+    """After an event that comes in time, the default is not used and the timeout has no effect."""
     run = await rig.start(flows.with_default, 1)
     await run.send_event("go", "in time")
     result = await rig.result(run)

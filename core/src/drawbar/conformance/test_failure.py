@@ -1,4 +1,4 @@
-"""FAIL: what a failure does to a run."""
+"""FAIL: the effects of a failure on a run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from drawbar.conformance.rig import Rig
 
 
-def fault(result: RunResult[Any]) -> tuple[str, str | None]:
-    """Type and address of the error of a run that has to have failed."""
+def error_of(result: RunResult[Any]) -> tuple[str, str | None]:
+    """Return the type and the address of the error of a run, which must have failed."""
     assert result.status is RunStatus.FAILED, result
     assert result.error is not None
     return result.error.type, result.error.address
@@ -25,10 +25,11 @@ def fault(result: RunResult[Any]) -> tuple[str, str | None]:
 
 @clause("FAIL-01")
 async def test_first_error(rig: Rig) -> None:
-    """A task that is out of attempts fails its run, with the error's type, text, address and attempts."""
+    """A task that has used up its attempts fails its run, with the error's type and text, the address and the number of
+    attempts."""
     result = await rig.run(flows.failing, "that")
 
-    assert fault(result) == ("ValueError", "die")
+    assert error_of(result) == ("ValueError", "die")
     assert result.error is not None
     assert (result.error.message, result.error.attempts) == ("cannot do that", 1)
     assert result.steps["die"].status is TaskStatus.FAILED
@@ -43,7 +44,7 @@ async def test_nothing_new(rig: Rig) -> None:
     assert "mark" not in result.steps
 
     result = await rig.run(flows.one_bad_item, list(range(400)))
-    assert fault(result) == ("ValueError", "die_at_three[3]")
+    assert error_of(result) == ("ValueError", "die_at_three[3]")
     assert len(rig.notes(result, "die_at_three")) < 400
     assert rig.notes(result, "mark") == []
 
@@ -53,13 +54,13 @@ async def test_siblings(rig: Rig) -> None:
     """A failure cancels running siblings, an async one at its next await, and they are recorded as
     cancelled."""
     run = await rig.start(flows.siblings, 1)
-    await rig.seen(run, "begun", 2)
-    await rig.seen(run, "done")
+    await rig.wait_for_notes(run, "begun", 2)
+    await rig.wait_for_notes(run, "done")
     rig.open_gate("die")
     result = await rig.result(run)
 
-    assert fault(result) == ("ValueError", "die_late")
-    await rig.seen(run, "interrupted")
+    assert error_of(result) == ("ValueError", "die_late")
+    await rig.wait_for_notes(run, "interrupted")
     assert {name: step.status for name, step in result.steps.items()} == {
         "interrupted": TaskStatus.CANCELLED,
         "told": TaskStatus.CANCELLED,
@@ -71,20 +72,20 @@ async def test_siblings(rig: Rig) -> None:
 
 @clause("FAIL-04")
 async def test_sync_siblings(rig: Rig) -> None:
-    """A failure tells running sync siblings by `ctx.cancelled`."""
+    """A failure sets `ctx.cancelled` for running sync siblings."""
     run = await rig.start(flows.siblings, 1)
-    await rig.seen(run, "begun", 2)
+    await rig.wait_for_notes(run, "begun", 2)
     rig.open_gate("die")
     await rig.result(run)
 
-    await rig.seen(run, "told")
+    await rig.wait_for_notes(run, "told")
 
 
 @clause("FAIL-05")
 async def test_conditions(rig: Rig) -> None:
     """An error in a condition fails the run at that node, with the condition's error."""
-    assert fault(await rig.run(flows.bad_condition, 1)) == ("LookupError", "question")
-    assert fault(await rig.run(flows.bad_loop, 1)) == ("LookupError", "again")
+    assert error_of(await rig.run(flows.bad_condition, 1)) == ("LookupError", "question")
+    assert error_of(await rig.run(flows.bad_loop, 1)) == ("LookupError", "again")
 
 
 @clause("FAIL-06")
@@ -92,7 +93,7 @@ async def test_mappers(rig: Rig) -> None:
     """An error in a mapper fails the run at that node, and the step before it stays completed."""
     result = await rig.run(flows.bad_mapper, 1)
 
-    assert fault(result) == ("LookupError", "recast")
+    assert error_of(result) == ("LookupError", "recast")
     assert result.steps["echo"].status is TaskStatus.COMPLETED
     assert rig.notes(result) == []
 
@@ -126,7 +127,7 @@ async def test_wrong_output(rig: Rig) -> None:
     """An output not of the declared type fails the task with `InvalidOutput`, which is not retried."""
     result = await rig.run(flows.wrong_output, "text")
 
-    assert fault(result) == ("InvalidOutput", "lies")
+    assert error_of(result) == ("InvalidOutput", "lies")
     assert len(rig.notes(result)) == 1
 
 
@@ -135,7 +136,7 @@ async def test_strange_errors(rig: Rig) -> None:
     """An exception that cannot be pickled fails its run like any other, with its type and text."""
     result = await rig.run(flows.strange_error, "thing")
 
-    assert fault(result) == ("TwoArguments", "strange")
+    assert error_of(result) == ("TwoArguments", "strange")
     assert result.error is not None
     assert result.error.message == "7: strange thing"
 
@@ -144,6 +145,6 @@ async def test_strange_errors(rig: Rig) -> None:
 @pytest.mark.filterwarnings("default")
 async def test_system_exit(rig: Rig) -> None:
     """A step that raises `SystemExit` fails its run, and not its worker."""
-    assert fault(await rig.run(flows.leaving, 1)) == ("SystemExit", "leave")
+    assert error_of(await rig.run(flows.leaving, 1)) == ("SystemExit", "leave")
     assert await rig.completed(all_flows.probe, "still here") == "still here"
     assert rig.workers is None or not rig.workers.failed()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @clause("EACH-01")
 async def test_order(rig: Rig) -> None:
-    """The outputs are in the order of the items, whichever item is done first."""
+    """The outputs are in the order of the items, whichever item finishes first."""
     result = await rig.run(flows.ordered, list(range(10)))
 
     assert result.output == [item * item for item in range(10)]
@@ -25,8 +25,7 @@ async def test_order(rig: Rig) -> None:
 
 @clause("EACH-02")
 async def test_concurrency(rig: Rig) -> None:
-    """With `concurrency=n`, n items are in flight at most, and as many as that where there are workers for
-    them."""
+    """With `concurrency=n`, at most n items are in flight at once, and n items are if there are enough workers."""
     result = await rig.run(flows.three_at_once, list(range(12)))
 
     assert result.output == list(range(12))
@@ -65,7 +64,8 @@ async def test_none(rig: Rig) -> None:
 
 @clause("EACH-06")
 async def test_wide(rig: Rig) -> None:
-    """Five hundred items, more than the window of a fan-out, run once each; what follows gets all of them."""
+    """Five hundred items, more than the window of a fan-out, run once each, and the next node gets all of their
+    outputs."""
     result = await rig.run(flows.unlimited, list(range(500)))
 
     assert result.output == list(range(500))
@@ -89,9 +89,9 @@ async def test_addresses(rig: Rig) -> None:
 
 @clause("EACH-08")
 async def test_slow_items(rig: Rig) -> None:
-    """A slow item does not hold back those behind it."""
+    """A slow item does not delay the items after it."""
     run = await rig.start(flows.held_back, list(range(8)))
-    await rig.seen(run, "hold_first", 7)
+    await rig.wait_for_notes(run, "hold_first", 7)
     rig.open_gate("others-are-done")
 
     assert (await rig.result(run)).output == list(range(8))
@@ -100,7 +100,7 @@ async def test_slow_items(rig: Rig) -> None:
 
 @clause("EACH-09")
 async def test_suspended_items(rig: Rig) -> None:
-    """Suspended items do not use up the concurrency: the others go on, and each item is resumed by its
+    """Suspended items do not use up the concurrency: the other items run, and each suspended item is resumed by its
     address."""
     run = await rig.start(flows.with_questions, list(range(6)))
     result = await rig.result(run)
@@ -115,7 +115,7 @@ async def test_suspended_items(rig: Rig) -> None:
 
 @clause("EACH-10")
 async def test_bodies(rig: Rig) -> None:
-    """The body of a foreach may be a chain, and what follows gets the list."""
+    """The body of a foreach may be a chain, and the next node gets the list of its outputs."""
     assert await rig.completed(flows.sums, [1, 2, 3]) == 9
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @clause("JOIN-01")
 async def test_same_value_to_each(rig: Rig) -> None:
-    """Parallel steps each get the value, and put out `{id: output}`; a keyword is the id."""
+    """Each parallel step gets the value, and the output is `{id: output}`; a keyword sets the id."""
     output = await rig.completed(flows.named, "v")
 
     assert output == {"quick": "quick v", "other": "quick v", "third": "v"}
@@ -22,9 +22,9 @@ async def test_same_value_to_each(rig: Rig) -> None:
 
 @clause("JOIN-02")
 async def test_declared_order(rig: Rig) -> None:
-    """The keys are in declared order, whichever step is done first."""
+    """The keys are in declared order, whichever step finishes first."""
     run = await rig.start(flows.uneven, "v")
-    await rig.seen(run, "quick")
+    await rig.wait_for_notes(run, "quick")
     rig.open_gate("quick-is-done")
     result = await rig.result(run)
 
@@ -34,7 +34,7 @@ async def test_declared_order(rig: Rig) -> None:
 
 @clause("JOIN-03")
 async def test_at_once(rig: Rig) -> None:
-    """Parallel steps run at the same time: two that wait for one another both come back."""
+    """Parallel steps run at the same time: two that wait for each other both finish."""
     output = await rig.completed(flows.rendezvous)
 
     assert output == {"left": ["met", "left"], "right": ["met", "right"]}
@@ -42,13 +42,13 @@ async def test_at_once(rig: Rig) -> None:
 
 @clause("JOIN-04")
 async def test_waits_for_all(rig: Rig) -> None:
-    """What follows a join runs once, after the last arrival and not before."""
+    """The node after a join runs once, after the last arrival and not before."""
     run = await rig.start(flows.together, 1)
     for number in range(3):
-        await rig.seen(run, "begun", 1)
+        await rig.wait_for_notes(run, "begun", 1)
         assert rig.notes(run, "by_key") == []
         rig.open_gate(f"arm-{number}")
-        await rig.seen(run, "done", number + 1)
+        await rig.wait_for_notes(run, "done", number + 1)
     result = await rig.result(run)
 
     assert [note.what for note in rig.notes(result)][-2:] == ["done", "by_key"]
@@ -58,7 +58,7 @@ async def test_waits_for_all(rig: Rig) -> None:
 
 @clause("JOIN-05")
 async def test_wide(rig: Rig) -> None:
-    """A join of a hundred loses no output and runs no step twice."""
+    """A join of a hundred steps loses no output and runs no step twice."""
     result = await rig.run(flows.wide, 1)
 
     assert result.output == [[f"arm-{n}" for n in range(100)], {f"arm-{n}": 2 for n in range(100)}]
@@ -68,7 +68,7 @@ async def test_wide(rig: Rig) -> None:
 
 @clause("JOIN-06")
 async def test_nested_joins(rig: Rig) -> None:
-    """Joins inside joins, and one after the other, keep apart."""
+    """Joins inside joins, and joins in sequence, do not mix up their outputs."""
     output = await rig.completed(flows.nested_fans, 1)
 
     assert output == [["outer", "inner"], {"outer": 2, "inner": {"a": 1, "b": 2}}]
@@ -77,11 +77,11 @@ async def test_nested_joins(rig: Rig) -> None:
 
 @clause("JOIN-07")
 async def test_duplicates_fill_one_slot(rig: Rig) -> None:
-    """An arm that is delivered twice fills its slot once."""
+    """An arm whose message is delivered twice fills its slot once."""
     run = await rig.start(flows.together, 1)
-    await rig.seen(run, "begun", 3)
+    await rig.wait_for_notes(run, "begun", 3)
     rig.open_gate("arm-0")
-    await rig.seen(run, "done")
+    await rig.wait_for_notes(run, "done")
     for _ in range(5):
         await rig.deliver(run, "arm-0", "arm-1")
     for number in range(1, 3):

@@ -24,7 +24,7 @@ async def test_until(rig: Rig) -> None:
 
 @clause("LOOP-02")
 async def test_while(rig: Rig) -> None:
-    """`do_while` runs its step at least once, and goes on while the condition on the output is true."""
+    """`do_while` runs its step at least once, and repeats it while the condition on the output is true."""
     assert await rig.completed(flows.while_small, 3) == 24
     result = await rig.run(flows.while_small, 50)
 
@@ -43,7 +43,7 @@ async def test_iterations(rig: Rig) -> None:
 
 @clause("LOOP-04")
 async def test_asked_once_a_round(rig: Rig) -> None:
-    """The condition of a loop is asked once after each round."""
+    """The condition of a loop is evaluated once after each iteration."""
     result = await rig.run(flows.until, 3)
 
     asked = [(note.facts["value"], note.facts["iteration"]) for note in rig.notes(result, "asked")]
@@ -52,7 +52,8 @@ async def test_asked_once_a_round(rig: Rig) -> None:
 
 @clause("LOOP-05")
 async def test_bodies(rig: Rig) -> None:
-    """The body of a loop may be a chain or a workflow; its steps live under the round's address."""
+    """The body of a loop may be a chain or a workflow; the addresses of its steps begin with the iteration's
+    address."""
     result = await rig.run(flows.of_workflow, 1)
     assert result.output == 22
     assert list(result.steps)[:3] == ["round#1.add_one", "round#1.grow", "round#2.add_one"]
@@ -64,7 +65,7 @@ async def test_bodies(rig: Rig) -> None:
 
 @clause("LOOP-06")
 async def test_many_rounds(rig: Rig) -> None:
-    """A loop of two hundred rounds ends as one of two does."""
+    """A loop of two hundred iterations completes like a loop of two."""
     result = await rig.run(flows.many_rounds, 0)
 
     assert result.output == 200
@@ -73,7 +74,7 @@ async def test_many_rounds(rig: Rig) -> None:
 
 @clause("LOOP-07")
 async def test_rounds_that_suspend(rig: Rig) -> None:
-    """A step in a loop may suspend in every round, and each round's resume data is its own."""
+    """A step in a loop may suspend in every iteration, and each iteration gets its own resume data."""
     run = await rig.start(flows.conversation, 1)
     for number, data in enumerate((2, 3, 20), 1):
         result = await rig.result(run)

@@ -8,7 +8,7 @@ import pytest
 
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import nested as flows
-from drawbar.conformance.test_failure import fault
+from drawbar.conformance.test_failure import error_of
 
 if TYPE_CHECKING:
     from drawbar.conformance.rig import Rig
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @clause("NEST-01")
 async def test_nested(rig: Rig) -> None:
-    """A committed workflow is a step: it gets the value in its input type, puts out its output type; its
-    steps live under its id."""
+    """A committed workflow is a step: it gets the value in its input type, outputs its output type, and the addresses
+    of its steps begin with its id."""
     result = await rig.run(flows.parent, 1)
 
     assert result.output == 2
@@ -33,7 +33,7 @@ async def test_nested(rig: Rig) -> None:
 
 @clause("NEST-02")
 async def test_twice(rig: Rig) -> None:
-    """The same workflow may be used several times under different ids, at once too."""
+    """The same workflow may be used several times under different ids, also in parallel."""
     result = await rig.run(flows.twice, 1)
 
     assert result.output == [{"size": 2}, {"size": 2}]
@@ -46,7 +46,7 @@ async def test_input_type(rig: Rig) -> None:
     """A value that does not fit a nested workflow's input type fails the run there with `InvalidInput`."""
     result = await rig.run(flows.unfit, 1)
 
-    kind, address = fault(result)
+    kind, address = error_of(result)
     assert kind == "InvalidInput"
     assert (address or "").startswith("lenient")
     assert rig.notes(result) == []
@@ -54,13 +54,14 @@ async def test_input_type(rig: Rig) -> None:
 
 @clause("NEST-04")
 async def test_failure(rig: Rig) -> None:
-    """A failure inside fails the whole run, at its nested address."""
-    assert fault(await rig.run(flows.fails_inside, 1)) == ("ValueError", "middle.pair.die")
+    """A failure inside a nested workflow fails the whole run, at its nested address."""
+    assert error_of(await rig.run(flows.fails_inside, 1)) == ("ValueError", "middle.pair.die")
 
 
 @clause("NEST-05")
 async def test_suspension(rig: Rig) -> None:
-    """A step that suspends inside is resumed by its address; its id alone will do where only one has it."""
+    """A step that suspends inside a nested workflow is resumed by its address, or by its id if only one suspended step
+    has this id."""
     run = await rig.start(flows.asks_inside, 1)
     result = await rig.result(run)
     assert result.suspended == {"a.ask": 1, "b.ask": 1}
@@ -73,13 +74,13 @@ async def test_suspension(rig: Rig) -> None:
 
 @clause("NEST-06")
 async def test_scopes(rig: Rig) -> None:
-    """An `output_of` inside a nested workflow means the nearest step of that id, of its own item."""
+    """`output_of` inside a nested workflow means the nearest step with that id, for the same item of a foreach."""
     assert await rig.completed(flows.scoped, [1, 2]) == [[20, 2], [30, 3]]
 
 
 @clause("NEST-07")
 async def test_deep(rig: Rig) -> None:
-    """Nesting goes as deep as one likes, and every place has its address."""
+    """Workflows may be nested to any depth, and every step has its own address."""
     output = await rig.completed(flows.deep, ["x", "y"])
 
     assert output == [

@@ -1,4 +1,4 @@
-"""RECV: workers that are killed, stopped, frozen; tasks that kill them."""
+"""RECV: workers that are killed, stopped or frozen, and tasks that kill their worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from drawbar import RunStatus
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import recovery as flows
 from drawbar.conformance.flows import running, suspend, timers
-from drawbar.conformance.test_failure import fault
+from drawbar.conformance.test_failure import error_of
 
 if TYPE_CHECKING:
     from drawbar.conformance.rig import Rig
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def workers_of(rig: Rig) -> Workers:
-    """The worker processes: in these clauses there always are some."""
+    """Return the worker processes. Clauses with `separate_process=True` always have some."""
     assert rig.workers is not None
     return rig.workers
 
 
-@clause("RECV-01", apart=True)
+@clause("RECV-01", separate_process=True)
 async def test_killed(rig: Rig) -> None:
     """A task whose worker is killed by SIGKILL is tried again, as the next attempt, and the run completes."""
     run = await rig.start(flows.held, 1)
-    (begun,) = await rig.seen(run, "begun")
+    (begun,) = await rig.wait_for_notes(run, "begun")
     workers_of(rig).kill(begun.pid)
     workers_of(rig).start()
     rig.open_gate("hold")
@@ -38,12 +38,12 @@ async def test_killed(rig: Rig) -> None:
     assert [note.facts["key"] for note in rig.notes(run, "begun")] == [begun.facts["key"]] * 2
 
 
-@clause("RECV-02", apart=True)
+@clause("RECV-02", separate_process=True)
 async def test_done_is_done(rig: Rig) -> None:
-    """What was completed before a worker is killed does not run again."""
+    """Tasks that were completed before a worker is killed do not run again."""
     run = await rig.start(flows.held_in_join, 1)
-    await rig.seen(run, "begun")
-    await rig.done(run, *[f"quick-{number}" for number in range(5)])
+    await rig.wait_for_notes(run, "begun")
+    await rig.wait_for_completed(run, *[f"quick-{number}" for number in range(5)])
     workers_of(rig).kill()
     workers_of(rig).start()
     rig.open_gate("hold")
@@ -55,11 +55,11 @@ async def test_done_is_done(rig: Rig) -> None:
     assert len(rig.notes(run, "mark")) == 1
 
 
-@clause("RECV-03", apart=True)
+@clause("RECV-03", separate_process=True)
 async def test_conditions_stay_asked(rig: Rig) -> None:
-    """A condition that was asked before a worker is killed is not asked again."""
+    """A condition that was evaluated before a worker is killed is not evaluated again."""
     run = await rig.start(flows.held_in_branch, 1)
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "begun")
     workers_of(rig).kill()
     workers_of(rig).start()
     rig.open_gate("hold")
@@ -68,13 +68,13 @@ async def test_conditions_stay_asked(rig: Rig) -> None:
     assert len(rig.notes(run, "asked")) == 1
 
 
-@clause("RECV-04", apart=True)
+@clause("RECV-04", separate_process=True)
 async def test_poison(rig: Rig) -> None:
-    """A task that kills its worker again and again ends as failed, `WorkerLost`, after its attempts."""
+    """A task that kills its worker in every attempt fails with `WorkerLost` after a limited number of attempts."""
     workers = workers_of(rig)
 
     async def supervise() -> None:
-        """Starts what has ended: in some task queues a worker does when one of its processes dies."""
+        """Restart workers that have ended: the worker of some task queues ends when one of its processes dies."""
         while True:
             workers.start()
             await anyio.sleep(0.2)
@@ -86,19 +86,19 @@ async def test_poison(rig: Rig) -> None:
         alive = await rig.run(running.probe, "alive")
         group.cancel_scope.cancel()
 
-    assert fault(result) == ("WorkerLost", "suicide")
+    assert error_of(result) == ("WorkerLost", "suicide")
     assert len(rig.notes(run, "suicide")) == 3
     assert alive.unwrap() == "alive"
 
 
-@clause("RECV-05", apart=True)
+@clause("RECV-05", separate_process=True)
 async def test_restart(rig: Rig) -> None:
-    """When all workers are stopped and others started, every run goes on: a sleeping, a suspended and a new
+    """When all workers are stopped and new ones are started, every run continues: a sleeping, a suspended and a new
     one."""
     asleep = await rig.start(flows.asks_then_sleeps, 1)
     asking = await rig.start(suspend.approval, 1)
-    await rig.stands(asleep, RunStatus.WAITING)
-    await rig.stands(asking, RunStatus.SUSPENDED)
+    await rig.wait_for_status(asleep, RunStatus.WAITING)
+    await rig.wait_for_status(asking, RunStatus.SUSPENDED)
     workers_of(rig).stop()
     fresh = await rig.start(running.sums, 1)
     await asking.resume({"approved": True})
@@ -111,11 +111,11 @@ async def test_restart(rig: Rig) -> None:
     assert [len(rig.notes(run, "before")) for run in (asleep, asking)] == [1, 1]
 
 
-@clause("RECV-06", apart=True)
+@clause("RECV-06", separate_process=True)
 async def test_asleep_while_all_are_killed(rig: Rig) -> None:
-    """A sleep that ends while no worker is there ends when one is, and runs on once."""
+    """A sleep that ends while no worker runs wakes when a worker starts, and the run continues once."""
     run = await rig.start(timers.half_a_second, 1)
-    await rig.seen(run, "before")
+    await rig.wait_for_notes(run, "before")
     workers_of(rig).kill()
     workers_of(rig).start()
 
@@ -123,12 +123,12 @@ async def test_asleep_while_all_are_killed(rig: Rig) -> None:
     assert len(rig.notes(run, "mark")) == 1
 
 
-@clause("RECV-07", apart=True)
+@clause("RECV-07", separate_process=True)
 async def test_sigterm(rig: Rig) -> None:
-    """A worker that is stopped by SIGTERM ends by itself, and what it has begun is finished there or tried
-    again elsewhere."""
+    """A worker that gets SIGTERM ends by itself, and the tasks it has begun are finished by it or tried again by
+    another worker."""
     run = await rig.start(flows.held, 1)
-    (begun,) = await rig.seen(run, "begun")
+    (begun,) = await rig.wait_for_notes(run, "begun")
     workers = workers_of(rig)
     stopping = workers.ask_to_stop(begun.pid)
     rig.open_gate("hold")
@@ -141,16 +141,16 @@ async def test_sigterm(rig: Rig) -> None:
     assert len(rig.notes(run, "before")) == 1
 
 
-@clause("RECV-08", apart=True)
+@clause("RECV-08", separate_process=True)
 async def test_fenced(rig: Rig) -> None:
     """A worker that comes back after its lease has run out cannot commit, neither while another worker has
     the task nor afterwards."""
     workers = workers_of(rig)
     run = await rig.start(flows.overtaken, 1)
-    (begun,) = await rig.seen(run, "begun")
+    (begun,) = await rig.wait_for_notes(run, "begun")
     workers.freeze(begun.pid)
     workers.start(len(workers.processes) + 1)
-    await rig.seen(run, "begun", 2)
+    await rig.wait_for_notes(run, "begun", 2)
     rig.open_gate("attempt-1")
     workers.thaw()
     assert await rig.completed(running.hundred, 0) == 100
@@ -163,14 +163,14 @@ async def test_fenced(rig: Rig) -> None:
     assert len(rig.notes(run, "mark")) == 1
 
 
-@clause("RECV-09", apart=True)
+@clause("RECV-09", separate_process=True)
 async def test_storm(rig: Rig) -> None:
-    """A foreach whose workers are killed over and over puts out every item once, in order, and what follows
-    it runs once."""
+    """A foreach whose workers are killed over and over outputs every item once, in order, and the next node runs
+    once."""
     workers = workers_of(rig)
     run = await rig.start(flows.many_items, list(range(100)))
     for count in (10, 30, 60):
-        await rig.seen(run, "some_time", count)
+        await rig.wait_for_notes(run, "some_time", count)
         workers.kill()
         workers.start()
     result = await rig.result(run)

@@ -1,4 +1,4 @@
-"""AGAIN: a failed run is retried, any run is forked."""
+"""AGAIN: retrying failed runs, and forking runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from drawbar import InvalidInput, RunStatus, TaskStatus
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import failure as flows
 from drawbar.conformance.flows import running
-from drawbar.conformance.test_failure import fault
+from drawbar.conformance.test_failure import error_of
 from drawbar.errors import RunFinished
 
 if TYPE_CHECKING:
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 @clause("AGAIN-01")
 async def test_retry(rig: Rig) -> None:
-    """`retry` lets a failed run go on from what failed or was cancelled; what was completed is not done
-    again."""
+    """`retry` continues a failed run with the tasks that failed or were cancelled; completed tasks do not run again."""
     run = await rig.start(flows.mendable, 1)
     result = await rig.result(run)
-    assert fault(result) == ("ConnectionError", "fixed")
-    sound = result.steps["sound"]  # it may have been cancelled, and then it was not completed
+    assert error_of(result) == ("ConnectionError", "fixed")
+    sound = result.steps["sound"]  # cancelled if it had not completed before the failure
     rig.open_gate("mended")
     rig.open_gate("sleepy")
     await run.retry()
@@ -53,12 +52,12 @@ async def test_retry_of_what(rig: Rig) -> None:
 
 @clause("AGAIN-03")
 async def test_retry_again(rig: Rig) -> None:
-    """A retried run may fail again, with its attempts counted anew, and be retried again."""
+    """A retried run may fail again, with its attempts counted from the start, and be retried again."""
     run = await rig.start(flows.mendable, 1)
     rig.open_gate("sleepy")
     await rig.result(run)
     await run.retry()
-    assert fault(await rig.result(run)) == ("ConnectionError", "fixed")
+    assert error_of(await rig.result(run)) == ("ConnectionError", "fixed")
     rig.open_gate("mended")
     await run.retry()
 
@@ -70,8 +69,8 @@ async def test_retry_again(rig: Rig) -> None:
 
 @clause("AGAIN-04")
 async def test_fork(rig: Rig) -> None:
-    """`fork` starts a new run that takes over the recorded outputs before a step, and runs it and what
-    follows."""
+    """`fork` starts a new run that keeps the recorded outputs before a step, and runs that step and everything after
+    it."""
     run = await rig.start(flows.forkable, 1)
     before = await rig.result(run)
     fork = await run.fork("two")
@@ -94,12 +93,12 @@ async def test_fork_with_input(rig: Rig) -> None:
     assert (await rig.result(fork)).output == 101
     assert [note.facts["value"] for note in rig.notes(fork)] == [100]
     with pytest.raises(InvalidInput):
-        await run.fork("nobody")
+        await run.fork("missing")
 
 
 @clause("AGAIN-06")
 async def test_fork_of_failed(rig: Rig) -> None:
-    """A failed run is forked from a step before its failure, and stays as it is."""
+    """A failed run may be forked from a step before its failure, and stays unchanged."""
     run = await rig.start(flows.mendable, 1)
     rig.open_gate("sleepy")
     await rig.result(run)
@@ -107,5 +106,5 @@ async def test_fork_of_failed(rig: Rig) -> None:
     fork = await run.fork("fixed")
 
     assert (await rig.result(fork)).output == 5
-    assert fault(await rig.result(run)) == ("ConnectionError", "fixed")
+    assert error_of(await rig.result(run)) == ("ConnectionError", "fixed")
     assert rig.notes(fork, "add_one") == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from drawbar import RunStatus
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import failure as flows
-from drawbar.conformance.test_failure import fault
+from drawbar.conformance.test_failure import error_of
 
 if TYPE_CHECKING:
     from drawbar import Run
@@ -27,10 +27,10 @@ async def test_until_it_works(rig: Rig) -> None:
 
 @clause("RETRY-02")
 async def test_used_up(rig: Rig) -> None:
-    """When the attempts are used up, the run fails with the last error and their number."""
+    """When the attempts are used up, the run fails with the last error and the number of attempts."""
     result = await rig.run(flows.three_tries, 9)
 
-    assert fault(result) == ("ConnectionError", "unlucky")
+    assert error_of(result) == ("ConnectionError", "unlucky")
     assert result.error is not None
     assert (result.error.message, result.error.attempts) == ("attempt 3", 3)
     assert len(rig.notes(result)) == 3
@@ -38,7 +38,7 @@ async def test_used_up(rig: Rig) -> None:
 
 @clause("RETRY-03")
 async def test_backoff(rig: Rig) -> None:
-    """Between attempts pass `delay`, then `delay * backoff`, and so on up to `max_delay`."""
+    """The delay between attempts is `delay`, then `delay * backoff`, and so on up to `max_delay`."""
     result = await rig.run(flows.backing_off, 3)
 
     pauses = [after.at - before.at for before, after in pairwise(rig.notes(result))]
@@ -52,7 +52,7 @@ async def test_only_on(rig: Rig) -> None:
     """An exception that `on=` does not name is not tried again."""
     result = await rig.run(flows.only_timeouts, 2)
 
-    assert fault(result) == ("ConnectionError", "unlucky")
+    assert error_of(result) == ("ConnectionError", "unlucky")
     assert len(rig.notes(result)) == 1
 
 
@@ -61,19 +61,19 @@ async def test_fatal(rig: Rig) -> None:
     """`FatalError` is never tried again."""
     result = await rig.run(flows.gives_up, 1)
 
-    assert fault(result) == ("FatalError", "fatal")
+    assert error_of(result) == ("FatalError", "fatal")
     assert len(rig.notes(result)) == 1
 
 
 @clause("RETRY-06")
 async def test_retry_after(rig: Rig) -> None:
-    """`RetryAfter` sets the delay, longer or shorter than the policy's, and uses up an attempt."""
+    """`RetryAfter` sets the delay, longer or shorter than the policy's delay, and uses up an attempt."""
     result = await rig.run(flows.asks_for_time, 1)
     first, second = rig.notes(result)
     assert 0.48 <= second.at - first.at < 3.5
 
     result = await rig.run(flows.asks_too_often, 1)
-    assert fault(result) == ("RetryAfter", "later_still")
+    assert error_of(result) == ("RetryAfter", "later_still")
     assert len(rig.notes(result)) == 3
 
 
@@ -88,7 +88,7 @@ async def test_default_of_workflow(rig: Rig) -> None:
 
 @clause("RETRY-08")
 async def test_items_by_themselves(rig: Rig) -> None:
-    """An item of a foreach is tried again by itself."""
+    """A failed item of a foreach is tried again without the other items."""
     result = await rig.run(flows.retried_item, [0, 1, 2])
 
     assert result.output == [0, 1, 2]
@@ -97,7 +97,7 @@ async def test_items_by_themselves(rig: Rig) -> None:
 
 @clause("RETRY-09")
 async def test_status_meanwhile(rig: Rig) -> None:
-    """An attempt that fails tells of itself by `task.retrying`, with its error, number and delay."""
+    """A failed attempt that is tried again is recorded as `task.retrying`, with its error, number and delay."""
     result = await rig.run(flows.three_tries, 1)
     run: Run[Any] = rig.engine.get_run(result.run_id)
 
@@ -111,19 +111,19 @@ async def test_async_timeout(rig: Rig) -> None:
     """An async step that takes longer than its `timeout` is interrupted, and fails with `StepTimeout`."""
     result = await rig.run(flows.too_slow, 1)
 
-    assert fault(result) == ("StepTimeout", "slow")
+    assert error_of(result) == ("StepTimeout", "slow")
     assert rig.notes(result, "mark") == []
 
 
 @clause("TIME-02")
 async def test_sync_timeout(rig: Rig) -> None:
-    """A sync step that takes longer than its `timeout` fails with `StepTimeout`, is told, and what it
-    returns is dropped."""
+    """A sync step that takes longer than its `timeout` fails with `StepTimeout`, sees `ctx.cancelled`, and its output
+    is dropped."""
     run = await rig.start(flows.too_slow_in_thread, 1)
     result = await rig.result(run)
-    assert fault(result) == ("StepTimeout", "slow_in_thread")
+    assert error_of(result) == ("StepTimeout", "slow_in_thread")
 
-    (ended,) = await rig.seen(run, "ended")
+    (ended,) = await rig.wait_for_notes(run, "ended")
     assert ended.facts["after"] < 10
     assert (await run.result()).status is RunStatus.FAILED
     assert await _outputs(run) == {"slow_in_thread": None}
@@ -131,7 +131,7 @@ async def test_sync_timeout(rig: Rig) -> None:
 
 @clause("TIME-03")
 async def test_retried(rig: Rig) -> None:
-    """A timeout holds for each attempt by itself, and an attempt that took too long is tried again."""
+    """A timeout applies to each attempt separately, and an attempt that timed out is tried again."""
     result = await rig.run(flows.slow_twice, "v")
 
     assert result.output == "v"
@@ -140,7 +140,7 @@ async def test_retried(rig: Rig) -> None:
 
 @clause("TIME-04")
 async def test_in_time(rig: Rig) -> None:
-    """A step within its timeout is not touched by it."""
+    """A step that ends within its timeout is not affected by it."""
     assert await rig.completed(flows.quick_enough, "v") == "v"
 
 

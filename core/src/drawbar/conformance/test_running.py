@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 @clause("RUN-01")
 async def test_chain(rig: Rig) -> None:
-    """Steps in sequence, sync and async, each get the output of the one before, and the last one's is the
-    run's."""
+    """Steps in sequence, sync and async, each get the output of the step before, and the last output is the run's."""
     result = await rig.run(flows.sums, 1)
 
     assert (result.status, result.output) == (RunStatus.COMPLETED, 5)
@@ -62,7 +61,7 @@ async def test_result(rig: Rig) -> None:
 async def test_start_does_not_wait(rig: Rig) -> None:
     """`start` returns before the run has ended, and any client of the store finds the run by its id."""
     run = await rig.start(flows.gated, "x")
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "begun")
     assert await run.status() is RunStatus.RUNNING
     async with rig.client() as other:
         same: Run[Any] = other.get_run(run.id)
@@ -112,7 +111,7 @@ async def test_input_is_checked(rig: Rig) -> None:
 
 @clause("RUN-07")
 async def test_timeout_of_result(rig: Rig) -> None:
-    """`result(timeout)` raises `TimeoutError` when it takes longer, and the run goes on."""
+    """`result(timeout)` raises `TimeoutError` when the run takes longer, and the run continues."""
     run = await rig.start(flows.gated, 1)
     began = time.monotonic()
     with pytest.raises(TimeoutError):
@@ -134,8 +133,8 @@ async def test_long_chain(rig: Rig) -> None:
 
 @clause("RUN-09")
 async def test_mapper(rig: Rig) -> None:
-    """`.map(fn)` gets the value in the type the step before declared, and the context if it takes one; it is
-    no task."""
+    """`.map(fn)` gets the value in the type that the step before declares, and the context if it takes one; a map is
+    not a task."""
     result = await rig.run(flows.mapped, 7)
 
     assert result.output == {"type": "Order", "items": 2, "input": 7}
@@ -144,7 +143,7 @@ async def test_mapper(rig: Rig) -> None:
 
 @clause("RUN-10")
 async def test_map_template(rig: Rig) -> None:
-    """`.map({...})` puts together constants, `output_of`, `run_input` and `value_at`."""
+    """`.map({...})` builds its output from constants, `output_of`, `run_input` and `value_at`."""
     assert await rig.completed(flows.templated, {"start": 9}) == {
         "constant": [1, {"two": None}],
         "ordered": "milk",
@@ -155,7 +154,7 @@ async def test_map_template(rig: Rig) -> None:
 
 @clause("RUN-11")
 async def test_many_at_once(rig: Rig) -> None:
-    """Many runs at the same time keep apart."""
+    """Many runs at the same time do not affect each other."""
     runs = [await rig.start(flows.sums, number) for number in range(30)]
 
     outputs = [(await rig.result(run)).output for run in runs]
@@ -164,8 +163,7 @@ async def test_many_at_once(rig: Rig) -> None:
 
 @clause("RUN-12")
 async def test_context(rig: Rig) -> None:
-    """The context says which run, workflow, step, address, attempt and engine it is, and what the run was
-    started with."""
+    """The context has the ids of run, workflow and step, the address, the attempt, the engine and the run's input."""
     run = await rig.start(flows.surroundings, {"some": "input"}, color="red")
     output = (await rig.result(run)).unwrap()
 
@@ -186,7 +184,7 @@ async def test_context(rig: Rig) -> None:
 
 @clause("RUN-13")
 async def test_where_steps_run(rig: Rig) -> None:
-    """A sync step runs in a thread, in the event loop or in a process of its own, as `run_in` says."""
+    """A sync step runs in a thread, in the event loop or in a separate process, as `run_in` says."""
     places = await rig.completed(flows.places)
 
     in_loop = {name: place["in_loop"] for name, place in places.items()}
@@ -218,7 +216,7 @@ async def test_callbacks_of_failure(rig: Rig) -> None:
 
 @clause("RUN-16")
 async def test_errors_of_callbacks(rig: Rig) -> None:
-    """An error in a callback is not the run's, and the other callbacks run all the same."""
+    """An error in a callback does not fail the run, and the other callbacks still run."""
     for name in ("on_start", "on_success"):
         result = await rig.run(flows.called_back, 1, **{"raise": name})
 
@@ -228,7 +226,8 @@ async def test_errors_of_callbacks(rig: Rig) -> None:
 
 @clause("RUN-17")
 def test_sync_twins(rig: Rigs) -> None:
-    """Every async method has a sync twin for code without an event loop, and refuses politely inside one."""
+    """Every async method has a sync twin for code without an event loop, and the twin raises `DrawbarError` inside
+    one."""
     with rig.sync_client() as engine:
         run = engine.start_sync(flows.sums, 1)
         assert run.result_sync(rig.subject.patience).output == 5
@@ -256,7 +255,7 @@ async def test_unwrap(rig: Rig) -> None:
 
 @clause("RUN-19")
 async def test_queues(rig: Rig) -> None:
-    """A step with a `queue=` of its own runs, and what follows it too."""
+    """A step with its own `queue=` runs, and so does the step after it."""
     result = await rig.run(flows.of_two_queues, 1)
 
     assert result.output == 1

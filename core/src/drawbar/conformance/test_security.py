@@ -1,4 +1,4 @@
-"""SEC: nothing is executed that was not configured."""
+"""SEC: a worker executes only what it is configured to execute."""
 
 from __future__ import annotations
 
@@ -24,42 +24,30 @@ if TYPE_CHECKING:
     from drawbar.conformance.rig import Rig
 
 unlisted = workflow("unlisted").then(mark).commit()
-"""No worker is told of this module."""
+"""A workflow that no worker knows: this module is not in the setting `workflows`."""
 
 
-class Garbage(Message):
-    """A message that is none."""
+class InvalidMessage(Message):
+    """A message whose payload is any JSON value."""
 
     def to_dict(self) -> dict[str, str]:
-        """Anything at all."""
+        """Return the JSON value in `address`."""
         return json.loads(self.address)  # type: ignore[no-any-return]
 
 
-async def send(rig: Rig, *messages: Message) -> None:
-    """Sends messages by the engine itself."""
-    from drawbar.outbox import Outbox
-
-    client = rig.engine
-    if client.engine.in_process:
-        await Outbox(client.engine).send(messages)
-    else:
-        assert client._outbox is not None
-        await client._outbox.send(messages)
-
 
 @clause("SEC-01")
-async def test_garbage(rig: Rig) -> None:
-    """A message that is none is dropped: the worker lives on, and whatever else is in the queue is worked
-    on."""
+async def test_invalid_messages(rig: Rig) -> None:
+    """An invalid message is dropped: the worker keeps running, and works on the other messages in the queue."""
     texts = [
         "{}",
         '{"run_id": 1}',
         '["list"]',
         '{"run_id": {}, "address": [], "workflow": null, "fingerprint": 0}',
     ]
-    garbage: Sequence[Message] = [Garbage("", text, "", "") for text in texts]
-    await send(rig, *garbage)
-    await send(rig, Message("no such run", "../../etc/passwd", "no such workflow", "0" * 16))
+    invalid: Sequence[Message] = [InvalidMessage("", text, "", "") for text in texts]
+    await rig.send(*invalid)
+    await rig.send(Message("no such run", "../../etc/passwd", "no such workflow", "0" * 16))
 
     assert await rig.completed(all_flows.probe, "still here") == "still here"
     assert rig.workers is None or not rig.workers.failed()
@@ -70,9 +58,8 @@ async def test_unknown_run(rig: Rig) -> None:
     """A message for a run or a task that the store does not have does nothing."""
     plan = all_flows.probe.plan
     run = await rig.start(running.gated, 1)
-    await rig.seen(run, "begun")
-    await send(
-        rig,
+    await rig.wait_for_notes(run, "begun")
+    await rig.send(
         Message("no-such-run", "echo", plan.id, plan.fingerprint),
         Message(run.id, "no-such-task", running.gated.id, running.gated.plan.fingerprint),
         Message(run.id, "wait", plan.id, plan.fingerprint),
@@ -84,10 +71,9 @@ async def test_unknown_run(rig: Rig) -> None:
     assert len(rig.notes(run, "begun")) == 1
 
 
-@clause("SEC-03", apart=True)
+@clause("SEC-03", separate_process=True)
 async def test_unknown_workflow(rig: Rig) -> None:
-    """A run of a workflow that no worker was told of waits in the store: it is not run, not failed and not
-    lost."""
+    """A run of a workflow that no worker knows waits in the store: it is not run, not failed and not lost."""
     run = await rig.start(unlisted, 1)
     for _ in range(2):
         await rig.deliver(run, "mark")
@@ -108,7 +94,7 @@ async def test_other_fingerprint(rig: Rig) -> None:
     run_id = uuid.uuid4().hex
     await rig.engine.store.create(NewRun(run_id, "gated", other, 1, [first], metadata=about))
     for _ in range(3):
-        await send(rig, Message(run_id, "mark", "gated", other))
+        await rig.send(Message(run_id, "mark", "gated", other))
     assert await rig.completed(all_flows.probe, 1) == 1
     run: Run[Any] = rig.engine.get_run(run_id)
 
@@ -121,7 +107,7 @@ async def test_other_fingerprint(rig: Rig) -> None:
 
 @clause("SEC-05")
 async def test_messages_are_small_and_plain(rig: Rig) -> None:
-    """A message is four texts, under a kilobyte: no value of the run, no code, no name of a module."""
+    """A message is four strings, smaller than a kilobyte, without any value of the run, code or name of a module."""
     with rig.losing_messages() as lost:
         run = await rig.start(running.sums, 1, secret="x" * 2000)
     payloads = [message.to_dict() for message in lost]
@@ -134,8 +120,8 @@ async def test_messages_are_small_and_plain(rig: Rig) -> None:
 
 @clause("SEC-06")
 async def test_main(rig: Rig) -> None:
-    """A workflow of `__main__` is refused, with what to do, where workers are other processes, and runs
-    where they are not."""
+    """A workflow of `__main__` is refused if the workers are other processes, and the error says what to do; otherwise
+    it runs."""
     settings, flags = dict(rig.subject.settings), dict(rig.subject.flags)
     program = f"""
 import sys
@@ -172,17 +158,18 @@ anyio.run(main)
 
 @clause("SEC-07")
 async def test_nothing_is_imported(rig: Rig) -> None:
-    """A message cannot make a worker import a module: what it names is looked up among the configured workflows."""
-    # Where workers find modules: in their working directory, and what is in this process on its path.
+    """A message cannot make a worker import a module: the workflow that it names is looked up among the configured
+    ones."""
+    # A folder in which workers find modules: their working directory. In this process, put it on the path.
     folder = rig.workers.folder if rig.workers is not None else rig.folder
     name = f"trap_{uuid.uuid4().hex}"
     (folder / f"{name}.py").write_text(f"open({str(rig.folder / 'sprung')!r}, 'w').close()\n")
     sys.path.insert(0, str(folder))
     try:
         run = await rig.start(running.gated, 1)
-        await rig.seen(run, "begun")
+        await rig.wait_for_notes(run, "begun")
         for named in (name, f"{name}:flow", str(folder / f"{name}.py"), "os:system", "builtins:exec"):
-            await send(rig, Message(run.id, "wait", named, running.gated.plan.fingerprint))
+            await rig.send(Message(run.id, "wait", named, running.gated.plan.fingerprint))
         assert await rig.completed(all_flows.probe, 1) == 1
         rig.open_gate("wait")
 

@@ -9,7 +9,7 @@ from drawbar import RunStatus
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import running, suspend
 from drawbar.conformance.flows import state as flows
-from drawbar.conformance.test_failure import fault
+from drawbar.conformance.test_failure import error_of
 
 if TYPE_CHECKING:
     from drawbar import Run
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @clause("STATE-01")
 async def test_later_tasks_see_it(rig: Rig) -> None:
-    """What a step writes with `update_state` is merged key by key, and later tasks see it."""
+    """The keys that a step writes with `update_state` are merged into the state, and later tasks see them."""
     result = await rig.run(flows.in_sequence, 1)
 
     assert result.output == {"one": 1, "two": 1, "last": "two"}
@@ -36,8 +36,8 @@ async def test_callables_see_it(rig: Rig) -> None:
 
 @clause("STATE-03")
 async def test_parallel_writes(rig: Rig) -> None:
-    """Keys that parallel tasks write all survive; of one key that several write, the last commit's value
-    does."""
+    """All keys that parallel tasks write are kept; if several tasks write the same key, the value committed last is
+    kept."""
     result = await rig.run(flows.at_once, 1)
 
     keys = {f"key_{number}" for number in range(12)}
@@ -47,7 +47,7 @@ async def test_parallel_writes(rig: Rig) -> None:
 
 @clause("STATE-04")
 async def test_dropped(rig: Rig) -> None:
-    """What an attempt writes that fails is dropped."""
+    """The state that a failed attempt has written is dropped."""
     result = await rig.run(flows.dropped, 1)
 
     assert result.output == {"attempt_3": True}
@@ -55,7 +55,7 @@ async def test_dropped(rig: Rig) -> None:
 
 @clause("STATE-05")
 async def test_kept(rig: Rig) -> None:
-    """What an attempt writes that suspends is kept."""
+    """The state that an attempt has written before it suspends is kept."""
     run = await rig.start(flows.kept, 1)
     assert (await rig.result(run)).state == {"asked": 1}
     await run.resume("yes")
@@ -65,8 +65,8 @@ async def test_kept(rig: Rig) -> None:
 
 @clause("STATE-06")
 async def test_model(rig: Rig) -> None:
-    """With `state=`, the state begins with the model's defaults, is an instance of it, and shows a step its
-    own writes."""
+    """With `state=`, the state begins with the model's defaults, is an instance of the model, and shows a step its own
+    writes."""
     result = await rig.run(flows.modelled, "a")
 
     assert result.state == flows.Progress(done=2, names=["a", "a"])
@@ -81,13 +81,13 @@ async def test_checked(rig: Rig) -> None:
     """A write that does not fit the model fails the task with `InvalidOutput`, and is dropped."""
     result = await rig.run(flows.nonsense, "a")
 
-    assert fault(result) == ("InvalidOutput", "writes_nonsense")
+    assert error_of(result) == ("InvalidOutput", "writes_nonsense")
     assert result.state == flows.Progress()
 
 
 @clause("META-01")
 async def test_metadata(rig: Rig) -> None:
-    """Metadata goes with the run: its steps see it, its result has it."""
+    """Metadata belongs to the run: its steps see it, and its result has it."""
     result = await rig.run(running.surroundings, 1, color="blue", nested={"list": [1, None]})
 
     assert result.output["color"] == "blue"
@@ -115,13 +115,12 @@ async def test_list(rig: Rig) -> None:
     assert await ids(workflow=running.sums, limit=2) == newest_first[:2]
     assert await ids(status=RunStatus.SUSPENDED) == [asking.id]
     assert await ids(status="completed", metadata={"number": 1}) == [done[1].id]
-    assert await ids(workflow="nobody") == []
+    assert await ids(workflow="missing") == []
 
 
 @clause("META-03")
 async def test_any_client(rig: Rig) -> None:
-    """A run is found by its id from any client, with typed result, and is resumed, told of events and
-    cancelled from there."""
+    """Any client finds a run by its id, with a typed result, and can resume it, send it events and cancel it."""
     run = await rig.start(suspend.approval, 7)
     await rig.result(run)
     async with rig.client() as other:

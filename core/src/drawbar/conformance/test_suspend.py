@@ -11,7 +11,7 @@ from drawbar import AmbiguousResume, InvalidInput, NotSuspended, RunStatus, RunS
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import running
 from drawbar.conformance.flows import suspend as flows
-from drawbar.conformance.test_failure import fault
+from drawbar.conformance.test_failure import error_of
 
 if TYPE_CHECKING:
     from drawbar.conformance.rig import Rig
@@ -31,8 +31,8 @@ async def test_suspended(rig: Rig) -> None:
 
 @clause("SUSP-02")
 async def test_resumed(rig: Rig) -> None:
-    """A resumed task runs again from its first line, with the same input, the data in its type, and what it
-    suspended with."""
+    """A resumed task runs again from its first line, with the same input, the resume data in its type, and the payload
+    it suspended with."""
     run = await rig.start(flows.approval, 7)
     await rig.result(run)
     await run.resume({"approved": True, "by": "Ada"})
@@ -47,7 +47,7 @@ async def test_resumed(rig: Rig) -> None:
 
 @clause("SUSP-03")
 async def test_nothing_again(rig: Rig) -> None:
-    """Resuming runs nothing again that was completed before."""
+    """Resuming does not run completed tasks again."""
     run = await rig.start(flows.approval, 7)
     await rig.result(run)
     await run.resume(flows.Decision(approved=False))
@@ -59,12 +59,12 @@ async def test_nothing_again(rig: Rig) -> None:
 
 @clause("SUSP-04")
 async def test_others_go_on(rig: Rig) -> None:
-    """Suspension of one branch lets the others go on; the run is `suspended` when nothing but suspended
-    tasks is left."""
+    """A suspended branch does not stop the other branches; the run is `suspended` when only suspended tasks are
+    left."""
     run = await rig.start(flows.two_approvals, 7)
-    await rig.seen(run, "approve")
-    await rig.seen(run, "second")
-    await rig.seen(run, "begun")
+    await rig.wait_for_notes(run, "approve")
+    await rig.wait_for_notes(run, "second")
+    await rig.wait_for_notes(run, "begun")
     assert await run.status() is RunStatus.RUNNING
     rig.open_gate("working")
     result = await rig.result(run)
@@ -76,7 +76,7 @@ async def test_others_go_on(rig: Rig) -> None:
 
 @clause("SUSP-05")
 async def test_which(rig: Rig) -> None:
-    """Several suspended tasks are resumed by step or address, each with data of its own; naming none raises
+    """Several suspended tasks are resumed by step or address, each with its own data; naming none raises
     `AmbiguousResume`, which lists them."""
     run = await rig.start(flows.two_approvals, 7)
     rig.open_gate("working")
@@ -133,7 +133,7 @@ async def test_two_at_once(rig: Rig) -> None:
 
 @clause("SUSP-08")
 async def test_data_on_retries(rig: Rig) -> None:
-    """A resumed task that fails has its resume data and its payload on its retries too."""
+    """A resumed task that fails still has its resume data and its payload when it is tried again."""
     run = await rig.start(flows.resumed_and_retried, 7)
     await rig.result(run)
     await run.resume("data")
@@ -187,7 +187,7 @@ async def test_failure_beside(rig: Rig) -> None:
     cancelled."""
     result = await rig.run(flows.fails_beside_suspended, 1)
 
-    assert fault(result) == ("ValueError", "later")
+    assert error_of(result) == ("ValueError", "later")
     assert result.suspended == {}
     with pytest.raises(NotSuspended):
         await rig.engine.get_run(result.run_id).resume("late", step="approve_in_thread")

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from drawbar.conformance.rig import Rig
 
 LATE = 3.0
-"""How much later than asked for a sleep may end."""
+"""Seconds by which a sleep may last too long."""
 
 
 def slept(rig: Rig, result: RunResult[Any], before: str = "before", after: str = "mark") -> float:
-    """Seconds between two notes."""
+    """Return the seconds between two notes."""
     (one,), (other,) = rig.notes(result, before), rig.notes(result, after)
     return other.at - one.at
 
 
 @clause("TIMER-01")
 async def test_sleep(rig: Rig) -> None:
-    """A sleep lasts as long as it says, by a number or a timedelta, and the value passes through."""
+    """A sleep lasts for the given number of seconds or timedelta, and passes the value on unchanged."""
     result = await rig.run(flows.half_a_second, {"v": 1})
     assert result.output == {"v": 1}
     assert 0.49 <= slept(rig, result) < 0.5 + LATE
@@ -37,7 +37,7 @@ async def test_sleep(rig: Rig) -> None:
 
 @clause("TIMER-02")
 async def test_by_function(rig: Rig) -> None:
-    """The length of a sleep may be a function of the value and the context, giving seconds or a timedelta."""
+    """The length of a sleep may be a function of the value and the context that returns seconds or a timedelta."""
     result = await rig.run(flows.by_function, 0.4)
 
     assert result.output == 0.4
@@ -47,7 +47,7 @@ async def test_by_function(rig: Rig) -> None:
 
 @clause("TIMER-03")
 async def test_sleep_until(rig: Rig) -> None:
-    """`sleep_until` wakes at a moment, given or computed; one that has passed does not sleep."""
+    """`sleep_until` sleeps until a given or computed time; it does not sleep if the time has passed."""
     moment = time.time() + 0.6
     result = await rig.run(flows.until_moment, moment)
     (note,) = rig.notes(result, "mark")
@@ -58,11 +58,11 @@ async def test_sleep_until(rig: Rig) -> None:
 
 @clause("TIMER-04")
 async def test_waiting(rig: Rig) -> None:
-    """A run of which only sleeps are left is `waiting`, and holds no worker: fifty asleep do not delay
-    another run."""
+    """A run with only sleeping tasks left is `waiting`, and occupies no worker: fifty such runs do not delay another
+    run."""
     runs = [await rig.start(flows.long_sleep, number) for number in range(50)]
     for run in runs:
-        await rig.stands(run, RunStatus.WAITING)
+        await rig.wait_for_status(run, RunStatus.WAITING)
 
     assert await rig.completed(all_flows.probe, "quick") == "quick"
     assert {await run.status() for run in runs} == {RunStatus.WAITING}
@@ -70,7 +70,7 @@ async def test_waiting(rig: Rig) -> None:
 
 @clause("TIMER-05")
 async def test_beside(rig: Rig) -> None:
-    """A sleep in one branch lets the others go on."""
+    """A sleep in one branch does not delay the other branches."""
     result = await rig.run(flows.beside_sleep, "v")
 
     assert result.output == {"asleep": "v", "awake": "v"}
@@ -80,7 +80,7 @@ async def test_beside(rig: Rig) -> None:
 
 @clause("TIMER-06")
 async def test_asked_once(rig: Rig) -> None:
-    """The function that gives the length of a sleep is asked once."""
+    """The function that returns the length of a sleep is called once."""
     result = await rig.run(flows.asked_how_long, "v")
 
     assert [note.what for note in rig.notes(result)] == ["asked how long", "mark"]
@@ -90,7 +90,7 @@ async def test_asked_once(rig: Rig) -> None:
 async def test_early_messages(rig: Rig) -> None:
     """A message for a task that is not due yet, a sleep or a retry, does not make it happen sooner."""
     run = await rig.start(flows.two_seconds, 1)
-    await rig.stands(run, RunStatus.WAITING)
+    await rig.wait_for_status(run, RunStatus.WAITING)
     for _ in range(3):
         await rig.deliver(run, "sleep-2")
     result = await rig.result(run)

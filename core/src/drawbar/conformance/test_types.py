@@ -1,4 +1,4 @@
-"""TYPE: what values become at the boundaries of steps. The same on every engine, in this process too."""
+"""TYPE: conversion of values between steps. It is the same on every engine, also within one process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import types as flows
-from drawbar.conformance.test_failure import fault
+from drawbar.conformance.test_failure import error_of
 
 if TYPE_CHECKING:
     from drawbar.conformance.rig import Rig
@@ -49,7 +49,7 @@ async def test_items(rig: Rig) -> None:
 
 @clause("TYPE-03")
 async def test_plain(rig: Rig) -> None:
-    """Plain JSON values, empty and odd ones too, arrive as they were."""
+    """Plain JSON values arrive unchanged, also empty and unusual ones."""
     assert await rig.completed(flows.untyped, PLAIN) == PLAIN
     for value in PLAIN:
         output = await rig.completed(flows.untyped, value)
@@ -64,13 +64,13 @@ async def test_no_json_form(rig: Rig) -> None:
     for kind in ("function", "object", "nan", "lock"):
         result = await rig.run(flows.no_json_form, kind)
 
-        assert fault(result) == ("InvalidOutput", "returns")
+        assert error_of(result) == ("InvalidOutput", "returns")
         assert len(rig.notes(result)) == 1
 
 
 @clause("TYPE-05")
 async def test_nothing_shared(rig: Rig) -> None:
-    """What a step does to its input reaches no other step, and no recorded output."""
+    """A step that changes its input in place changes it for no other step, and changes no recorded output."""
     clean = [{"clean": True}]
 
     assert await rig.completed(flows.spoilt, 1) == [{"spoils": 2, "also": 2, "kept": clean}, clean]
@@ -83,7 +83,7 @@ async def test_too_large(rig: Rig) -> None:
     assert await rig.completed(flows.big, 1_000_000) == 1_000_000
     result = await rig.run(flows.big, 5_000_000)
 
-    assert fault(result) == ("ValueTooLarge", "grows")
+    assert error_of(result) == ("ValueTooLarge", "grows")
     assert len(rig.notes(result)) == 1
 
 
@@ -92,6 +92,6 @@ async def test_too_large(rig: Rig) -> None:
 async def test_output_of_workflow(rig: Rig) -> None:
     """A last value that does not fit the workflow's output type fails the run with `InvalidOutput`."""
     assert await rig.completed(flows.strict_end, 3) == 3
-    kind, _ = fault(await rig.run(flows.strict_end, "many"))
+    kind, _ = error_of(await rig.run(flows.strict_end, "many"))
 
     assert kind == "InvalidOutput"

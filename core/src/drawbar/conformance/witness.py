@@ -1,7 +1,7 @@
-"""Independent witnesses: what steps themselves write down, in files that no engine and no store knows of.
+"""Notes that steps write to files, as evidence that does not depend on an engine or a store.
 
-A run of the kit carries the folder in its metadata. Each note is one `write` of one line in append mode, so
-those of many processes keep apart, and a process that is killed leaves a whole line or none.
+A run of the kit has the folder in its metadata. Each note is one `write` of one line in append mode. So the notes of
+several processes do not mix, and a killed process leaves a whole line or none.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from drawbar import Context
 
 FOLDER = "witness"
-"""Key of the metadata under which a run carries its folder."""
+"""Key of the folder in a run's metadata."""
 PATIENCE = 60.0
-"""Seconds after which a step no longer waits for a gate: then the kit itself has gone wrong."""
+"""Seconds that a step waits for a gate. It fails after that, because the kit itself is wrong then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line of a witness.
+    """A note of a step.
 
     Attributes:
-        what: What it says.
-        at: When, by the clock of the machine.
+        what: Its text.
+        at: Time, by the clock of the machine (Unix time, in seconds).
         pid: The process that wrote it.
         thread: The thread that wrote it.
-        address: The task.
-        attempt: The attempt.
-        facts: Whatever else the step told.
+        address: Address of the task.
+        attempt: Number of the attempt.
+        facts: More facts, chosen by the step.
     """
 
     what: str
@@ -48,7 +48,7 @@ class Note:
 
 
 def note(ctx: Context, what: str = "", **facts: Any) -> None:
-    """Writes a line into the run's file; does nothing in a run that carries no folder."""
+    """Write a note to the run's file. Do nothing if the run's metadata has no folder."""
     folder = ctx.metadata.get(FOLDER)
     if folder is None:
         return
@@ -65,42 +65,42 @@ def note(ctx: Context, what: str = "", **facts: Any) -> None:
 
 
 def read(folder: Path, run_id: str) -> list[Note]:
-    """The notes of a run, in the order in which they were written; a line at the end that is not whole is none yet."""
+    """Return the notes of a run, in the order in which they were written, without an incomplete last line."""
     file = folder / f"{run_id}.notes"
     if not file.exists():
         return []
-    whole, _, _ = file.read_text().rpartition("\n")  # what comes after it is being written right now
+    whole, _, _ = file.read_text().rpartition("\n")  # a step is writing the rest at this moment
     return [Note(**json.loads(line)) for line in whole.splitlines()]
 
 
 async def gate(ctx: Context, name: str) -> None:
-    """Waits until the kit has opened a gate."""
+    """Wait until the test opens a gate."""
     wait_until = time.monotonic() + PATIENCE
     while not is_open(ctx, name):
         if time.monotonic() > wait_until:
-            raise TimeoutError(f"nobody opened {name!r}")
+            raise TimeoutError(f"the test did not open the gate {name!r} within {PATIENCE:g} s")
         await anyio.sleep(0.01)
 
 
 def block_at(ctx: Context, name: str) -> bool:
-    """As `gate`, for sync steps: returns early, with False, when the step is told that it was cancelled."""
+    """Wait in a sync step until the test opens a gate. Return False at once if `ctx.cancelled` becomes true."""
     wait_until = time.monotonic() + PATIENCE
     while not is_open(ctx, name):
         if ctx.cancelled:
             return False
         if time.monotonic() > wait_until:
-            raise TimeoutError(f"nobody opened {name!r}")
+            raise TimeoutError(f"the test did not open the gate {name!r} within {PATIENCE:g} s")
         time.sleep(0.01)
     return True
 
 
 def is_open(ctx: Context, name: str) -> bool:
-    """Whether a gate is open."""
+    """Return True if a gate is open."""
     return Path(ctx.metadata[FOLDER], f"{name}.gate").exists()
 
 
 def open_gate(folder: Path, name: str) -> None:
-    """Opens a gate, for good."""
+    """Open a gate. It cannot be closed again."""
     (folder / f"{name}.gate").touch()
 
 

@@ -1,4 +1,4 @@
-"""Worker processes of the engine under test: started, stopped, frozen and killed for real."""
+"""Worker processes of the engine under test, which tests start, stop, freeze and kill."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Workers:
-    """Worker processes, each the leader of a process group, so that its children die with it.
+    """Worker processes. Each is the leader of a process group, so that its children are killed with it.
 
     Args:
-        subject: Whose workers they are.
+        subject: The engine under test.
         store: URL of their store.
-        folder: Where they run and write their logs.
+        folder: Their working directory, which also gets their logs.
     """
 
     def __init__(self, subject: EngineUnderTest, store: str, folder: Path) -> None:
@@ -35,7 +35,7 @@ class Workers:
         self._started = 0
 
     def start(self, count: int | None = None) -> None:
-        """Starts workers until there are `count`; None: as many as the subject wants."""
+        """Start workers until `count` are running. Default: the number of workers of the engine under test."""
         self.processes = [process for process in self.processes if process.poll() is None]
         wanted = self.subject.workers if count is None else count
         while len(self.processes) < wanted:
@@ -64,34 +64,38 @@ class Workers:
             )
 
     def kill(self, pid: int | None = None) -> None:
-        """Kills, by SIGKILL, the worker that a process belongs to; None: all of them."""
-        for process in self._those(pid):
+        """Kill the worker that a process belongs to by SIGKILL; None: all workers."""
+        for process in self._workers_of(pid):
             _signal(process, signal.SIGKILL)
             process.wait(10)
 
     def freeze(self, pid: int | None = None) -> None:
-        """Stops the worker that a process belongs to, as a long pause of its machine would."""
-        for process in self._those(pid):
+        """Freeze the worker that a process belongs to by SIGSTOP; None: all workers."""
+        for process in self._workers_of(pid):
             _signal(process, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Lets every worker go on."""
+        """Let every frozen worker continue."""
         for process in self.processes:
             _signal(process, signal.SIGCONT)
 
     def stop(self) -> None:
-        """Stops all of them by SIGTERM."""
+        """Stop all workers by SIGTERM and wait for their end."""
         self.wait_for(self.ask_to_stop())
 
     def ask_to_stop(self, pid: int | None = None) -> list[subprocess.Popen[bytes]]:
-        """Sends SIGTERM to the worker that a process belongs to; None: to all."""
-        stopping = self._those(pid)
+        """Send SIGTERM to the worker that a process belongs to, None: to all, and return these workers."""
+        stopping = self._workers_of(pid)
         for process in stopping:
             process.terminate()
         return stopping
 
     def wait_for(self, stopping: list[subprocess.Popen[bytes]], timeout: float = 20.0) -> None:
-        """Waits until workers that were asked to stop have ended."""
+        """Wait until workers that were asked to stop have ended.
+
+        Raises:
+            AssertionError: One of them did not end within `timeout` seconds.
+        """
         for process in stopping:
             try:
                 process.wait(timeout)
@@ -99,7 +103,7 @@ class Workers:
                 raise AssertionError(f"a worker did not stop within {timeout:g} s of SIGTERM") from None
 
     def close(self) -> None:
-        """Gets rid of all of them."""
+        """Stop all workers; kill those that do not end within 10 seconds."""
         for process in self.processes:
             _signal(process, signal.SIGCONT)
             process.terminate()
@@ -111,31 +115,31 @@ class Workers:
         self.processes.clear()
 
     def failed(self) -> bool:
-        """Whether a worker has ended by itself, and not because it was killed."""
+        """Return True if a worker has exited with an error by itself."""
         return any((process.poll() or 0) > 0 for process in self.processes)
 
     def wait_for_failure(self, timeout: float = 5.0) -> None:
-        """Gives workers that are about to end by themselves the time for it."""
+        """Wait up to `timeout` seconds for the end of each worker."""
         with suppress(subprocess.TimeoutExpired):
             for process in self.processes:
                 process.wait(timeout)
 
     def logs(self, lines: int = 30) -> str:
-        """The ends of their logs."""
+        """Return the last lines of the workers' logs."""
         parts = []
         for file in sorted(self.folder.glob("worker-*.log"))[-2 * max(1, self.subject.workers) :]:
             told = file.read_text(errors="replace").splitlines()
-            told = [line for line in told if " drawbar.worker workflow " not in line]  # what it serves
+            told = [line for line in told if " drawbar.worker workflow " not in line]  # one line for each workflow
             parts.append(f"--- {file.name}\n" + "\n".join(told[-lines:]))
         return "\n".join(parts)
 
-    def _those(self, pid: int | None) -> list[subprocess.Popen[bytes]]:
+    def _workers_of(self, pid: int | None) -> list[subprocess.Popen[bytes]]:
         if pid is None:
             return [process for process in self.processes if process.poll() is None]
         session = os.getsid(pid)
         found = [process for process in self.processes if process.pid == session]
         if not found:
-            raise AssertionError(f"process {pid} belongs to no worker of the kit")
+            raise AssertionError(f"process {pid} does not belong to a worker of the kit")
         return found
 
 

@@ -1,8 +1,1 @@
-"""Graphs: the builder, the workflow it commits, and the rules it has to keep."""
-
-from drawbar.graph.begin import workflow
-from drawbar.graph.bodies import chain
-from drawbar.graph.builder import Builder
-from drawbar.graph.workflow import Workflow
-
-__all__ = ["Builder", "Workflow", "chain", "workflow"]
+"""Graphs: the nodes of a workflow, the rules they have to keep, and their pictures."""

@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from drawbar.callables import takes_context
-from drawbar.convert import first_sentence
 from drawbar.errors import DrawbarError, GraphError, StepError
-from drawbar.graph.bodies import bodies_of
+from drawbar.graph.definition import Flow, WorkflowDefinition
 from drawbar.graph.needs import lacking, misfit_of_output
 from drawbar.graph.nodes import (
     Body,
@@ -32,35 +30,23 @@ from drawbar.graph.nodes import (
     SleepUntil,
     Then,
     WaitFor,
+    bodies_of,
 )
-from drawbar.graph.past import NotBefore, Past, Seen, ids_of
-from drawbar.ids import checked_id
-from drawbar.refs import OutputOf, Ref, RunInput, RunState, ValueAt
+from drawbar.graph.scope import NotBefore, Past, Seen, ids_of
+from drawbar.steps.callables import takes_context
+from drawbar.steps.ids import checked_id
 from drawbar.steps.signature import EMPTY, read_signature
 from drawbar.steps.step import Step
-from drawbar.values import ANYTHING, Fields, Items, Likely, Shape, Typed, shape_of, union
+from drawbar.values.converter import first_sentence
+from drawbar.values.refs import OutputOf, Ref, RunInput, RunState, ValueAt
+from drawbar.values.shape import ANYTHING, Fields, Items, Likely, Shape, Typed, shape_of, union
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from drawbar.graph.workflow import Workflow
+    from collections.abc import Callable, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What the check found out. A *template* is an address without its numbers: `thumbs[].resize`, `poll#`.
 
-    Attributes:
-        shapes: Shape of the value that enters each node and step, by template. `$output` is what leaves the
-            workflow, `poll#.$again` what a loop's condition looks at.
-        targets: For a reference, held at a template, the template of the node whose output it means.
-    """
-
-    shapes: Mapping[str, Shape]
-    targets: Mapping[tuple[str, Ref], str]
-
-
-def check(workflow: Workflow[Any, Any]) -> Flow:
+def check(workflow: WorkflowDefinition[Any, Any]) -> Flow:
     """Checks a workflow.
 
     Raises:
@@ -86,7 +72,7 @@ class _Checker:
     current: Any = None
     outermost: Any = None
 
-    def run(self, workflow: Workflow[Any, Any]) -> Flow:
+    def run(self, workflow: WorkflowDefinition[Any, Any]) -> Flow:
         self.current = self.outermost = workflow
         if not workflow.nodes:
             self.fail(None, "it is empty; give it at least one step, with .then(…)")
@@ -163,7 +149,7 @@ class _Checker:
         return out, inner
 
     def nested(self, scope: Scope, shape: Shape, template: str) -> tuple[Shape, Past]:
-        workflow: Workflow[Any, Any] = scope.workflow
+        workflow: WorkflowDefinition[Any, Any] = scope.workflow
         if workflow.input is not None:
             if missing := lacking(shape, whole=workflow.input):
                 self.lacks(scope.id, missing, shape)
@@ -349,6 +335,6 @@ def _shape_of_answer(mapper: Callable[..., Any]) -> Shape:
     return shape if not isinstance(shape, Typed) or inspect.isclass(mapper) else Typed(returns, exact=False)
 
 
-def _unless_bailed(workflow: Workflow[Any, Any], out: Shape) -> Shape:
+def _unless_bailed(workflow: WorkflowDefinition[Any, Any], out: Shape) -> Shape:
     """What is known of a workflow's output when its last node gives `out`: whoever has a context can bail."""
     return Likely(out) if any(step.wants_context for step in workflow.steps) else out

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drawbar.convert import name_of
-from drawbar.kinds import ABSENT, Kind, forms_of, may_fit, missing
+from drawbar.values.converter import name_of
+from drawbar.values.schema import ABSENT, Kind, forms_of, may_fit, missing
 
 if TYPE_CHECKING:
     from drawbar.steps.binding import Needs
-    from drawbar.values import Shape
+    from drawbar.values.shape import Shape
 
 
 def lacking(shape: Shape, *, needs: Needs | None = None, whole: Any = None) -> tuple[str, ...]:

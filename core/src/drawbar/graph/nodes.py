@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from drawbar.steps.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
 
@@ -22,7 +22,7 @@ class Scope:
     id: str
     nodes: tuple[Node, ...]
     workflow: Any = None
-    """The nested `Workflow`, whose bail, input, output and retry apply inside; None for a chain."""
+    """The nested `WorkflowDefinition`, whose bail, input, output and retry apply inside; None for a chain."""
 
 
 Body = Step[..., Any] | Scope
@@ -118,3 +118,22 @@ class WaitFor:
 
 
 Node = Then | Parallel | Branch | Choose | Loop | Foreach | Map | Sleep | SleepUntil | WaitFor
+
+
+def bodies_of(node: Node) -> Sequence[Body]:
+    """What a node runs, in order."""
+    found = getattr(node, "bodies", None) or [body for _, body in getattr(node, "arms", ())]
+    for name in ("body", "otherwise"):
+        if getattr(node, name, None) is not None:
+            found = [*found, getattr(node, name)]
+    return found
+
+
+def steps_in(nodes: Sequence[Node]) -> Iterator[Step[..., Any]]:
+    """Every step of a sequence of nodes, those of chains and nested workflows too."""
+    for node in nodes:
+        for body in bodies_of(node):
+            if isinstance(body, Step):
+                yield body
+            else:
+                yield from steps_in(body.nodes)

@@ -16,16 +16,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from drawbar.convert import Converter, converter, first_sentence, is_any, name_of
 from drawbar.errors import InvalidInput, StepError
-from drawbar.jsonform import Misfit, fresh, show
-from drawbar.kinds import holds_mapping
-from drawbar.refs import Ref
 from drawbar.steps.signature import EMPTY, Parameter, Signature
+from drawbar.values.converter import Converter, converter, first_sentence, is_any, name_of
+from drawbar.values.json_form import Misfit, fresh, show
+from drawbar.values.refs import Ref
+from drawbar.values.schema import holds_mapping
 
 if TYPE_CHECKING:
-    from drawbar.context import Context
     from drawbar.records import Json
+    from drawbar.steps.context import Context
 
 Arguments = tuple[list[Any], dict[str, Any]]
 Binder = Callable[["Json", "Context | None", Mapping[Ref, "Json"]], Arguments]

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from drawbar.errors import StepError
-from drawbar.ids import checked_id
+from drawbar.steps.ids import checked_id
 from drawbar.steps.policy import Policy, Retry, RunIn
 from drawbar.steps.step import Step
 
@@ -143,7 +143,7 @@ def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) ->
     if given and callable(fallback):
         # Nothing goes by its id, so that a lambda needs none.
         fallback = as_step(fallback, "fallback" if getattr(fallback, "__name__", "") == "<lambda>" else None)
-    elif type(fallback).__module__.startswith("drawbar.graph."):
+    elif type(fallback).__module__.startswith(("drawbar.graph.", "drawbar.authoring.")):
         raise StepError("step(fallback=…): a value or one step; a workflow or chain cannot stand in for a step")
     return Policy(
         retry=Retry.of(retry),

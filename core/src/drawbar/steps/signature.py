@@ -13,9 +13,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import typing_extensions
 
-from drawbar.context import Context
 from drawbar.errors import StepError
-from drawbar.refs import Ref, ValueAt
+from drawbar.steps.context import Context
+from drawbar.values.refs import Ref, ValueAt
 
 EMPTY = inspect.Parameter.empty
 

@@ -6,26 +6,25 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from drawbar.convert import Converter, converter, first_sentence, is_any
 from drawbar.errors import InvalidOutput, StepError
-from drawbar.ids import checked_id
-from drawbar.jsonform import Misfit, plain
 from drawbar.steps.binding import Arguments, Binder, Needs, compile_binder, needs_of
+from drawbar.steps.callables import find_by_name, importable_name
+from drawbar.steps.ids import checked_id
+from drawbar.steps.policy import Policy
 from drawbar.steps.signature import EMPTY, Signature, enclosing_names, has_text, is_async, read_signature
-from drawbar.values import ANYTHING, Shape, Typed, name_of, shape_of, union
+from drawbar.values.converter import Converter, converter, first_sentence, is_any
+from drawbar.values.json_form import Misfit, plain
+from drawbar.values.shape import ANYTHING, Shape, Typed, name_of, shape_of, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from drawbar.context import Context
     from drawbar.records import Json
-    from drawbar.refs import Ref
-    from drawbar.steps.policy import Policy
+    from drawbar.steps.context import Context
+    from drawbar.values.refs import Ref
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -144,16 +143,13 @@ class Step(Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Steps go to other processes by name."""
-        module, name = getattr(self.fn, "__module__", None), getattr(self.fn, "__qualname__", "")
-        found: Any = sys.modules.get(module or "")
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        if found is not self.fn and getattr(found, "fn", None) is not self.fn:
+        name = importable_name(self.fn)
+        if name is None:
             raise StepError(
-                f"step {self.id!r}: another process cannot import its function; define it at the top of "
+                f"step {self.id!r}: another process cannot import {self.fn!r} by its name; define it at the top of "
                 "a module, under its own name, or use run_in='thread'"
             )
-        return _recall, (module, name, self.id)
+        return _recall, (*name, self.id)
 
     @property
     def wants_context(self) -> bool:
@@ -260,11 +256,7 @@ def _converter(annotation: Any, where: str) -> Converter:
 
 
 def _recall(module: str, name: str, id: str) -> Step[..., Any]:
-    """The step, in the process that it was sent to."""
-    from drawbar.steps.define import as_step
-
-    found: Any = importlib.import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part)
-    made = as_step(found)
-    return made if made.id == id else made.with_id(id)
+    """Return the step, in the process that it was sent to."""
+    found = find_by_name(module, name)
+    step = found if isinstance(found, Step) else Step(found, id=id, policy=Policy())
+    return step if step.id == id else step.with_id(id)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from drawbar.errors import RunNotFound
+from drawbar.records import ReadyTask
 from drawbar.stores.plugin import StorePlugin
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ready", "Store", "StorePlugin", "no_such_run"]
 
-Ready = Sequence[tuple[str, str | None]]
+Ready = Sequence[ReadyTask]
 """(address, queue) of tasks that became claimable: the caller dispatches them."""
 
 

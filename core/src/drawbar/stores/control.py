@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from drawbar.errors import NotSuspended, RunFinished
 from drawbar.records import (
+    END,
     FINISHED_RUN,
     TIMED,
     Due,
@@ -26,9 +27,6 @@ from drawbar.stores.transitions import Change, again_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-END = "$end"
-"""The address of the task that runs a run's callbacks."""
 OVER = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 """The statuses of tasks that `retry` may start again."""
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from drawbar.stores.base import Store
+    from collections.abc import Callable
+
+S = TypeVar("S")
 
 
-class StorePlugin:
+class StorePlugin(Generic[S]):
     """The object that an entry point of the group `drawbar.stores` names. It makes a store from a URL.
 
     Args:
         factory: A function that takes the URL and returns the store.
     """
 
-    def __init__(self, factory: Any) -> None:
+    def __init__(self, factory: Callable[[str], S]) -> None:
         self.factory = factory
 
-    def create(self, url: str) -> Store:
+    def create(self, url: str) -> S:
         """Return the store, not opened.
 
         Args:
@@ -27,5 +29,4 @@ class StorePlugin:
         Raises:
             SettingsError: The URL is wrong.
         """
-        store: Store = self.factory(url)
-        return store
+        return self.factory(url)

@@ -20,6 +20,7 @@ from drawbar.records import (
     Kind,
     NewRun,
     NewTask,
+    ReadyTask,
     Reply,
     RunRecord,
     RunStatus,
@@ -96,7 +97,7 @@ class Change:
         self.claim = claim
         self.events: list[Event] = list(events)
         self.new: dict[str, Task] = {}
-        self.ready: list[tuple[str, str | None]] = []
+        self.ready: list[ReadyTask] = []
         self.next: Task | None = None
         self.fresh = False
 
@@ -119,7 +120,7 @@ class Change:
             return True
         task.status = SCHEDULED
         task.wake_at = again_at(rows, task)
-        self.ready.append((task.address, task.queue))
+        self.ready.append(ReadyTask(task.address, task.queue))
         return False
 
     def add(self, new: NewTask) -> None:
@@ -303,7 +304,7 @@ def claim(
         run.timed -= 1
         run.active += 1
     elif status.finished:
-        ready = [(child.address, child.queue) for child in rows.children(run, address)]
+        ready = [ReadyTask(child.address, child.queue) for child in rows.children(run, address)]
         return Claim(ClaimStatus.FINISHED, ready=ready)
     elif status is not SCHEDULED and not (status is RETRYING and passed):
         return Claim(ClaimStatus.EARLY)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from celery import Celery, bootsteps, signals, uuid
 from pydantic import Field
 
-from drawbar.engine import TASK, AppSettings, Engine, Message, engine_plugin, load_object
+from drawbar.engine import TASK, AppSettings, Engine, Message, checks, engine_plugin, load_object
 
 
 class CelerySettings(AppSettings):
@@ -68,7 +68,7 @@ class CeleryEngine(Engine):
 
             app.steps["worker"].add(Background)
             signals.worker_process_init.connect(lambda **_: app.drawbar.start_background(), weak=False)
-            signals.worker_shutting_down.connect(lambda **_: app.drawbar.end_soon(), weak=False)
+            signals.worker_shutting_down.connect(lambda **_: app.drawbar.request_stop(), weak=False)
         app.drawbar = self
 
     def run_worker(self) -> None:
@@ -87,7 +87,14 @@ class CeleryEngine(Engine):
         """What of the app's configuration would hurt."""
         conf, given = self.app.conf, self.app.conf.broker_transport_options.get
         limit, json = conf.task_soft_time_limit or conf.task_time_limit, "json" in str(conf.accept_content)
-        return self.warnings(given("visibility_timeout"), limit, confirms=given("confirm_publish", False), json=json)
+        confirms = given("confirm_publish", False) or not self.describe().startswith("amqp")
+        return [
+            *checks.check_visibility_timeout(given("visibility_timeout"), self.core.message_budget),
+            *checks.check_time_limit(limit),
+            *checks.check_accepts_json(json),
+            *checks.check_publisher_confirms(confirms, self.core.redispatch),
+            *checks.check_green_threads(),
+        ]
 
     def serve_queue(self, queue: str) -> None:
         """Has the app's worker take messages of a queue."""

@@ -51,13 +51,13 @@ class DramatiqEngine(Engine, dramatiq.Middleware):
         self.broker = load_object(given, dramatiq.Broker)
         # What we send is none of the project's middleware's business; and Dramatiq's own would make a worker serve
         # every queue that it sees a message sent to. RabbitMQ confirms each message: 1 ms that saves `redispatch`.
-        self.embedded, self.sender = isinstance(self.broker, StubBroker), copy(self.broker)
-        vars(self.sender).update(middleware=[], confirm_delivery=True, connections=set(), channels=set())
+        self.runs_in_client, self.connection = isinstance(self.broker, StubBroker), copy(self.broker)
+        vars(self.connection).update(middleware=[], confirm_delivery=True, connections=set(), channels=set())
 
     def dispatch(self, messages: Sequence[Message]) -> None:
         """Enqueues one after the other: Dramatiq's brokers take no more at once."""
         for message in messages:
-            self.sender.enqueue(dramatiq.Message(self.queue_of(message), TASK, (message.to_dict(),), {}, {}))
+            self.connection.enqueue(dramatiq.Message(self.queue_of(message), TASK, (message.to_dict(),), {}, {}))
 
     def register(self) -> None:
         """Makes this engine the one that works on the messages which workers of its broker get."""
@@ -87,15 +87,15 @@ class DramatiqEngine(Engine, dramatiq.Middleware):
         if thread.queue_name in self.queues:
             self.background(forks=False).start()
             # ms, between two looks of an idle worker on Redis; it would be a second
-            thread.worker_timeout, thread.paused = 20, not self.able
+            thread.worker_timeout, thread.paused = 20, not self.serves
 
     def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
         """Has the worker's threads finish the steps they are at."""
-        self.end_soon()
+        self.request_stop()
 
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
         """Comes to an end, even if steps do not."""
-        self.end()
+        self.finish()
 
 
 def install(broker: dramatiq.Broker, **settings: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -82,18 +81,6 @@ class LocalEngine(InProcessEngine):
                 await anyio.sleep_forever()
             finally:
                 self._group = None
-
-    def run_worker(self) -> None:
-        """Goes on with the runs of a durable store until SIGTERM or SIGINT."""
-        anyio.run(self._worker)
-
-    async def _worker(self) -> None:
-        from drawbar.client import Client
-
-        async with Client(self.loaded):
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                async for _ in signals:
-                    return
 
 
 plugin = engine_plugin(LocalEngine)

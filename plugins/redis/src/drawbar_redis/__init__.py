@@ -1,4 +1,4 @@
-"""The Redis store of Drawbar: `redis://` and `rediss://`."""
+"""The Redis store of Drawbar, for URLs with `redis://` and `rediss://`."""
 
 from drawbar.stores.base import StorePlugin
 from drawbar_redis.options import read_url
@@ -12,3 +12,4 @@ def _create(url: str) -> RedisStore:
 
 
 plugin = StorePlugin(_create)
+"""The plugin that the entry points name."""

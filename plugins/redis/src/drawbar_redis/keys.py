@@ -1,8 +1,8 @@
-"""How keys are named, and which shard a run belongs to.
+"""The names of the store's keys, and the shard of each run.
 
-Everything of a run, and the indexes that its operations keep, carries the hash tag of the run's shard:
-in a cluster it is all on one node, so every operation stays one atomic script. A single server needs only one
-shard.
+All keys of a run, and the indexes that its operations change, carry the hash tag of the run's shard (see "Hash tags" in
+the Redis cluster specification). So a cluster keeps them on one node, and each operation stays one atomic script. A
+single server needs only one shard.
 """
 
 from __future__ import annotations
@@ -11,35 +11,47 @@ from zlib import crc32
 
 
 class Keys:
-    """The keys of one store.
+    """The names of one store's keys.
 
     Args:
-        prefix: What all keys start with.
-        shards: How many hash tags runs are spread over.
+        prefix: The start of all keys.
+        shards: The number of hash tags that runs are spread over.
+
+    Attributes:
+        schema: The key that holds the version of the layout.
+        shard_prefixes: The start of the keys of each shard.
+        due_indexes: The due index of each shard.
     """
 
     def __init__(self, prefix: str, shards: int) -> None:
         self.schema = f"{prefix}:schema"
-        self.bases = tuple(f"{prefix}:{{{prefix}-{number}}}:" for number in range(shards))
-        """What the keys of each shard start with."""
-        self.dues = tuple(f"{base}due" for base in self.bases)
+        self.shard_prefixes = tuple(f"{prefix}:{{{prefix}-{number}}}:" for number in range(shards))
+        self.due_indexes = tuple(f"{shard_prefix}due" for shard_prefix in self.shard_prefixes)
 
-    def shard(self, run_id: str) -> int:
-        """The shard of a run, the same in every process."""
-        if len(self.bases) == 1:
+    def shard_of(self, run_id: str) -> int:
+        """Return the number of a run's shard. It is the same in every process."""
+        if len(self.shard_prefixes) == 1:
             return 0
-        return crc32(run_id.encode("utf-8", "surrogatepass")) % len(self.bases)
+        return crc32(run_id.encode("utf-8", "surrogatepass")) % len(self.shard_prefixes)
 
-    def run(self, run_id: str) -> tuple[str, str]:
-        """What the scripts of one run get as KEYS: the shard's due index, and the run."""
-        shard = self.shard(run_id)
-        return self.dues[shard], f"{self.bases[shard]}run:{run_id}"
+    def script_keys(self, run_id: str) -> tuple[str, str]:
+        """Return the KEYS for a script on one run: the due index of its shard, and the run."""
+        shard = self.shard_of(run_id)
+        return self.due_indexes[shard], f"{self.shard_prefixes[shard]}run:{run_id}"
 
-    def of(self, run_id: str, kind: str) -> str:
-        """Another key of a run."""
-        return f"{self.bases[self.shard(run_id)]}{kind}:{run_id}"
+    def run_key(self, run_id: str, kind: str) -> str:
+        """Return another key of a run.
+
+        Args:
+            run_id: The run.
+            kind: The key's first word, such as `events`.
+        """
+        return f"{self.shard_prefixes[self.shard_of(run_id)]}{kind}:{run_id}"
 
 
-def packed(run_id: str, address: str) -> str:
-    """A task's name in an index, as `pack` in lib.lua makes it."""
-    return f"{len(run_id.encode('utf-8', 'surrogatepass'))}:{run_id}{address}"
+def pack_pair(first: str, second: str) -> str:
+    """Join two strings into one member of an index. Both may hold any character.
+
+    Twin of `pack_pair` in lib.lua.
+    """
+    return f"{len(first.encode('utf-8', 'surrogatepass'))}:{first}{second}"

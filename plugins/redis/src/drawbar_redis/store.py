@@ -1,4 +1,8 @@
-"""The store: every operation is one script, one round trip."""
+"""The Redis store.
+
+Each operation is one Lua script or command, and one round trip. An operation that looks at all runs takes one for each
+shard.
+"""
 
 from __future__ import annotations
 
@@ -7,266 +11,271 @@ from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import (
     NotSuspended,
+    RunCancelled,
     RunFinished,
     RunNotFound,
     StoreError,
     StoreUnavailable,
     StoreVersionError,
 )
-from drawbar.records import Claim, ClaimStatus, Due, Kind, Message, Reply
+from drawbar.records import END, Due, Finish, Kind, Message, NewTask, Reply, RunStatus
 from drawbar.stores.base import Ready, Store
 from drawbar.stores.values import carries
-from drawbar_redis import codec, scripts
-from drawbar_redis.codec import dump
-from drawbar_redis.connections import Connections
-from drawbar_redis.keys import Keys, packed
+from drawbar_redis import arguments, replies, scripts
+from drawbar_redis.client import Client
+from drawbar_redis.json_text import decode_text, dump, dump_or_empty
+from drawbar_redis.keys import Keys, pack_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from drawbar.records import (
+        Claim,
         EventRecord,
         Json,
         NewEvent,
         NewRun,
         RunRecord,
-        RunStatus,
         Task,
         TaskStatus,
         Transition,
     )
+    from drawbar_redis.connection import Arg
     from drawbar_redis.options import Options
     from drawbar_redis.scripts import Script
-    from drawbar_redis.wire import Arg
 
 _log = logging.getLogger(__name__)
 
-SCHEMA = 1
-"""Version of the layout of the data. Every change of a key or a record raises it."""
-PAGE = 100
-"""How many runs are looked at in one round trip, at the least, where only Python can tell which are wanted."""
-END = dump(["$end", Kind.CALLBACK, "", ""]) + "\n"
-"""The task that runs a run's callbacks, as an item."""
+SCHEMA_VERSION = 1
+"""The version of the layout of the data. Raise it with every change of a key or a record."""
+MIN_PAGE = 100
+"""Runs to fetch in one round trip, at least, when only Python can tell which of them are wanted."""
+CALLBACK_TASK = arguments.new_task(NewTask(END, Kind.CALLBACK))
+"""The task that runs a workflow's callbacks for the end, as an argument of a script."""
 
 
 class RedisStore(Store):
-    """Runs on Redis. Made from a URL by the plugin.
+    """A store that keeps runs on Redis. The plugin makes it from a URL.
 
-    One object serves every thread, event loop and process: connections are made where they are first needed,
-    and a forked child forgets its parent's.
+    One object serves all threads, event loops and processes. It connects where and when it is first used, and a forked
+    child does not use its parent's connections.
 
     Args:
-        options: Where the server is and how its keys are laid out.
+        options: The server, and the layout of the store's keys.
+
+    Attributes:
+        options: The same options.
+        keys: The names of the store's keys.
     """
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.keys = Keys(options.prefix, options.shards)
-        self._connections = Connections(options)
+        self._client = Client(options)
 
     def __repr__(self) -> str:
-        return f"RedisStore({self.options.where}, prefix={self.options.prefix!r})"
+        return f"RedisStore({self.options.location}, prefix={self.options.prefix!r})"
 
     async def open(self) -> None:
-        """Connects, and looks whether the data is of our layout."""
-        key = self.keys.schema
-        ours = f"{SCHEMA} shards={self.options.shards}"
-        await self._connections.command(key, "SETNX", key, ours)
-        found = codec.text(await self._connections.command(key, "GET", key))
-        if found != ours:
-            raise StoreVersionError(
-                f"Redis at {self.options.where} holds Drawbar data of layout {found!r} under the prefix "
-                f"{self.options.prefix!r}, and this drawbar-redis, with this URL, reads {ours!r}. Install "
-                "the drawbar-redis that wrote it, or give the store another prefix (?prefix=…)"
-            )
-        await self._check_eviction()
+        """Connect, and check that the data has the layout of this version.
 
-    async def _check_eviction(self) -> None:
+        Raises:
+            StoreUnavailable: The server cannot be reached.
+            StoreVersionError: The data has another layout, or another number of shards.
+        """
+        key = self.keys.schema
+        expected = f"{SCHEMA_VERSION} shards={self.options.shards}"
+        await self._client.run_command(key, "SETNX", key, expected)
+        found = decode_text(await self._client.run_command(key, "GET", key))
+        if found != expected:
+            raise StoreVersionError(
+                f"Redis at {self.options.location} holds Drawbar data of layout {found!r} under the prefix "
+                f"{self.options.prefix!r}. This drawbar-redis, with this URL, reads layout {expected!r}. Install "
+                "the drawbar-redis that wrote the data, or give the store another prefix (?prefix=…)"
+            )
+        await self._warn_of_eviction()
+
+    async def _warn_of_eviction(self) -> None:
         try:
-            reply = await self._connections.command(self.keys.schema, "CONFIG", "GET", "maxmemory-policy")
+            reply = await self._client.run_command(self.keys.schema, "CONFIG", "GET", "maxmemory-policy")
         except StoreUnavailable:
             raise
-        except StoreError:  # hosted servers do not let us ask
+        except StoreError:  # hosted servers often refuse CONFIG
             return
-        policy = codec.text(reply[1]) if len(reply) > 1 else "noeviction"
+        policy = decode_text(reply[1]) if len(reply) > 1 else "noeviction"
         if policy.startswith("allkeys") or (policy.startswith("volatile") and self.options.retention):
             _log.warning(
-                "Redis at %s has maxmemory-policy %s: when its memory is full it silently deletes keys, "
-                "and runs with them. Set it to noeviction",
-                self.options.where,
+                "Redis at %s has maxmemory-policy %s: it silently deletes keys when its memory is full, "
+                "and runs with them. Set maxmemory-policy to noeviction",
+                self.options.location,
                 policy,
             )
 
     async def close(self) -> None:
-        """Lets go of every connection of this process."""
-        await self._connections.close()
+        """Close all connections of this process."""
+        await self._client.close()
 
-    async def _script(self, script: Script, run_id: str, args: Sequence[Arg], *, again: bool = False) -> Any:
-        """Runs the script of one run."""
-        return await self._connections.script(script, self.keys.run(run_id), args, again=again)
+    async def _run_on_run(self, script: Script, run_id: str, args: Sequence[Arg], *, idempotent: bool = False) -> Any:
+        """Run a script that works on one run."""
+        return await self._client.run_script(script, self.keys.script_keys(run_id), args, idempotent=idempotent)
 
-    async def _shard(self, script: Script, shard: int, args: Sequence[Arg], *, again: bool = False) -> Any:
-        """Runs the script of one shard."""
-        return await self._connections.script(script, (self.keys.dues[shard],), args, again=again)
+    async def _run_on_shard(self, script: Script, shard: int, args: Sequence[Arg], *, idempotent: bool = False) -> Any:
+        """Run a script that works on one shard."""
+        return await self._client.run_script(script, (self.keys.due_indexes[shard],), args, idempotent=idempotent)
 
-    # A worker's path
+    # Operations of a worker
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
-        """Creates a run; `run_id` decides the shard, and so the node in a cluster."""
-        created, reply = await self._script(scripts.CREATE, run.id, codec.run_args(run, self.redispatch))
+        """Create a run. See `Store.create`."""
+        args = arguments.for_create(run, self.redispatch)
+        created, reply = await self._run_on_run(scripts.CREATE, run.id, args)
         if not created:
-            return codec.run(reply), False
-        record = codec.run_head(run.id, *reply)
+            return replies.run(reply), False
+        record = replies.run_without_values(run.id, *reply)
         record.input, record.state, record.metadata = run.input, dict(run.state), dict(run.metadata)
         return record, True
 
     async def claim(
         self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
     ) -> Claim:
-        """Leases a task."""
-        reply = await self._script(scripts.CLAIM, run_id, (dump([address, owner, lease, widen, self.redispatch]),))
-        status = ClaimStatus(reply[0].decode())
-        if status is ClaimStatus.GRANTED:
-            return Claim(
-                status,
-                codec.claimed(run_id, reply[1]),
-                codec.run(reply[2]),
-                codec.pairs(reply[3]),
-                codec.ready(reply[4]),
-            )
-        return Claim(status, ready=codec.ready(reply[1]) if status is ClaimStatus.FINISHED else ())
+        """Lease a task to an owner. See `Store.claim`."""
+        head = dump([address, owner, lease, widen, self.redispatch])
+        return replies.claim(run_id, await self._run_on_run(scripts.CLAIM, run_id, (head,)))
 
     async def commit(self, transition: Transition) -> Reply:
-        """Applies a transition."""
-        args = codec.transition_args(transition, self.redispatch, self.options.retention)
-        return _committed(transition, await self._script(scripts.COMMIT, transition.run_id, args))
+        """Apply a transition. See `Store.commit`."""
+        args = arguments.for_commit(transition, self.redispatch, self.options.retention)
+        return replies.commit(transition, await self._run_on_run(scripts.COMMIT, transition.run_id, args))
 
     def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
-        """Applies a transition, in a thread."""
+        """Apply a transition and block the calling thread. See `Store.commit_now`."""
         if not may_block:
             return None
-        args = codec.transition_args(transition, self.redispatch, self.options.retention)
-        keys = self.keys.run(transition.run_id)
+        args = arguments.for_commit(transition, self.redispatch, self.options.retention)
+        keys = self.keys.script_keys(transition.run_id)
         try:
-            reply = self._connections.script_now(scripts.COMMIT, keys, args)
+            reply = self._client.blocking.run_script(scripts.COMMIT, keys, args)
         except StoreError:
-            return None  # `commit` knows what can be done about it, and what to say
-        return _committed(transition, reply)
+            return None  # the caller goes on with `commit`, which knows how to go on or what to report
+        return replies.commit(transition, reply)
 
     async def renew(
         self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
     ) -> Sequence[tuple[str, str, int]]:
-        """Extends leases: one round trip a shard."""
+        """Extend leases, with one round trip for each shard. See `Store.renew`."""
         by_shard: dict[int, list[tuple[str, str, int]]] = {}
-        for one in held:
-            by_shard.setdefault(self.keys.shard(one[0]), []).append(one)
+        for leased in held:
+            by_shard.setdefault(self.keys.shard_of(leased[0]), []).append(leased)
         lost = []
-        for shard, mine in by_shard.items():
-            head = dump([owner, lease, *(attempt for _, _, attempt in mine)])
-            names = (packed(run_id, address) for run_id, address, _ in mine)
-            lost += [mine[place] for place in await self._shard(scripts.RENEW, shard, (head, *names), again=True)]
+        for shard, of_shard in by_shard.items():
+            head = dump([owner, lease, *(attempt for _, _, attempt in of_shard)])
+            members = (pack_pair(run_id, address) for run_id, address, _ in of_shard)
+            places = await self._run_on_shard(scripts.RENEW, shard, (head, *members), idempotent=True)
+            lost += [of_shard[place] for place in places]
         return lost
 
     async def release(self, owner: str, *, died: bool = False) -> int:
-        """Gives back all that an owner runs."""
-        shards = range(len(self.keys.bases))
-        return sum([await self._shard(scripts.RELEASE, shard, (dump([owner, died]),)) for shard in shards])
+        """Give back all tasks that an owner runs. See `Store.release`."""
+        shards = range(self.options.shards)
+        args = (dump([owner, died]),)
+        return sum([await self._run_on_shard(scripts.RELEASE, shard, args) for shard in shards])
 
     async def owners(self) -> Sequence[str]:
-        """The owners of all leases."""
+        """Return the owners of all leases. See `Store.owners`."""
         found = set()
-        for base in self.keys.bases:
-            for lease in await self._connections.command(f"{base}due", "HVALS", f"{base}leases"):
-                found.add(codec.text(lease).partition(":")[2])
+        for shard_prefix in self.keys.shard_prefixes:
+            for lease in await self._client.run_command(f"{shard_prefix}due", "HVALS", f"{shard_prefix}leases"):
+                found.add(decode_text(lease).partition(":")[2])
         return sorted(found)
 
     async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
-        """Hands out what is overdue."""
+        """Hand out tasks whose time has come. See `Store.due`."""
         messages: list[Message] = []
         waits = []
-        for shard in range(len(self.keys.bases)):
+        for shard in range(self.options.shards):
             head = dump([limit - len(messages), self.redispatch, self.options.retention, undelivered])
-            next_in, *flat = await self._shard(scripts.DUE, shard, (head,))
+            next_in, *flat = await self._run_on_shard(scripts.DUE, shard, (head,))
             if next_in:
                 waits.append(float(next_in))
-            texts = [codec.text(raw) for raw in flat]
+            texts = [decode_text(raw) for raw in flat]
             for i in range(0, len(texts), 5):
                 run_id, address, workflow_id, fingerprint, queue = texts[i : i + 5]
                 messages.append(Message(run_id, address, workflow_id, fingerprint, queue or None))
         return Due(messages, min(waits) if waits else None)
 
-    # What people do to runs
+    # Operations of a client
 
     async def resume(self, run_id: str, address: str, data: Json) -> Ready:
-        """Frees a suspended task."""
-        reply = await self._script(scripts.RESUME, run_id, (dump([address, self.redispatch]), dump(data)))
-        resumed, what = _found(run_id, reply)
+        """Make a SUSPENDED task SCHEDULED with data. See `Store.resume`."""
+        reply = await self._run_on_run(scripts.RESUME, run_id, (dump([address, self.redispatch]), dump(data)))
+        resumed, result = _require_run(run_id, reply)
         if resumed:
-            return codec.ready(what)
-        is_now = f"is {what.decode()}" if what else "is not there"
+            return replies.ready_tasks(result)
+        is_now = f"is {result.decode()}" if result else "is not there"
         raise NotSuspended(f"run {run_id!r} has nothing to resume at {address!r}: it {is_now}")
 
     async def send_event(self, run_id: str, name: str, payload: Json) -> Ready:
-        """Hands an event to a waiting task, or keeps it."""
-        reply = await self._script(scripts.SEND_EVENT, run_id, (dump([name, self.redispatch]), dump(payload)))
-        sent, what = _found(run_id, reply)
+        """Hand an event to a waiting task, or keep it. See `Store.send_event`."""
+        reply = await self._run_on_run(scripts.SEND_EVENT, run_id, (dump([name, self.redispatch]), dump(payload)))
+        sent, result = _require_run(run_id, reply)
         if sent:
-            return codec.ready(what)
-        raise RunFinished(f"run {run_id!r} is {what.decode()}: it takes no more events")
+            return replies.ready_tasks(result)
+        raise RunFinished(f"run {run_id!r} is {result.decode()}: it takes no more events")
 
     async def cancel(self, run_id: str, reason: str | None, callback: bool) -> tuple[bool, Ready]:
-        """Ends a run as cancelled."""
-        error = {"type": "RunCancelled", "message": reason or ""}
+        """End a run as cancelled. See `Store.cancel`."""
+        error = {"type": RunCancelled.__name__, "message": reason or ""}
+        end = Finish(RunStatus.CANCELLED, error=error)
         head = dump([callback, self.redispatch, self.options.retention])
-        args = (head, dump(error), dump({"reason": error["message"]}), END)
-        ended, *ready = _found(run_id, await self._script(scripts.CANCEL, run_id, args))
-        return bool(ended), codec.ready(ready[0]) if ready else ()
+        args = (head, dump_or_empty(end.error), arguments.end_event_data(end), CALLBACK_TASK)
+        ended, *ready = _require_run(run_id, await self._run_on_run(scripts.CANCEL, run_id, args))
+        return bool(ended), replies.ready_tasks(ready[0]) if ready else ()
 
     async def retry(self, run_id: str) -> Ready:
-        """Sets a failed run going again."""
-        again, what = _found(run_id, await self._script(scripts.RETRY, run_id, (dump([self.redispatch]),)))
-        if again:
-            return codec.ready(what)
-        raise RunFinished(f"run {run_id!r} is {what.decode()}: only a failed run can be retried")
+        """Start a failed run again. See `Store.retry`."""
+        reply = await self._run_on_run(scripts.RETRY, run_id, (dump([self.redispatch]),))
+        retried, result = _require_run(run_id, reply)
+        if retried:
+            return replies.ready_tasks(result)
+        raise RunFinished(f"run {run_id!r} is {result.decode()}: only a failed run can be retried")
 
     async def emit(self, run_id: str, events: Sequence[NewEvent]) -> int:
-        """Appends events."""
-        reply = await self._script(scripts.EMIT, run_id, [codec.event_tail(event) for event in events])
-        (newest,) = _found(run_id, reply)
+        """Append events. See `Store.emit`."""
+        reply = await self._run_on_run(scripts.EMIT, run_id, [arguments.event_tail(event) for event in events])
+        (newest,) = _require_run(run_id, reply)
         return int(newest)
 
     # Reading
 
     async def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
-        """Outputs of completed tasks."""
+        """Return the outputs of COMPLETED tasks. See `Store.outputs`."""
         if not addresses:
             return {}
-        key = self.keys.of(run_id, "values")
-        reply = await self._connections.command(
-            self.keys.run(run_id)[0], "HMGET", key, *(f"o{address}" for address in addresses)
-        )
-        return _some(addresses, reply)
+        routing_key = self.keys.script_keys(run_id)[0]
+        key = self.keys.run_key(run_id, "values")
+        fields = (f"o{address}" for address in addresses)
+        return replies.outputs(addresses, await self._client.run_command(routing_key, "HMGET", key, *fields))
 
     def outputs_now(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
-        """Outputs of completed tasks, blocking."""
+        """Return the outputs of COMPLETED tasks and block the calling thread. See `Store.outputs_now`."""
         if not addresses:
             return {}
-        key = self.keys.of(run_id, "values")
-        reply = self._connections.now("HMGET", key, *(f"o{address}" for address in addresses))
-        return _some(addresses, reply)
+        key = self.keys.run_key(run_id, "values")
+        fields = (f"o{address}" for address in addresses)
+        return replies.outputs(addresses, self._client.blocking.run_command("HMGET", key, *fields))
 
     async def load(self, run_id: str) -> RunRecord | None:
-        """The run."""
-        reply = await self._script(scripts.LOAD, run_id, (), again=True)
-        return codec.run(reply) if reply else None
+        """Return a run. See `Store.load`."""
+        reply = await self._run_on_run(scripts.LOAD, run_id, (), idempotent=True)
+        return replies.run(reply) if reply else None
 
     async def tasks(self, run_id: str, *, statuses: Iterable[TaskStatus] | None = None) -> Sequence[Task]:
-        """Its tasks."""
+        """Return the tasks of a run. See `Store.tasks`."""
         wanted = [] if statuses is None else list(statuses)
         if statuses is not None and not wanted:
             return []
-        reply = await self._script(scripts.TASKS, run_id, (dump(wanted),), again=True)
-        return codec.all_tasks(run_id, reply)
+        reply = await self._run_on_run(scripts.TASKS, run_id, (dump(wanted),), idempotent=True)
+        return replies.all_tasks(run_id, reply)
 
     async def runs(
         self,
@@ -276,79 +285,61 @@ class RedisStore(Store):
         metadata: Mapping[str, Json] | None = None,
         limit: int = 100,
     ) -> Sequence[RunRecord]:
-        """Runs, newest first."""
+        """Return runs, newest first. See `Store.runs`."""
         found: list[RunRecord] = []
-        for shard in range(len(self.keys.bases)):
-            here: dict[str, RunRecord] = {}  # by id: a run that is created between two pages moves the others on
+        for shard in range(self.options.shards):
+            # By id: a run that is created between two pages moves the older ones to the next page, once more.
+            of_shard: dict[str, RunRecord] = {}
             offset = 0
-            while offset >= 0 and len(here) < limit:
-                most = max(limit, PAGE) if metadata else limit - len(here)
-                head = dump([offset, most, workflow_id or False, status or False])
-                offset, *replies = await self._shard(scripts.RUNS, shard, (head,), again=True)
-                for record in map(codec.run, replies):
+            while offset >= 0 and len(of_shard) < limit:
+                page = max(limit, MIN_PAGE) if metadata else limit - len(of_shard)
+                head = dump([offset, page, workflow_id or False, status or False])
+                offset, *runs = await self._run_on_shard(scripts.RUNS, shard, (head,), idempotent=True)
+                for record in map(replies.run, runs):
                     if not metadata or carries(record.metadata, metadata):
-                        here.setdefault(record.id, record)
-            found += here.values()
+                        of_shard.setdefault(record.id, record)
+            found += of_shard.values()
         found.sort(key=lambda record: record.created_at, reverse=True)
         return found[:limit]
 
     async def events(self, run_id: str, after: int = 0, limit: int = 1000) -> Sequence[EventRecord]:
-        """Events, in order."""
+        """Return events in order. See `Store.events`."""
         if limit <= 0:
             return []
-        key = self.keys.of(run_id, "events")
-        reply = await self._connections.command(self.keys.run(run_id)[0], "LRANGE", key, after, after + limit - 1)
-        return [codec.event(seq, raw) for seq, raw in enumerate(reply, after + 1)]
+        routing_key = self.keys.script_keys(run_id)[0]
+        key = self.keys.run_key(run_id, "events")
+        texts = await self._client.run_command(routing_key, "LRANGE", key, after, after + limit - 1)
+        return [replies.event(seq, raw) for seq, raw in enumerate(texts, after + 1)]
 
     async def wait(self, run_id: str, after: int, timeout: float, *, settled: bool = False) -> int:
-        """Waits for events, or for the run to be at rest."""
+        """Wait for events, or for the run to be at rest. See `Store.wait`."""
         newest = 0
 
-        async def look() -> bool:
+        async def is_done() -> bool:
             nonlocal newest
-            newest, rests = await self._script(scripts.REST, run_id, (), again=True)
-            return not newest or bool(rests if settled else newest > after)
+            newest, at_rest = await self._run_on_run(scripts.REST, run_id, (), idempotent=True)
+            return not newest or bool(at_rest if settled else newest > after)
 
-        await self._connections.wait(self.keys.of(run_id, "rest" if settled else "events"), timeout, look)
+        await self._client.wait(self.keys.run_key(run_id, "rest" if settled else "events"), timeout, is_done)
         return newest
 
     async def purge(self, older_than: float) -> int:
-        """Deletes runs that ended long ago."""
+        """Delete runs that ended long ago. See `Store.purge`."""
         deleted = 0
-        for shard in range(len(self.keys.bases)):
+        for shard in range(self.options.shards):
             more = True
             while more:
-                count, more = await self._shard(scripts.PURGE, shard, (dump([older_than]),))
+                count, more = await self._run_on_shard(scripts.PURGE, shard, (dump([older_than]),))
                 deleted += count
         return deleted
 
 
-def _committed(transition: Transition, reply: list[Any]) -> Reply:
-    """What `commit.lua` replied."""
-    if not reply[0]:
-        return Reply(False)
-    _, ended, task, slots, ready, state, seq, events = reply
-    return Reply(
-        True,
-        None if task is None else codec.claimed(transition.run_id, task, transition),
-        codec.pairs(slots),
-        codec.ready(ready),
-        codec.pairs(state),
-        bool(ended),
-        [codec.event(number, raw) for number, raw in enumerate(events, seq - len(events) + 1)] if events else (),
-    )
+def _require_run(run_id: str, reply: list[Any]) -> list[Any]:
+    """Return the reply of a script on a run. The reply is empty when the store has no such run.
 
-
-_NO_RUN = "there is no run {!r} in this store"
-
-
-def _found(run_id: str, reply: list[Any]) -> list[Any]:
-    """The reply of a script that gives nothing when there is no such run."""
+    Raises:
+        RunNotFound: The store has no such run.
+    """
     if not reply:
-        raise RunNotFound(_NO_RUN.format(run_id))
+        raise RunNotFound(f"there is no run {run_id!r} in this store")
     return reply
-
-
-def _some(addresses: Sequence[str], reply: Sequence[bytes | None]) -> Mapping[str, Json]:
-    """Outputs that are there: a task has one when it is COMPLETED, and only then."""
-    return {address: codec.load(raw) for address, raw in zip(addresses, reply, strict=True) if raw is not None}

@@ -1,6 +1,6 @@
-"""Every workflow of the clauses, under one module's name, for workers to import as the tests do.
+"""Every workflow of the clauses, in one module that tests and workers import.
 
-So they are the same on every engine. What a step has done, it writes down itself (`witness`).
+So the workflows are the same on every engine. Steps write notes of what they do: see `witness`.
 """
 
 from drawbar import Workflow

@@ -1,4 +1,4 @@
-"""Ids, directives, what may stand where a step is taken; how a value is bound to parameters."""
+"""Ids, directives, everything that can be used as a step, and the binding of values to parameters."""
 
 from typing import Annotated, Any
 

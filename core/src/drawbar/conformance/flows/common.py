@@ -1,4 +1,4 @@
-"""Steps that several subjects use."""
+"""Steps for several modules of flows."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ async def echo(value: Any) -> Any:
 
 @step
 async def mark(value: Any, ctx: Context) -> Any:
-    """Leaves a note, and hands the value on."""
+    """Write a note and return the value."""
     note(ctx, value=value)
     return value
 
@@ -26,7 +26,7 @@ async def add_one(value: int, ctx: Context) -> int:
 
 @step
 async def wait(value: Any, ctx: Context) -> Any:
-    """Hands the value on when the gate named after the step is open."""
+    """Return the value when the gate named after the step is open."""
     note(ctx, "begun")
     await gate(ctx, ctx.step_id)
     note(ctx, "done")
@@ -35,7 +35,7 @@ async def wait(value: Any, ctx: Context) -> Any:
 
 @step
 def wait_in_thread(value: Any, ctx: Context) -> Any:
-    """As `wait`, without await."""
+    """Return the value when the gate is open, as a sync step."""
     note(ctx, "begun")
     told = not block_at(ctx, ctx.step_id)
     note(ctx, "told" if told else "done")
@@ -44,6 +44,6 @@ def wait_in_thread(value: Any, ctx: Context) -> Any:
 
 @step
 async def die(value: Any, ctx: Context) -> Any:
-    """Fails for good."""
+    """Fail in every attempt."""
     note(ctx)
     raise ValueError(f"cannot do {value}")

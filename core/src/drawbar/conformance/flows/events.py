@@ -1,4 +1,4 @@
-"""Events that a run tells of, and events that a run waits for."""
+"""Events that a run records, and events that a run waits for."""
 
 from typing import Any
 

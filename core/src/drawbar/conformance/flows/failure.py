@@ -21,7 +21,7 @@ async def die_late(value: Any, ctx: Context) -> Any:
 
 @step
 async def interrupted(value: Any, ctx: Context) -> Any:
-    """Notes that it was interrupted at its await."""
+    """Write a note when it is interrupted at its await."""
     note(ctx, "begun")
     try:
         await anyio.sleep(60)
@@ -33,7 +33,7 @@ async def interrupted(value: Any, ctx: Context) -> Any:
 
 @step
 def told(value: Any, ctx: Context) -> Any:
-    """Is in a thread, where nobody can interrupt it; looks at ctx.cancelled."""
+    """Run in a thread, which cannot be interrupted, and check `ctx.cancelled`."""
     note(ctx, "begun")
     note(ctx, "let in" if block_at(ctx, "never") else "told")
     return value
@@ -52,7 +52,7 @@ async def die_at_three(item: int, ctx: Context) -> int:
     note(ctx, item=item)
     if item == 3:
         raise ValueError("not three")
-    await anyio.sleep(0.01)  # else a worker has done all others before another one has begun with this one
+    await anyio.sleep(0.01)  # else one worker could finish all other items before another one starts this one
     return item
 
 
@@ -69,7 +69,7 @@ bad_mapper = workflow("bad-mapper").then(echo).map(_raise, id="recast").then(mar
 
 
 class TwoArguments(Exception):
-    """Cannot be made again from its text, nor be pickled."""
+    """An exception that cannot be pickled or made again from its text."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"{code}: {text}")
@@ -245,7 +245,7 @@ quick_enough = workflow("quick-enough").then(in_time).commit()
 
 @step
 async def until_mended(value: Any, ctx: Context) -> Any:
-    """Fails until a gate is open."""
+    """Fail until a gate is open."""
     from drawbar.conformance.witness import is_open
 
     note(ctx)

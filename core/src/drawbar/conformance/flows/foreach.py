@@ -1,4 +1,4 @@
-"""foreach."""
+"""Flows with `foreach`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from drawbar.conformance.witness import block_at, gate, note
 
 @step
 async def backwards(item: int, ctx: Context) -> int:
-    """The later the item, the sooner it is done."""
+    """Finish later items sooner."""
     await anyio.sleep((10 - item) * 0.01)
     note(ctx, item=item)
     return item * item
@@ -60,7 +60,7 @@ grid = (
 
 @step
 async def hold_first(item: int, ctx: Context) -> int:
-    """Item 0 waits for all the others."""
+    """Let item 0 wait for all the others."""
     if item == 0:
         await gate(ctx, "others-are-done")
     note(ctx, item=item)
@@ -72,7 +72,7 @@ held_back = workflow("held-back", input=list[int]).foreach(hold_first, concurren
 
 @step
 async def ask_first(item: int, ctx: Context) -> Any:
-    """Items 0 and 1 suspend."""
+    """Suspend items 0 and 1."""
     note(ctx, item=item)
     if item < 2 and ctx.resume_data is None:
         ctx.suspend(item)

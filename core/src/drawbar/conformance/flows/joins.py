@@ -1,4 +1,4 @@
-"""Parallel steps and what becomes of their outputs."""
+"""Parallel steps and joins of their outputs."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ together = workflow("together").parallel(*[wait.with_id(f"arm-{number}") for num
 
 @step
 async def meet(value: Any, ctx: Context) -> list[str]:
-    """Comes back when every other arm has come here too."""
+    """Return when every arm has reached this step."""
     return await _meet(ctx)
 
 

@@ -1,4 +1,4 @@
-"""do_until and do_while."""
+"""Flows with `do_until` and `do_while`."""
 
 from typing import Any
 

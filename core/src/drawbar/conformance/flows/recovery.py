@@ -1,4 +1,4 @@
-"""Flows to be interrupted in."""
+"""Flows whose workers are interrupted."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from drawbar.conformance.witness import gate, note
 
 @step(retry=3)
 async def hold(value: Any, ctx: Context) -> Any:
-    """Waits at a gate, so that somebody can pull the plug meanwhile."""
+    """Wait at a gate, so that the test can kill the worker meanwhile."""
     note(ctx, "begun", key=ctx.idempotency_key)
     await gate(ctx, "hold")
     note(ctx, "done")
@@ -40,7 +40,7 @@ held_in_join = (
 
 @step
 async def suicide(value: Any, ctx: Context) -> Any:
-    """Takes its worker with it, always."""
+    """Kill its worker in every attempt."""
     note(ctx)
     os.kill(os.getpid(), signal.SIGKILL)
     await anyio.sleep(60)
@@ -61,7 +61,7 @@ many_items = workflow("many-items").foreach(some_time).then(mark).commit()
 
 @step(retry=3)
 async def slow_twice(value: Any, ctx: Context) -> str:
-    """The first attempt comes back when everybody has given it up, and the second is at work."""
+    """Let the first attempt return after its lease has run out and the second attempt has started."""
     note(ctx, "begun")
     await gate(ctx, f"attempt-{ctx.attempt}")
     note(ctx, "done")

@@ -1,21 +1,21 @@
-"""Chains, maps, callbacks, places, and what a run knows of itself."""
+"""Sequences, maps, callbacks, `run_in`, and the context of a run."""
 
 import os
 from typing import Any
 
+import anyio.lowlevel
 from pydantic import BaseModel
 
 from drawbar import Context, RunResult, output_of, run_input, step, value_at, workflow
 from drawbar.conformance.flows.common import add_one, die, echo, mark, wait
 from drawbar.conformance.witness import note
-from drawbar.runtime import in_event_loop
 
 probe = workflow("probe").then(echo).commit()
 
 
 @step
 def double(value: int, ctx: Context) -> int:
-    """Runs in a thread."""
+    """Run in a thread."""
     note(ctx, value=value)
     return value * 2
 
@@ -97,7 +97,15 @@ surroundings = workflow("surroundings").then(look_around).commit()
 
 
 def _where() -> dict[str, Any]:
-    return {"pid": os.getpid(), "in_loop": in_event_loop()}
+    return {"pid": os.getpid(), "in_loop": _in_event_loop()}
+
+
+def _in_event_loop() -> bool:
+    try:
+        anyio.lowlevel.current_token()
+    except RuntimeError:
+        return False
+    return True
 
 
 @step

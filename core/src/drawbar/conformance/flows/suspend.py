@@ -12,7 +12,7 @@ from drawbar.conformance.witness import note
 
 class Decision(BaseModel):
     approved: bool
-    by: str = "somebody"
+    by: str = "unknown"
 
 
 @step(resume=Decision)
@@ -62,7 +62,7 @@ resumed_and_retried = workflow("resumed-and-retried").then(fails_after_resume).c
 
 @step
 async def careless(value: Any, ctx: Context) -> Any:
-    """What it does must not be taken for an error."""
+    """Catch every `Exception`, which must not catch the suspension."""
     try:
         if ctx.resume_data is None:
             ctx.suspend("caught?")
@@ -99,7 +99,7 @@ items_bail = workflow("items-bail").foreach(_inner).then(mark.with_id("after")).
 
 @step
 async def bail_when_begun(value: Any, ctx: Context) -> Any:
-    """Bails when its sibling is in the middle of its work."""
+    """Bail while its sibling runs."""
     from drawbar.conformance.witness import gate
 
     await gate(ctx, "bail")

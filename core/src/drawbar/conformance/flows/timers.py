@@ -49,5 +49,5 @@ asked_how_long = workflow("asked-how-long").sleep(_once).then(mark).commit()
 
 
 def now() -> float:
-    """What the notes' clock says."""
+    """Return the time of the clock that notes use."""
     return time.time()

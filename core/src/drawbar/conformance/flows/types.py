@@ -1,4 +1,4 @@
-"""What values become on their way from step to step."""
+"""Values of many types that pass from step to step."""
 
 import uuid
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ no_json_form = workflow("no-json-form").then(returns).commit()
 
 @step
 def spoils(items: list[Any], ctx: Context) -> int:
-    """Changes what it was given."""
+    """Change the input in place."""
     items.append("spoilt")
     items[0]["spoilt"] = True
     return len(items)

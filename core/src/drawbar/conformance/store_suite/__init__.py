@@ -1,4 +1,4 @@
-"""What every store has to do, as tests: for the author of a store, and for the stores of this project.
+"""The store suite: tests of the store contract, for every store.
 
 A store passes with a test module like this::
 
@@ -9,14 +9,14 @@ A store passes with a test module like this::
 
     @pytest.fixture
     async def store():
-        store = plugin.create("mystore://localhost/test")   # empty, each time
+        store = plugin.create("mystore://localhost/test")   # empty for each test
         await store.open()
         yield store
         await store.close()
 
-The tests are async and run through anyio's pytest plugin: define the fixture `anyio_backend` to choose event
-loops. A store with an attribute `clock` (a function that tells its time) is tested without waiting; any other
-waits some tenths of a second where time matters.
+The tests are async and run through anyio's pytest plugin: define the fixture `anyio_backend` to choose event loops. If
+a store has an attribute `clock`, a function that returns the store's time, the tests set it. Otherwise they wait some
+tenths of a second where time matters.
 """
 
 # ruff: noqa: E402 - first pytest must know whose asserts to explain

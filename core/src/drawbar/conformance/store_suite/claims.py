@@ -1,4 +1,4 @@
-"""Tasks are leased to workers."""
+"""Store suite: claiming tasks, and leases."""
 
 # ruff: noqa: D102 - a test's name says it
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.anyio
 class TestClaims:
-    """`claim`: granted."""
+    """Granted calls of `claim`."""
 
     async def test_what_is_scheduled_is_granted(self, store: Store) -> None:
         run_id = await begin(store, step("a", {"x": 1}, queue="q"), state={"s": 1}, metadata={"m": 2})
@@ -154,7 +154,7 @@ class TestClaims:
 
 @pytest.mark.anyio
 class TestRefusals:
-    """`claim`: not granted, and nothing changes."""
+    """Refused calls of `claim`, which change nothing."""
 
     async def test_a_held_lease_is_leased(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
@@ -194,7 +194,7 @@ class TestRefusals:
         for address in ("a", "b", "c"):
             assert await refused(store, run_id, address) is ClaimStatus.FINISHED
 
-    async def test_a_finished_task_names_what_it_scheduled_and_nobody_claimed(self, store: Store) -> None:
+    async def test_a_finished_task_names_its_successors_that_are_not_claimed(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
         follows = fan("j", 4, 3)
         follows.tasks[2].queue = "q"
@@ -252,7 +252,7 @@ class TestLeases:
 
         assert [tuple(one) for one in lost] == held[1:]
 
-    async def test_a_lease_that_ran_out_can_be_renewed_while_nobody_else_has_it(self, store: Store) -> None:
+    async def test_an_expired_lease_can_be_renewed_while_no_other_worker_has_it(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
         await take(store, run_id, "a", lease=BLINK)
         await later(store, 2 * BLINK)

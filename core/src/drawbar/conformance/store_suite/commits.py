@@ -1,4 +1,4 @@
-"""Outcomes are committed, and what follows with them."""
+"""Store suite: committing outcomes together with the tasks that follow."""
 
 # ruff: noqa: D102 - a test's name says it
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.anyio
 class TestOutcomes:
-    """`commit`: the task's own columns, and the fence."""
+    """`commit`: the task's own columns, and refused attempts."""
 
     async def test_completed(self, store: Store) -> None:
         run_id = await begin(store, step("a", "in"))
@@ -132,7 +132,7 @@ class TestOutcomes:
             transition = Transition(run, address, attempt, TaskStatus.COMPLETED)
             assert not (await store.commit(transition)).applied
 
-    async def test_a_lost_lease_can_commit_while_nobody_else_has_it(self, store: Store) -> None:
+    async def test_an_expired_lease_can_commit_while_no_other_worker_has_it(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
         task = await take(store, run_id, "a", lease=BLINK)
         await later(store, 2 * BLINK)
@@ -254,7 +254,7 @@ class TestEvents:
         assert [found.type for found in reply.events] == ["task.completed", "task.scheduled"]
         assert list(later_on.events) == []
 
-    async def test_they_are_dense_whoever_appends_them(self, store: Store) -> None:
+    async def test_they_are_numbered_without_gaps_by_every_operation(self, store: Store) -> None:
         addresses = [f"t{number}" for number in range(20)]
         run_id = await begin(store, *[step(address) for address in addresses])
 

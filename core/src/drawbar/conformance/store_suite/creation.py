@@ -1,4 +1,4 @@
-"""Runs come into being."""
+"""Store suite: creating runs."""
 
 # ruff: noqa: D102 - a test's name says it
 
@@ -63,7 +63,7 @@ class TestCreation:
             assert found.forked_from == "x"
         assert repr((await look(store, "kept", "a")).input) == repr(HARD)
 
-    async def test_numbers_that_are_none_survive(self, store: Store) -> None:
+    async def test_numbers_without_a_json_form_survive(self, store: Store) -> None:
         run_id = await begin(store, step("a", [float("inf"), float("-inf"), float("nan")]))
 
         plus, minus, nan = (await look(store, run_id, "a")).input

@@ -1,4 +1,4 @@
-"""Runs end, bail, are cancelled and tried again."""
+"""Store suite: the end of runs, bails and cancellation."""
 
 # ruff: noqa: D102 - a test's name says it
 

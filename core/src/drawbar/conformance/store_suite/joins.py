@@ -1,4 +1,4 @@
-"""Fan-outs and joins."""
+"""Store suite: fan-outs and joins."""
 
 # ruff: noqa: D102 - a test's name says it
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 
 async def open_fan(store: Store, count: int, window: int, **columns: Any) -> tuple[str, Reply]:
-    """A run with a fan-out `j` of so many slots; what opened it is `a`."""
+    """Create a run with a fan-out `j` of `count` slots, opened by the task `a`."""
     run_id = await begin(store, step("a"))
     return run_id, await complete(store, await take(store, run_id, "a"), fan("j", count, window), **columns)
 
 
 async def arrive(store: Store, run_id: str, number: int, value: Json = None, **columns: Any) -> Reply:
-    """Runs a slot's task and fills the slot."""
+    """Run a slot's task and fill the slot."""
     task = await take(store, run_id, f"j[{number}]")
     return await complete(store, task, slot("j", number, value), **columns)
 
@@ -330,6 +330,6 @@ class TestPulls:
 
 
 async def complete_suspended(store: Store, run_id: str, **columns: Any) -> Reply:
-    """Suspends `j[0]`, which runs, and pulls what is held."""
+    """Suspend the running task `j[0]`, and pull the next held task."""
     task = await look(store, run_id, "j[0]")
     return await commit(store, task, TaskStatus.SUSPENDED, pull="j", **columns)

@@ -1,4 +1,4 @@
-"""What the tests of the store suite share: short ways to make runs and transitions, and to let time pass."""
+"""Helpers of the store suite: make runs and transitions, and let time pass."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from drawbar.stores.base import Store
 
 BLINK = 0.25
-"""A short lease, delay or timeout, in seconds: long enough for a slow store to do a few things in it."""
+"""A short lease, delay or timeout, in seconds. A slow store can execute a few operations in this time."""
 ME, OTHER = "me", "other"
 
 HARD: dict[str, Json] = {
@@ -46,11 +46,11 @@ HARD: dict[str, Json] = {
     "numbers": [0.1, -0.0, 1e300, 5e-324, 2**53 + 1, -(2**63), 10**30],
     "nested": {"a": [{"b": [None, {"": "@1"}]}]},
 }
-"""Values that are easily kept a little wrong."""
+"""Values that are easily changed by a store's encoding."""
 
 
 async def later(store: Store, seconds: float) -> None:
-    """Lets time pass: on the store's `clock` if it has one that can be set, else by waiting."""
+    """Let time pass: on the store's `clock` if it has one, else by waiting."""
     clock = getattr(store, "clock", None)
     if callable(clock):
         store.clock = lambda: clock() + seconds  # type: ignore[attr-defined]
@@ -59,33 +59,33 @@ async def later(store: Store, seconds: float) -> None:
 
 
 def step(address: str, value: Json = None, **columns: Any) -> NewTask:
-    """A task that runs a step."""
+    """Return a new task that runs a step."""
     return NewTask(address, Kind.STEP, value, **columns)
 
 
 def sleep(address: str, seconds: float, value: Json = None) -> NewTask:
-    """A timer."""
+    """Return a new task that sleeps."""
     return NewTask(address, Kind.TIMER, value, TaskStatus.SLEEPING, delay=seconds)
 
 
 def wait_for(address: str, event: str, timeout: float | None = None) -> NewTask:
-    """A task that waits for an event."""
+    """Return a new task that waits for an event."""
     return NewTask(address, Kind.EVENT, None, TaskStatus.WAITING, event=event, delay=timeout)
 
 
 def fan(join: str, count: int, window: int) -> FanOut:
-    """A fan-out of steps `{join}[0]`, `{join}[1]` …, with their numbers as input."""
+    """Return a fan-out to steps `{join}[0]`, `{join}[1]` …, with their numbers as input."""
     tasks = [step(f"{join}[{number}]", number, fan=join) for number in range(count)]
     return FanOut(join, count, tasks, window)
 
 
 def slot(join: str, number: int, value: Json = None) -> Arrive:
-    """The arrival of a slot of such a fan-out."""
+    """Return the arrival of a slot of a fan-out made by `fan`."""
     return Arrive(join, str(number), value)
 
 
 async def begin(store: Store, *tasks: NewTask, **columns: Any) -> str:
-    """Creates a run with these tasks; returns its id."""
+    """Create a run with these tasks and return its id."""
     run_id = f"run-{uuid4().hex}"
     columns = {"workflow_id": "flow", "fingerprint": "print", "input": {"n": 1}, **columns}
     _, created = await store.create(NewRun(run_id, tasks=tasks, **columns))
@@ -94,7 +94,7 @@ async def begin(store: Store, *tasks: NewTask, **columns: Any) -> str:
 
 
 async def take(store: Store, run_id: str, address: str, *, owner: str = ME, lease: float = 60.0) -> Task:
-    """Claims a task that must be free."""
+    """Claim a task, which must be granted."""
     claim = await store.claim(run_id, address, owner=owner, lease=lease)
     assert claim.status is ClaimStatus.GRANTED
     assert claim.task is not None
@@ -102,7 +102,7 @@ async def take(store: Store, run_id: str, address: str, *, owner: str = ME, leas
 
 
 async def refused(store: Store, run_id: str, address: str) -> ClaimStatus:
-    """Claims a task that must not be free; returns why it is not."""
+    """Claim a task, which must be refused without a change, and return the claim's status."""
     before = await fields(store, run_id, address) if await find(store, run_id, address) else None
     claim: Claim = await store.claim(run_id, address, owner=OTHER, lease=60.0)
     assert claim.status is not ClaimStatus.GRANTED
@@ -112,17 +112,17 @@ async def refused(store: Store, run_id: str, address: str) -> ClaimStatus:
 
 
 def outcome(task: Task, status: TaskStatus, follows: Next = None, **columns: Any) -> Transition:
-    """A transition of a claimed task."""
+    """Return a transition of a claimed task."""
     return Transition(task.run_id, task.address, task.attempt, status, next=follows, **columns)
 
 
 async def complete(store: Store, task: Task, follows: Next = None, **columns: Any) -> Reply:
-    """Completes a claimed task; it must be accepted."""
+    """Complete a claimed task. The store must accept it."""
     return await commit(store, task, TaskStatus.COMPLETED, follows, **columns)
 
 
 async def commit(store: Store, task: Task, status: TaskStatus, follows: Next = None, **columns: Any) -> Reply:
-    """Commits the outcome of a claimed task; it must be accepted."""
+    """Commit the outcome of a claimed task. The store must accept it."""
     columns = {"owner": ME, "lease": 60.0, **columns}
     reply = await store.commit(outcome(task, status, follows, **columns))
     assert reply.applied
@@ -130,57 +130,57 @@ async def commit(store: Store, task: Task, status: TaskStatus, follows: Next = N
 
 
 async def suspend(store: Store, run_id: str, address: str, payload: Json = None, **columns: Any) -> None:
-    """Claims and suspends a task."""
+    """Claim a task and suspend it."""
     task = await take(store, run_id, address)
     await commit(store, task, TaskStatus.SUSPENDED, payload=payload, **columns)
 
 
 async def fail(store: Store, run_id: str, address: str) -> Reply:
-    """Claims a task and fails the run there."""
+    """Claim a task and fail the run at it."""
     task = await take(store, run_id, address)
     error = {"type": "Oops", "message": "no", "address": address}
     return await commit(store, task, TaskStatus.FAILED, Finish(RunStatus.FAILED, error=error), error=error)
 
 
 async def find(store: Store, run_id: str, address: str) -> Task | None:
-    """The task of that address."""
+    """Return the task at an address, or None."""
     return next((task for task in await store.tasks(run_id) if task.address == address), None)
 
 
 async def look(store: Store, run_id: str, address: str) -> Task:
-    """The task of that address, which must be there."""
+    """Return the task at an address, which must exist."""
     task = await find(store, run_id, address)
     assert task is not None
     return task
 
 
 async def fields(store: Store, run_id: str, address: str) -> dict[str, Any]:
-    """All that is known of a task."""
+    """Return all fields of a task."""
     task = await look(store, run_id, address)
     return {name: getattr(task, name) for name in Task.__slots__}
 
 
 async def record(store: Store, run_id: str) -> RunRecord:
-    """The run, which must be there."""
+    """Return the run, which must exist."""
     run = await store.load(run_id)
     assert run is not None
     return run
 
 
 async def statuses(store: Store, run_id: str) -> dict[str, TaskStatus]:
-    """Address to status, in the order of creation."""
+    """Return address to status of all tasks, in the order of their creation."""
     return {task.address: task.status for task in await store.tasks(run_id)}
 
 
 async def happened(store: Store, run_id: str, after: int = 0) -> list[tuple[str, str | None]]:
-    """Types and addresses of the run's events, which must be numbered without gaps."""
+    """Return the types and addresses of the run's events, which must be numbered without gaps."""
     events = await store.events(run_id, after)
     assert [event.seq for event in events] == list(range(after + 1, after + 1 + len(events)))
     return [(event.type, event.address) for event in events]
 
 
 async def counts(store: Store, run_id: str) -> tuple[int, int, int]:
-    """The run's counters, which must equal what is counted: active, timed, suspended."""
+    """Return the run's counters (active, timed, suspended), which must equal the counted tasks."""
     run = await record(store, run_id)
     found = list((await statuses(store, run_id)).values())
     counted = (
@@ -193,18 +193,18 @@ async def counts(store: Store, run_id: str) -> tuple[int, int, int]:
 
 
 async def both(first: Any, second: Any) -> list[Any]:
-    """Awaits two things at once."""
+    """Await two awaitables at once and return their results."""
     return await together([first, second])
 
 
 async def together(things: Sequence[Any]) -> list[Any]:
-    """Awaits several things at once; gives back what they gave, in order, exceptions too."""
+    """Await several awaitables at once and return their results or exceptions, in order."""
     results: list[Any] = [None] * len(things)
 
     async def one(number: int, thing: Any) -> None:
         try:
             results[number] = await thing
-        except Exception as error:  # noqa: BLE001 - is looked at by the test
+        except Exception as error:  # noqa: BLE001 - the test checks it
             results[number] = error
 
     async with anyio.create_task_group() as group:
@@ -214,7 +214,7 @@ async def together(things: Sequence[Any]) -> list[Any]:
 
 
 def event(type: str, address: str | None = None, **data: Json) -> NewEvent:  # noqa: A002
-    """An event."""
+    """Return a new event."""
     return NewEvent(type, address, data)
 
 
@@ -223,7 +223,7 @@ CANCELLED = TaskStatus.CANCELLED
 
 
 async def busy_run(store: Store, **columns: Any) -> str:
-    """A run with a task in every status that is not finished, and `last`, which is scheduled."""
+    """Create a run with a task in every unfinished status, and a scheduled task `last`."""
     run_id = await begin(store, step("a"), step("last"), step("retry"), step("wait"), **columns)
     await suspend(store, run_id, "wait", "?")
     await commit(store, await take(store, run_id, "retry"), TaskStatus.RETRYING, delay=60)

@@ -1,4 +1,4 @@
-"""Reading, waiting, and making room."""
+"""Store suite: reading, waiting and purging."""
 
 # ruff: noqa: D102 - a test's name says it
 
@@ -166,7 +166,7 @@ class TestWaiting:
 
         assert await self._while(soon, partial(store.wait, run_id, 2, 60)) == 3
 
-    async def test_all_who_wait_are_woken(self, store: Store) -> None:
+    async def test_every_waiting_call_is_woken(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
         woken = []
 
@@ -203,7 +203,7 @@ class TestWaiting:
 
         assert await self._while(soon, partial(store.wait, run_id, 2, 0.2)) == 2
 
-    async def test_who_is_cancelled_leaves_nothing(self, store: Store) -> None:
+    async def test_a_cancelled_wait_leaves_nothing_behind(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
 
         with anyio.move_on_after(0.05):

@@ -1,4 +1,4 @@
-"""Failed runs are tried again."""
+"""Store suite: retrying failed runs."""
 
 # ruff: noqa: D102 - a test's name says it
 

@@ -1,4 +1,4 @@
-"""What comes from outside: resumes, events, emitted events."""
+"""Store suite: resumes, sent events and emitted events."""
 
 # ruff: noqa: D102 - a test's name says it
 
@@ -149,7 +149,7 @@ class TestMail:
 
         assert [list(ready) for ready in (first, second, third)] == [[("y", None)], [("x", None)], []]
 
-    async def test_one_that_nobody_waits_for_is_kept(self, store: Store) -> None:
+    async def test_an_event_without_a_waiting_task_is_kept(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
         assert list(await store.send_event(run_id, "go", {"n": 1})) == []
 

@@ -1,4 +1,4 @@
-"""What is due is handed out, once."""
+"""Store suite: due tasks are handed out once."""
 
 # ruff: noqa: D102 - a test's name says it
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 
 async def due_addresses(store: Store, limit: int = 100, *, undelivered: bool = False) -> list[str]:
-    """Addresses of what is due."""
+    """Return the addresses of due tasks."""
     return [message.address for message in (await store.due(limit, undelivered=undelivered)).messages]
 
 
 @pytest.mark.anyio
 class TestTimes:
-    """When tasks are due."""
+    """The time at which tasks are due."""
 
     async def test_a_sleep_by_delay(self, store: Store) -> None:
         await begin(store, sleep("s", BLINK))
@@ -149,7 +149,7 @@ class TestTimes:
 
 @pytest.mark.anyio
 class TestHanding:
-    """How what is due is handed out."""
+    """The way in which due tasks are handed out."""
 
     async def test_messages_say_where_they_go(self, store: Store) -> None:
         run_id = await begin(store, step("a", queue="q"), workflow_id="flow-7", fingerprint="print-7")

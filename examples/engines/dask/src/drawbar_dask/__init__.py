@@ -1,7 +1,7 @@
-"""Drawbar workflows on Dask: a message is a task of Dask's, and `drawbar worker` is one of its workers.
+"""Drawbar engine on Dask: a message is a Dask task, and `drawbar worker` runs a Dask worker.
 
-Dask's scheduler keeps tasks in memory, gives them to workers early, and those of a dead worker to another.
-Drawbar does not mind: what is not finished is dispatched again, and what is finished is not done twice.
+Dask's scheduler keeps tasks in memory. It assigns them to workers early, and gives the tasks of a dead worker to
+another one. Drawbar allows this: it dispatches unfinished tasks again, and does not run finished tasks twice.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ class DaskSettings(EngineSettings):
     """Settings of the engine `dask`."""
 
     url: str = Field("tcp://localhost:8786", description="Address of Dask's scheduler.")
-    queue: str = Field("drawbar", description="Queue of steps that name none with `queue=`.")
+    queue: str = Field("drawbar", description="Queue of steps without `queue=`.")
     queues: tuple[str, ...] | None = Field(None, description="Queues that this worker serves.")
     threads: int = Field(8, ge=1, description="Messages that a worker works on at once.")
 
 
 class DaskEngine(Engine):
-    """Submits messages as tasks of one function; a queue is a resource that workers have."""
+    """Submit messages as Dask tasks. A queue is a Dask resource, which the workers of the queue have."""
 
     name = "dask"
     Settings = DaskSettings
@@ -34,7 +34,7 @@ class DaskEngine(Engine):
     client: Client | None = None
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Submits the messages, each for a worker that has its queue."""
+        """Submit each message as a task for a worker that serves its queue."""
         if self.client is None or self.client.status == "closed":
             options = {"timeout": self.core.connect_timeout, "set_as_default": False}
             self.client = Client(self.settings.url, **options)
@@ -43,13 +43,13 @@ class DaskEngine(Engine):
             fire_and_forget(self.client.submit(work, message.to_dict(), pure=False, resources=queue))
 
     def close(self) -> None:
-        """Leaves the scheduler."""
+        """Close the connection to the scheduler."""
         if self.client is not None:
             self.client.close()
         super().close()
 
     def run_worker(self) -> None:
-        """Runs one of Dask's workers in this process."""
+        """Run a Dask worker in this process."""
         DaskEngine.serving = self
         asyncio.run(self._work())
 
@@ -61,13 +61,13 @@ class DaskEngine(Engine):
     async def _serve(self) -> None:
         queues = {f"drawbar-{queue}": self.settings.threads for queue in self.queues}
         options = {"nthreads": self.settings.threads, "resources": queues, "memory_limit": 0}
-        while True:  # a worker ends with its scheduler
+        while True:  # a Dask worker ends when its scheduler ends, so start a new one
             async with Worker(self.settings.url, dashboard=False, **options) as worker:
                 await worker.finished()
 
 
 def work(payload: Mapping[str, str]) -> None:
-    """The function of all tasks."""
+    """Process a message. This is the function of every Dask task."""
     DaskEngine.serving.process(payload)
 
 

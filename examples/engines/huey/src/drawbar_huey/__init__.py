@@ -1,7 +1,7 @@
-"""Drawbar workflows on Huey with SQLite: no server, several processes of one machine.
+"""Drawbar engine on Huey with SQLite: several processes on one machine, without a server.
 
-Huey takes a message off the queue before it works on it, so that a worker that is killed takes its messages
-with it. Drawbar does not mind: what is not finished is dispatched again. Nor are messages ever unpickled.
+Huey removes a message from the queue before it works on it, so a killed worker loses its messages. Drawbar allows this:
+it dispatches unfinished tasks again. Messages are JSON, and never unpickled.
 """
 
 import json
@@ -22,15 +22,15 @@ __all__ = ["HueyEngine", "HueySettings", "plugin"]
 class HueySettings(EngineSettings):
     """Settings of the engine `huey`."""
 
-    file: str = Field("huey.db", description="The SQLite file that the queues are in.")
-    queue: str = Field("drawbar", description="Queue of steps that name none with `queue=`.")
+    file: str = Field("huey.db", description="SQLite file with the queues.")
+    queue: str = Field("drawbar", description="Queue of steps without `queue=`.")
     queues: tuple[str, ...] | None = Field(None, description="Queues that this worker serves.")
     threads: int = Field(4, ge=1, description="Messages of a queue that a worker works on at once.")
-    poll: float = Field(0.05, gt=0, description="After how many seconds at most to look for messages.")
+    poll: float = Field(0.05, gt=0, description="Seconds between two looks for messages.")
 
 
 class HueyEngine(Engine):
-    """Sends messages as calls of one task, and works on them in threads."""
+    """Send messages as Huey tasks, and work on them in threads."""
 
     name = "huey"
     Settings = HueySettings
@@ -40,17 +40,17 @@ class HueyEngine(Engine):
         self.task = cache(self._task)
 
     def _task(self, queue: str) -> Any:
-        """The task of a queue: with Huey, each has a queue of its own."""
+        """Return the Huey task of a queue. A Huey instance has one queue, so each queue needs its own instance."""
         huey = SqliteHuey(queue, filename=self.settings.file, results=False, serializer=Json())
         return huey.task(name="drawbar")(self.process)
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Puts messages in line."""
+        """Put each message into its queue."""
         for message in messages:
             self.task(message.queue or self.settings.queue)(message.to_dict())
 
     def run_worker(self) -> None:
-        """Runs a consumer for each queue we serve."""
+        """Run a consumer for each queue that this worker serves."""
         options = {"workers": self.settings.threads, "periodic": False}
         options |= {"initial_delay": self.settings.poll, "max_delay": self.settings.poll}
         consumers = [self.task(queue).huey.create_consumer(**options) for queue in self.queues]
@@ -60,7 +60,7 @@ class HueyEngine(Engine):
 
 
 class Json(Serializer):  # type: ignore[misc]
-    """Messages as JSON, so that nothing in the file is ever executed."""
+    """Write messages as JSON. Huey's default is pickle, which can execute code from the file."""
 
     def _serialize(self, data: Any) -> bytes:
         return json.dumps(data).encode()

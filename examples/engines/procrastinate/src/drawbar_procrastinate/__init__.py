@@ -1,6 +1,6 @@
-"""Drawbar workflows on Procrastinate: jobs are rows of PostgreSQL.
+"""Drawbar engine on Procrastinate, which keeps jobs in PostgreSQL.
 
-A job whose worker was killed stays in the table as one that is being done; Drawbar dispatches its task again.
+The job of a killed worker stays in the table with the status `doing`. Drawbar dispatches its task again.
 """
 
 import asyncio
@@ -19,27 +19,27 @@ TASK = "drawbar.process"
 
 
 class ProcrastinateSettings(QueueSettings):
-    """Settings of the engine `procrastinate`; `broker_url` is that of a PostgreSQL database."""
+    """Settings of the engine `procrastinate`. `broker_url` is the URL of a PostgreSQL database."""
 
     concurrency: int = Field(10, ge=1, description="Jobs that a worker works on at once.")
 
 
 class ProcrastinateEngine(Engine):
-    """Defers messages as jobs of one task, and works on them in Procrastinate workers."""
+    """Defer messages as jobs of one task, and work on them in Procrastinate workers."""
 
     name = "procrastinate"
     Settings = ProcrastinateSettings
 
     @cached_property
     def app(self) -> App:
-        """What defers jobs; opened when the first message is sent, by the process that sends it."""
+        """The app that defers jobs, opened when this process sends its first message."""
         connector = SyncPsycopgConnector(
             conninfo=self.settings.url, min_size=1, timeout=self.core.connect_timeout
         )
         return App(connector=connector).open()
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Defers the messages, those of a queue in one go."""
+        """Defer the messages, all of one queue in one batch."""
         jobs = defaultdict(list)
         for message in messages:
             jobs[message.queue or self.settings.queue].append({"payload": message.to_dict()})
@@ -47,13 +47,13 @@ class ProcrastinateEngine(Engine):
             self.app.configure_task(TASK, queue=queue).batch_defer(*those)
 
     def close(self) -> None:
-        """Closes the connections of those that defer."""
+        """Close the connections of the app that defers jobs."""
         if "app" in vars(self):
             vars(self).pop("app").close()
         super().close()
 
     def run_worker(self) -> None:
-        """Runs a worker on the queues we serve."""
+        """Run a Procrastinate worker on the queues that this worker serves."""
         asyncio.run(self._work())
 
     async def _work(self) -> None:
@@ -67,7 +67,7 @@ class ProcrastinateEngine(Engine):
 
 
 def create_schema(url: str) -> None:
-    """Makes Procrastinate's tables in a database, once."""
+    """Create Procrastinate's tables in a database. Call it once."""
     with App(connector=SyncPsycopgConnector(conninfo=url)).open() as app:
         app.schema_manager.apply_schema()
 

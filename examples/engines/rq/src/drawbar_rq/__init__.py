@@ -1,10 +1,10 @@
-"""Drawbar workflows on RQ: an engine written against Drawbar's public interface alone.
+"""Drawbar engine on RQ, written with Drawbar's public interface only.
 
-A worker process has several of RQ's workers, as threads, for a worker of RQ does one job at a time. Jobs
-are deleted when they are done, have no timeout of RQ's (steps have their own), and are never unpickled.
+An RQ worker does one job at a time, so a worker process runs several RQ workers in threads. Jobs are deleted when they
+are done, have no timeout in RQ because steps have their own, and are never unpickled.
 
-Few threads a process, and rather more processes: Redis hands a job to whoever waits longest, even if the
-process behind that connection hangs, and such a job comes again only when Drawbar dispatches it again.
+Run more processes instead of many threads. Redis gives a job to the connection that has waited longest, even if its
+process hangs. Such a job runs only when Drawbar dispatches it again.
 """
 
 from collections import defaultdict
@@ -25,13 +25,13 @@ __all__ = ["RqEngine", "RqSettings", "plugin"]
 
 
 class RqSettings(QueueSettings):
-    """Settings of the engine `rq`; `broker_url` is that of Redis."""
+    """Settings of the engine `rq`. `broker_url` is the URL of Redis."""
 
     threads: int = Field(2, ge=1, description="Jobs that a worker process works on at once.")
 
 
 class RqEngine(Engine):
-    """Sends messages as jobs of one function, and works on them in RQ workers."""
+    """Send messages as jobs of one function, and work on them in RQ workers."""
 
     name = "rq"
     Settings = RqSettings
@@ -42,7 +42,7 @@ class RqEngine(Engine):
         self.redis = Redis.from_url(self.settings.url, socket_connect_timeout=self.core.connect_timeout)
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Enqueues the messages, those of a queue in one go."""
+        """Enqueue the messages, all of one queue in one call."""
         jobs = defaultdict(list)
         for message in messages:
             job = Queue.prepare_data(
@@ -53,7 +53,7 @@ class RqEngine(Engine):
             Queue(queue, connection=self.redis, serializer=JSONSerializer).enqueue_many(those)
 
     def run_worker(self) -> None:
-        """Runs RQ workers on the queues we serve."""
+        """Run RQ workers on the queues that this worker serves."""
         RqEngine.serving = self
         workers = [
             Worker(self.queues, connection=self.redis, serializer=JSONSerializer)
@@ -65,22 +65,22 @@ class RqEngine(Engine):
 
 
 class Worker(SimpleWorker):
-    """A worker of RQ in a thread: signals are the main thread's."""
+    """An RQ worker that runs in a thread. Only the main thread can handle signals."""
 
     death_penalty_class = TimerDeathPenalty
 
     def _install_signal_handlers(self) -> None:
-        """Installs none."""
+        """Install no signal handlers."""
 
     def check_for_suspension(self, burst: bool) -> None:
-        """Takes no more jobs when the process is to end."""
+        """Take no more jobs when the process is asked to stop."""
         if RqEngine.serving.ending:
             raise StopRequested
         super().check_for_suspension(burst)
 
 
 def work(payload: Mapping[str, str]) -> None:
-    """The function of all jobs."""
+    """Process a message. This is the function of every job."""
     RqEngine.serving.process(payload)
 
 

@@ -1,7 +1,7 @@
-"""Drawbar workflows on taskiq with Redis: an engine of coroutines.
+"""Drawbar engine on taskiq with Redis: it works on messages in coroutines.
 
-A list of Redis gives a message away before it is worked on, so that a worker that is killed takes its
-messages with it. Drawbar does not mind: what is not finished is dispatched again.
+taskiq removes a message from the Redis list before it works on it, so a killed worker loses its messages. Drawbar
+allows this: it dispatches unfinished tasks again.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ TASK = "drawbar.process"
 
 
 class TaskiqSettings(QueueSettings):
-    """Settings of the engine `taskiq`; `broker_url` is that of Redis."""
+    """Settings of the engine `taskiq`. `broker_url` is the URL of Redis."""
 
     concurrency: int = Field(10, ge=1, description="Messages of a queue that a worker works on at once.")
 
 
 class TaskiqEngine(Engine):
-    """Sends messages as tasks of one name, and works on them in taskiq's receivers."""
+    """Send messages as tasks of one name, and work on them in taskiq receivers."""
 
     name = "taskiq"
     Settings = TaskiqSettings
@@ -46,11 +46,11 @@ class TaskiqEngine(Engine):
 
     @cached_property
     def sending(self) -> BlockingPortal:
-        """The event loop that messages are sent from: connections are of the loop that has made them."""
+        """The event loop that sends messages, in its own thread. A connection works only in the loop that made it."""
         return self.stack.enter_context(start_blocking_portal())
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Puts messages in line, all at once."""
+        """Put all messages into their queues, at the same time."""
         self.sending.call(self._send, messages)
 
     async def _send(self, messages: Sequence[Message]) -> None:
@@ -61,13 +61,13 @@ class TaskiqEngine(Engine):
                 group.start_soon(kicker.kiq, message.to_dict())
 
     def close(self) -> None:
-        """Closes the connections of those that send."""
+        """Close the connections that send messages."""
         self.sending.call(self.broker.shutdown)
         self.stack.close()
         super().close()
 
     def run_worker(self) -> None:
-        """Runs a receiver for each queue we serve."""
+        """Run a receiver for each queue that this worker serves."""
         anyio.run(self._receive)
 
     async def _receive(self) -> None:

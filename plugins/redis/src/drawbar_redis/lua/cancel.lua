@@ -1,12 +1,13 @@
 -- Ends a run as cancelled.
+-- Twin of drawbar.stores.control.cancel.
 --
--- Head: [callback, redispatch, retention]; then error, event data, the item of the callback task.
--- Reply: [1, [ready]], or [0] when it had ended before; nothing for no such run.
-local h = decode(ARGV[1])
-if not use(THIS) then return {} end
-if OVER[run.status] then return { 0 } end
-REDISPATCH, RETENTION = h[2], h[3]
+-- Head: [callback, redispatch, retention]; then error, event data, the text of the callback task.
+-- Reply: [1, [ready]], or [0] when the run had ended before; nothing if there is no such run.
+local callback, redispatch, retention = unpack(decode(ARGV[1]))
+if not begin(TARGET_RUN) then return {} end
+if IS_FINISHED[run.status] then return { 0 } end
+REDISPATCH, RETENTION = redispatch, retention
 finish('cancelled', '', ARGV[2], ARGV[3])
-if h[1] then add(ARGV[4]) end
-flush()
+if callback then add(ARGV[4]) end
+close()
 return { 1, ready }

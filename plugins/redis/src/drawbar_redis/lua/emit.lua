@@ -1,9 +1,10 @@
--- Appends events that are no outcome.
+-- Appends events that are not the outcome of a task.
+-- Twin of drawbar.stores.control.emit.
 --
--- The events, without their time. Reply: [newest event]; nothing for no such run.
-if not use(THIS) then return {} end
+-- Arguments: the events, without their time. Reply: [number of the newest event]; nothing if there is no such run.
+if not begin(TARGET_RUN) then return {} end
 for i = 1, #ARGV do events[i] = '[' .. NOW_TEXT .. ',' .. ARGV[i] end
-if #events == 0 then return { call('LLEN', EVENTS) } end
-local newest = many('RPUSH', EVENTS, events)
-call('PUBLISH', EVENTS, newest)
+if #events == 0 then return { call('LLEN', EVENTS_KEY) } end
+local newest = call_in_chunks('RPUSH', EVENTS_KEY, events)
+call('PUBLISH', EVENTS_KEY, newest)
 return { newest }

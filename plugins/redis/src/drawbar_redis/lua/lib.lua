@@ -1,16 +1,20 @@
--- What every script starts with: the clock, the keys, and one unit of work on one run.
+-- The start of every script: the clock, the keys, and one unit of work on one run.
 --
--- An operation only says what becomes of tasks (`status`, `free`, `cancel`, `add`); `flush` then writes each
--- touched task once and keeps everything that is derived from tasks in step: the run's counters and status,
--- the due index, the leases. Nothing else writes them.
+-- An operation only says what happens to tasks (`set_status`, `free`, `cancel`, `add`). `close` then writes each
+-- changed task once. It also writes what is derived from tasks: the run's counters and status, the due index and the
+-- leases. No other code writes these.
 --
--- Users' values are JSON text made and read by Python alone. They pass through here as opaque strings: cjson
--- would turn an empty list into an object, lose digits of big integers and refuse NaN. cjson is for our own
--- heads and records.
+-- Values of users are JSON text that only Python makes and reads. They pass through here as strings: cjson would
+-- turn an empty list into an object, lose digits of big integers and refuse NaN. cjson is only for the heads and
+-- records of this package.
 --
--- KEYS[1] is always the due index of the shard, whose name also says how all keys of the shard start;
--- KEYS[2], where there is one, is the run. All other keys are derived and carry the same hash tag, so in a
--- cluster they are on the same node.
+-- KEYS[1] is always the due index of the shard. Its name also gives the start of all keys of the shard. KEYS[2], where
+-- a script has it, is the run. All other keys are derived and carry the same hash tag, so a cluster has them on the
+-- same node.
+--
+-- Every function and script here has a comment that names its Python twin: the object in Drawbar's Python that does
+-- the same for the other stores. When you change one of the two, change the other. drawbar_redis.scripts writes the
+-- constants END, COUNTED, HAS_WAKE_AT and IS_FINISHED before this text, from the values in core.
 
 local call = redis.call
 local encode, decode = cjson.encode, cjson.decode
@@ -20,56 +24,56 @@ local clock = call('TIME')
 local NOW = clock[1] + clock[2] / 1000000
 local NOW_TEXT = format('%.6f', NOW)
 
-local DUE = KEYS[1]
-local BASE = sub(DUE, 1, -4)
-local LEASES = BASE .. 'leases' -- hash: task → attempt:owner, of every RUNNING task
-local RUNS = BASE .. 'runs'     -- sorted set: run id by creation
-local ENDED = BASE .. 'ended'   -- sorted set: packed (run id, workflow) by end
+-- The keys of the shard.
+local DUE_KEY = KEYS[1]
+local PREFIX = sub(DUE_KEY, 1, -4)
+local LEASES_KEY = PREFIX .. 'leases' -- hash: task → attempt:owner, of every RUNNING task
+local RUNS_KEY = PREFIX .. 'runs'     -- sorted set: run id by creation
+local ENDED_KEY = PREFIX .. 'ended'   -- sorted set: pair (run id, workflow) by end
 
--- Places in a task's record, a JSON array. '' stands for None. `wake_at` is not among them: the score in the
--- due index is the only copy while a task waits for a time (so a renewal is one ZADD); WAKE keeps it past a
--- cancellation.
+-- The places in a task's record, which is a JSON array. '' stands for None. `wake_at` has no place: while a task
+-- waits for a time, the score in the due index is its only copy (so a renewal is one ZADD). KEPT_WAKE_AT keeps it
+-- after a cancellation.
 local NUMBER, KIND, STATUS, ATTEMPT, FAILURES, LOST, QUEUE, FAN, PARENT, EVENT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 local DELAY, WAS, OWNER, DISPATCHES, TOTAL, REMAINING, LAST = 11, 12, 13, 14, 15, 16, 17
-local STARTED, FINISHED, WAKE = 18, 19, 20
+local STARTED, FINISHED, KEPT_WAKE_AT = 18, 19, 20
 
-local COUNTED = {
-  scheduled = 'active', running = 'active', retrying = 'active',
-  sleeping = 'timed', waiting = 'timed', suspended = 'suspended',
-}
-local TIMED = { scheduled = true, running = true, retrying = true, sleeping = true, waiting = true }
-local OVER = { completed = true, failed = true, cancelled = true }
-
--- Settings of the store that a script gets in its head; one that frees tasks needs the first.
+-- Settings of the store, which a script gets in its head. A script that frees tasks needs REDISPATCH.
 local REDISPATCH, RETENTION = nil, 0
 
--- The unit of work.
-local THIS = KEYS[2] and sub(KEYS[2], #BASE + 5) -- the id of the run in KEYS[2]
+-- The unit of work. Twin of drawbar.stores.transitions.Change.
+local TARGET_RUN = KEYS[2] and sub(KEYS[2], #PREFIX + 5) -- the id of the run in KEYS[2]
 
-local ID, PACKED, RUN, OPEN, DONE, HELD, VALUES, STATE, EVENTS, OTHERS
-local run     -- the run's head, or nil
-local seen    -- address → task, everything read or made
-local touched -- tasks to be written, in order
-local events  -- JSON texts to be appended
-local ready   -- address, queue, … of tasks that became free
-local timed   -- the same of new tasks that will, when their time has come
+local RUN_ID, MEMBER_PREFIX -- the id of the run, and the start of its tasks' members of the indexes
+local RUN_KEY, OPEN_KEY, DONE_KEY, HELD_KEY, VALUES_KEY, STATE_KEY, EVENTS_KEY, EXTRA_KEY
+local run     -- the head of the run, or nil
+local seen    -- address → task, for every task that was read or created
+local changed -- the tasks to write, in order
+local events  -- JSON texts of the events to append
+local ready   -- address, queue, … of the tasks that became free
+local timed   -- address, queue, … of the new tasks that become free when their time has come
 local BY      -- address of the task whose transition this is
 local CLAIM   -- {owner, lease, queue} while a task may be claimed in place
-local NEXT    -- the task that was
+local NEXT    -- the task that was claimed in place
 
--- Two strings as one, for members of an index: the first may hold any character.
-local function pack(first, second)
+-- Joins two strings into one member of an index. Both may hold any character.
+-- Twin of drawbar_redis.keys.pack_pair.
+local function pack_pair(first, second)
   return #first .. ':' .. first .. second
 end
 
-local function unpacked(member)
+-- Splits a member of an index.
+-- No twin: only scripts read members.
+local function unpack_pair(member)
   local colon = find(member, ':', 1, true)
   local cut = colon + tonumber(sub(member, 1, colon - 1))
   return sub(member, colon + 1, cut), sub(member, cut + 1)
 end
 
--- Redis takes as many arguments as Lua's stack holds: long lists go in pieces (an even number, for pairs).
-local function many(command, key, list)
+-- Calls a command with a long list. A call takes as many arguments as Lua's stack holds, so the list goes in
+-- chunks, of an even number for lists of pairs.
+-- No twin: Python has no such limit.
+local function call_in_chunks(command, key, list)
   local n = #list
   if n <= 4000 then return call(command, key, unpack(list)) end
   local last
@@ -77,162 +81,198 @@ local function many(command, key, list)
   return last
 end
 
+-- Returns a number, or nil for ''.
+-- Twin of drawbar_redis.replies.number.
 local function number(text)
   if text == '' then return nil end
   return tonumber(text)
 end
 
--- Starts a unit of work on a run. Returns whether there is such a run.
-local function use(id)
-  ID, PACKED = id, #id .. ':' .. id
-  RUN, OPEN, DONE = BASE .. 'run:' .. id, BASE .. 'open:' .. id, BASE .. 'done:' .. id
-  VALUES, STATE, EVENTS = BASE .. 'values:' .. id, BASE .. 'state:' .. id, BASE .. 'events:' .. id
-  HELD = BASE .. 'held:' .. id     -- set: the addresses of all held tasks
-  OTHERS = BASE .. 'others:' .. id -- set: the keys below, which come and go
-  seen, touched, events, ready, timed = {}, {}, {}, {}, {}
+-- Starts a unit of work on a run. Returns true if the store has the run.
+-- Twin of drawbar.stores.rows.Rows.run, and of the constructor of drawbar.stores.transitions.Change.
+local function begin(id)
+  RUN_ID, MEMBER_PREFIX = id, #id .. ':' .. id
+  RUN_KEY, OPEN_KEY, DONE_KEY = PREFIX .. 'run:' .. id, PREFIX .. 'open:' .. id, PREFIX .. 'done:' .. id
+  VALUES_KEY, STATE_KEY = PREFIX .. 'values:' .. id, PREFIX .. 'state:' .. id
+  EVENTS_KEY = PREFIX .. 'events:' .. id
+  HELD_KEY = PREFIX .. 'held:' .. id    -- set: the addresses of all held tasks
+  EXTRA_KEY = PREFIX .. 'others:' .. id -- set: the keys of the four functions below, which a run has only at times
+  seen, changed, events, ready, timed = {}, {}, {}, {}, {}
   BY, CLAIM, NEXT = nil, nil, nil
-  local h = call('HMGET', RUN, 'status', 'active', 'timed', 'suspended', 'tasks', 'started', 'expires')
-  if not h[1] then
+  local fields = call('HMGET', RUN_KEY, 'status', 'active', 'timed', 'suspended', 'tasks', 'started', 'expires')
+  if not fields[1] then
     run = nil
     return false
   end
-  for i = 2, 5 do h[i] = tonumber(h[i]) end
+  for i = 2, 5 do fields[i] = tonumber(fields[i]) end
   run = {
-    status = h[1], active = h[2], timed = h[3], suspended = h[4], tasks = h[5], was = h,
-    started = h[6], expires = tonumber(h[7]), seq = false, ended = false,
+    status = fields[1], active = fields[2], timed = fields[3], suspended = fields[4], tasks = fields[5],
+    stored = fields, started = fields[6], expires = tonumber(fields[7]), seq = false, ended = false,
   }
   return true
 end
 
-local function line_key(join) return BASE .. 'line:' .. PACKED .. ':' .. join end
-local function slots_key(join) return BASE .. 'slots:' .. PACKED .. ':' .. join end
-local function mail_key(event) return BASE .. 'mail:' .. PACKED .. ':' .. event end
-local function ears_key(event) return BASE .. 'ears:' .. PACKED .. ':' .. event end
+-- Returns the key of the texts of a join's held tasks (list).
+-- No twin: other stores keep held tasks as rows.
+local function held_tasks_key(join) return PREFIX .. 'line:' .. MEMBER_PREFIX .. ':' .. join end
 
+-- Returns the key of the slots that have arrived at a join (hash).
+-- No twin: a key of Redis.
+local function slots_key(join) return PREFIX .. 'slots:' .. MEMBER_PREFIX .. ':' .. join end
+
+-- Returns the key of the kept payloads of an event (list).
+-- No twin: a key of Redis.
+local function kept_events_key(event) return PREFIX .. 'mail:' .. MEMBER_PREFIX .. ':' .. event end
+
+-- Returns the key of the addresses of the tasks that wait for an event (list).
+-- No twin: a key of Redis.
+local function waiting_tasks_key(event) return PREFIX .. 'ears:' .. MEMBER_PREFIX .. ':' .. event end
+
+-- Notes an event of the run.
+-- No twin: Python appends to the list Change.events. drawbar_redis.replies.event reads this text.
 local function event(type, address, data)
   events[#events + 1] = '[' .. NOW_TEXT .. ',"' .. type .. '",' .. (address and encode(address) or 'null')
     .. ',' .. (data or '{}') .. ']'
 end
 
--- A value of a task: 'i'nput, 'o'utput (there when the task is completed, and only then), 'x' (the output of one that
--- failed), 'e'rror, 'p'ayload, 'd'ata, 'c'hildren; without an address one of the run: 'I', 'O', 'E', 'M'etadata.
-local function value(kind, address, json)
-  call('HSET', VALUES, kind .. address, json)
+-- Keeps a value. The kinds of a task's values are 'i' (input), 'o' (output: only while the task is completed), 'x'
+-- (output of a failed task), 'e' (error), 'p' (payload), 'd' (data) and 'c' (children). The kinds of the run's values,
+-- which have no address, are 'I' (input), 'O' (output), 'E' (error) and 'M' (metadata).
+-- No twin: other stores keep values as columns.
+local function keep_value(kind, address, json)
+  call('HSET', VALUES_KEY, kind .. address, json)
 end
 
--- A task as it is in the store. All fields are named at once: a table that grows is copied.
-local function known(address, m)
+-- Returns the table of a task as the store has it. All fields are named at once, because Lua copies a table that grows.
+-- No twin: the table stands for drawbar.records.Task, with what a script notes beside it.
+local function task_table(address, record)
   return {
-    address = address, m = m, old = m[STATUS], -- the status that the store has
-    new = false, touched = false, wake = false, text = false, place = false, input = false, data = false,
+    address = address, record = record, stored_status = record[STATUS], new = false, changed = false,
+    wake_at = false, text = false, place = false, input = false, data = false,
   }
 end
 
--- The task of that address, or nil.
-local function get(address)
-  local t = seen[address]
-  if t then return t end
-  local text = call('HGET', OPEN, address) or call('HGET', DONE, address)
+-- Returns the task of that address, or nil. A held task has no record yet.
+-- Twin of drawbar.stores.rows.Rows.task.
+local function find_task(address)
+  local task = seen[address]
+  if task then return task end
+  local text = call('HGET', OPEN_KEY, address) or call('HGET', DONE_KEY, address)
   if not text then return nil end
-  local m = decode(text)
-  t = known(address, m)
-  seen[address] = t
-  return t
+  local record = decode(text)
+  task = task_table(address, record)
+  seen[address] = task
+  return task
 end
 
--- Whether there is a record of that address; a held task has none yet.
+-- Returns true if there is a task of that address, other than a held one.
+-- Twin of drawbar.stores.rows.Rows.exists, together with `is_held`.
 local function exists(address)
-  return seen[address] or call('HEXISTS', OPEN, address) == 1 or call('HEXISTS', DONE, address) == 1
+  return seen[address] or call('HEXISTS', OPEN_KEY, address) == 1 or call('HEXISTS', DONE_KEY, address) == 1
 end
 
+-- Returns true if there is a held task of that address.
+-- Twin of drawbar.stores.rows.Rows.exists, together with `exists`.
 local function is_held(address)
-  return call('SISMEMBER', HELD, address) == 1
+  return call('SISMEMBER', HELD_KEY, address) == 1
 end
 
-local function member(t) return PACKED .. t.address end
+-- Returns the task's member of the due index and the leases.
+-- Twin of drawbar_redis.keys.pack_pair, for the run of this unit of work.
+local function member(task) return MEMBER_PREFIX .. task.address end
 
-local function touch(t)
-  if not t.touched then
-    t.touched = true
-    touched[#touched + 1] = t
+-- Notes a task for `close` to write.
+-- No twin: Python writes each change at once, with Rows.save.
+local function mark_changed(task)
+  if not task.changed then
+    task.changed = true
+    changed[#changed + 1] = task
   end
 end
 
--- Sets a task's status and `wake_at` (nil: none).
-local function status(t, new, wake)
-  local m = t.m
-  local before, after = COUNTED[m[STATUS]], COUNTED[new]
+-- Sets a task's status and `wake_at` (nil: none), and counts it in the run.
+-- No twin: Python does these lines at each place. drawbar.stores.transitions.COUNTED says which counter a status has.
+local function set_status(task, new, wake_at)
+  local record = task.record
+  local before, after = COUNTED[record[STATUS]], COUNTED[new]
   if before then run[before] = run[before] - 1 end
   if after then run[after] = run[after] + 1 end
-  m[STATUS] = new
-  t.wake = wake
-  if new ~= 'running' then m[OWNER] = '' end
-  if OVER[new] then m[FINISHED] = NOW_TEXT end
-  touch(t)
+  record[STATUS] = new
+  task.wake_at = wake_at
+  if new ~= 'running' then record[OWNER] = '' end
+  if IS_FINISHED[new] then record[FINISHED] = NOW_TEXT end
+  mark_changed(task)
 end
 
--- When a SCHEDULED task is handed out again, unless it is claimed before.
-local function again_at(t)
-  return NOW + REDISPATCH * 2 ^ math.min(t.m[DISPATCHES], 5)
+-- Returns the time at which a SCHEDULED task is handed out again if no worker has claimed it.
+-- Twin of drawbar.stores.transitions.again_at.
+local function again_at(task)
+  return NOW + REDISPATCH * 2 ^ math.min(task.record[DISPATCHES], 5)
 end
 
--- Makes a task SCHEDULED, or claims it in place.
-local function free(t, type)
-  local m = t.m
-  if m[KIND] == 'step' then event(type or 'task.scheduled', t.address) end
-  m[PARENT] = BY or m[PARENT]
-  if CLAIM and m[QUEUE] == CLAIM.queue then
-    m[ATTEMPT] = m[ATTEMPT] + 1
-    m[OWNER] = CLAIM.owner
-    m[STARTED] = NOW_TEXT
-    status(t, 'running', NOW + CLAIM.lease)
-    NEXT, CLAIM = t, nil
+-- Makes a task SCHEDULED, or claims it in place if the transition wants that.
+-- Twin of drawbar.stores.transitions.Change.free.
+local function free(task, type)
+  local record = task.record
+  if record[KIND] == 'step' then event(type or 'task.scheduled', task.address) end
+  record[PARENT] = BY or record[PARENT]
+  if CLAIM and record[QUEUE] == CLAIM.queue then
+    record[ATTEMPT] = record[ATTEMPT] + 1
+    record[OWNER] = CLAIM.owner
+    record[STARTED] = NOW_TEXT
+    set_status(task, 'running', NOW + CLAIM.lease)
+    NEXT, CLAIM = task, nil
   else
-    status(t, 'scheduled', again_at(t))
-    ready[#ready + 1] = t.address
-    ready[#ready + 1] = m[QUEUE]
+    set_status(task, 'scheduled', again_at(task))
+    ready[#ready + 1] = task.address
+    ready[#ready + 1] = record[QUEUE]
   end
 end
 
--- Every key of the run.
+-- Returns all keys of the run.
+-- No twin: only Redis has several keys for one run.
 local function keys_of_run()
-  local keys = call('SMEMBERS', OTHERS)
-  for _, key in ipairs({ RUN, OPEN, DONE, HELD, VALUES, STATE, EVENTS, OTHERS }) do keys[#keys + 1] = key end
+  local keys = call('SMEMBERS', EXTRA_KEY)
+  for _, key in ipairs({ RUN_KEY, OPEN_KEY, DONE_KEY, HELD_KEY, VALUES_KEY, STATE_KEY, EVENTS_KEY, EXTRA_KEY }) do
+    keys[#keys + 1] = key
+  end
   return keys
 end
 
--- Writes a touched task, and what is derived from it.
-local function write(t)
-  local m, old, address = t.m, t.old, t.address
-  local now, name, text = m[STATUS], PACKED .. address, encode(m)
-  t.text = text
-  if OVER[now] then
-    call('HSET', DONE, address, text)
-    if old and not OVER[old] then call('HDEL', OPEN, address) end
+-- Writes a changed task, and its entries in the due index, the leases and the tasks that wait for an event.
+-- Twin of drawbar.stores.rows.Rows.save.
+local function write_task(task)
+  local record, before, address = task.record, task.stored_status, task.address
+  local now, name, text = record[STATUS], MEMBER_PREFIX .. address, encode(record)
+  task.text = text
+  if IS_FINISHED[now] then
+    call('HSET', DONE_KEY, address, text)
+    if before and not IS_FINISHED[before] then call('HDEL', OPEN_KEY, address) end
   else
-    call('HSET', OPEN, address, text)
-    if old and OVER[old] then call('HDEL', DONE, address) end
+    call('HSET', OPEN_KEY, address, text)
+    if before and IS_FINISHED[before] then call('HDEL', DONE_KEY, address) end
   end
-  if t.wake then
-    call('ZADD', DUE, t.wake, name)
-  elseif TIMED[old] then
-    call('ZREM', DUE, name)
+  if task.wake_at then
+    call('ZADD', DUE_KEY, task.wake_at, name)
+  elseif HAS_WAKE_AT[before] then
+    call('ZREM', DUE_KEY, name)
   end
   if now == 'running' then
-    call('HSET', LEASES, name, m[ATTEMPT] .. ':' .. m[OWNER])
-  elseif old == 'running' then
-    call('HDEL', LEASES, name)
-  elseif old == 'waiting' and now ~= 'waiting' and m[EVENT] ~= '' then
-    call('LREM', ears_key(m[EVENT]), 1, address)
+    call('HSET', LEASES_KEY, name, record[ATTEMPT] .. ':' .. record[OWNER])
+  elseif before == 'running' then
+    call('HDEL', LEASES_KEY, name)
+  elseif before == 'waiting' and now ~= 'waiting' and record[EVENT] ~= '' then
+    call('LREM', waiting_tasks_key(record[EVENT]), 1, address)
   end
 end
 
--- Ends the unit of work: writes it all, and tells those who watch the run.
-local function flush()
-  if NEXT and NEXT.m[KIND] == 'step' then
-    event('task.started', NEXT.address, '{"attempt":' .. NEXT.m[ATTEMPT] .. '}')
+-- Ends the unit of work: settles the run's status, writes everything, and wakes the callers that watch the run.
+-- Twin of drawbar.stores.transitions.Change.close.
+local function close()
+  if NEXT and NEXT.record[KIND] == 'step' then
+    event('task.started', NEXT.address, '{"attempt":' .. NEXT.record[ATTEMPT] .. '}')
   end
-  if run.status ~= 'pending' and not OVER[run.status] then
+  if run.status ~= 'pending' and not IS_FINISHED[run.status] then
     if run.active > 0 then
       run.status = 'running'
     elseif run.timed > 0 then
@@ -242,19 +282,19 @@ local function flush()
       event('run.suspended')
     end
   end
-  for i = 1, #touched do write(touched[i]) end
-  local was = run.was
-  if run.status ~= was[1] then call('HSET', RUN, 'status', run.status) end
-  if run.active ~= was[2] or run.timed ~= was[3] or run.suspended ~= was[4] or run.tasks ~= was[5] then
-    call('HSET', RUN, 'active', run.active, 'timed', run.timed, 'suspended', run.suspended,
+  for i = 1, #changed do write_task(changed[i]) end
+  local stored = run.stored
+  if run.status ~= stored[1] then call('HSET', RUN_KEY, 'status', run.status) end
+  if run.active ~= stored[2] or run.timed ~= stored[3] or run.suspended ~= stored[4] or run.tasks ~= stored[5] then
+    call('HSET', RUN_KEY, 'active', run.active, 'timed', run.timed, 'suspended', run.suspended,
       'tasks', run.tasks)
   end
   if #events > 0 then
-    run.seq = many('RPUSH', EVENTS, events)
-    call('PUBLISH', EVENTS, run.seq)
+    run.seq = call_in_chunks('RPUSH', EVENTS_KEY, events)
+    call('PUBLISH', EVENTS_KEY, run.seq)
   end
-  if run.active == 0 and (OVER[run.status] or run.status == 'suspended') then
-    call('PUBLISH', BASE .. 'rest:' .. ID, run.seq or call('LLEN', EVENTS))
+  if run.active == 0 and (IS_FINISHED[run.status] or run.status == 'suspended') then
+    call('PUBLISH', PREFIX .. 'rest:' .. RUN_ID, run.seq or call('LLEN', EVENTS_KEY))
   end
   if run.expires then
     for _, key in ipairs(keys_of_run()) do call('PEXPIREAT', key, format('%.0f', run.expires)) end

@@ -1,2 +1,3 @@
--- The run, or nothing.
-return use(THIS) and reply_run()
+-- Reads a run. Reply: the run, or nothing if the store has no such run.
+-- Twin of drawbar.stores.base.Store.load.
+return begin(TARGET_RUN) and reply_run()

@@ -1,104 +1,117 @@
--- Part of the library: creating tasks, and freeing the held ones.
+-- Part of the library: it creates tasks, and frees held ones.
 
--- A new record; it gets its status from `status`.
-local function make(n, address, kind, queue, fan)
-  local t = known(address, {
-    n, kind, '', 0, 0, 0, queue, fan, BY or '', '', '', '', '', 0, 0, 0, 0, '', '', '',
+-- Creates the record of a task. It has no status until `set_status` gives it one.
+-- Twin of the constructor of drawbar.records.Task.
+local function create_task(place, address, kind, queue, fan)
+  local task = task_table(address, {
+    place, kind, '', 0, 0, 0, queue, fan, BY or '', '', '', '', '', 0, 0, 0, 0, '', '', '',
   })
-  t.old, t.new = false, true
-  seen[address] = t
-  return t
+  task.stored_status, task.new = false, true
+  seen[address] = task
+  return task
 end
 
--- Keeps the output of a task that is over.
-local function put_out(new, address, output)
-  if new == 'completed' then
-    value('o', address, output == '' and 'null' or output)
+-- Keeps the output of a finished task.
+-- No twin: other stores have one column for it. Two kinds of value let `Store.outputs` read only the field 'o'.
+local function keep_output(status, address, output)
+  if status == 'completed' then
+    keep_value('o', address, output == '' and 'null' or output)
   elseif output ~= '' then
-    value('x', address, output)
+    keep_value('x', address, output)
   end
 end
 
-local function count()
+-- Returns the next task's place in the order of creation.
+-- No twin: rows of other stores are in order by themselves.
+local function next_place()
   run.tasks = run.tasks + 1
   return run.tasks
 end
 
--- A task WAITING for an event takes the oldest one that is kept, else it listens.
-local function listen(t)
-  local m = t.m
-  local name = m[EVENT]
-  local payload = name ~= '' and call('LPOP', mail_key(name))
+-- Lets a task wait for its event. If the event was kept, the task takes the oldest one and becomes free at once.
+-- Twin of drawbar.stores.transitions.Change.add and of drawbar.stores.control.retry, for their WAITING tasks, with
+-- drawbar.stores.rows.Rows.collect.
+local function wait_for_event(task)
+  local record = task.record
+  local name = record[EVENT]
+  local payload = name ~= '' and call('LPOP', kept_events_key(name))
   if payload then
-    t.data = payload
-    value('d', t.address, payload)
-    free(t)
+    task.data = payload
+    keep_value('d', task.address, payload)
+    free(task)
     return
   end
-  local delay = number(m[DELAY])
-  status(t, 'waiting', delay and NOW + delay)
+  local delay = number(record[DELAY])
+  set_status(task, 'waiting', delay and NOW + delay)
   if name ~= '' then
-    call('RPUSH', ears_key(name), t.address)
-    call('SADD', OTHERS, ears_key(name))
+    call('RPUSH', waiting_tasks_key(name), task.address)
+    call('SADD', EXTRA_KEY, waiting_tasks_key(name))
   end
 end
 
--- Creates a task from an item: a line of JSON [address, kind, queue, fan, and where it is not simply
--- SCHEDULED status, delay, until, event, length of input, length of output], then its input, output and
--- error. `place` is its place among the transition's new tasks, for the caller to find the input again
--- without having it sent back.
-local function add(item, join, place)
-  local cut = find(item, '\n', 1, true)
-  local h = decode(sub(item, 1, cut - 1))
-  local address, new = h[1], h[5] or 'scheduled'
+-- Creates a task from its text, unless its address is taken. The text (see drawbar_redis.arguments.new_task) is a
+-- line with a JSON array [address, kind, queue, fan], which goes on with [status, delay, until, event, length of
+-- input, length of output] when the task is not just SCHEDULED; then its input, output and error. `place` is the
+-- task's place among the new tasks of a transition: with it the reply leaves out the input, which Python has.
+-- Twin of drawbar.stores.transitions.Change.add.
+local function add(text, join, place)
+  local cut = find(text, '\n', 1, true)
+  local address, kind, queue, fan, status, delay, wake_at, event_name, input_length, output_length
+    = unpack(decode(sub(text, 1, cut - 1)))
+  status = status or 'scheduled'
   if exists(address) or is_held(address) then return end
-  local t = make(count(), address, h[2], h[3], h[4] == 1 and join or h[4])
-  t.place = place
-  local input = sub(item, cut + 1)
-  if h[9] then
-    local rest = sub(input, h[9] + 1)
-    input = sub(input, 1, h[9])
-    local output, failure = sub(rest, 1, h[10]), sub(rest, h[10] + 1)
-    put_out(new, address, output)
-    if failure ~= '' then value('e', address, failure) end
+  local task = create_task(next_place(), address, kind, queue, fan == 1 and join or fan)
+  task.place = place
+  local input = sub(text, cut + 1)
+  if input_length then
+    local rest = sub(input, input_length + 1)
+    input = sub(input, 1, input_length)
+    local output, failure = sub(rest, 1, output_length), sub(rest, output_length + 1)
+    keep_output(status, address, output)
+    if failure ~= '' then keep_value('e', address, failure) end
   end
   if input ~= '' then
-    value('i', address, input)
-    if not place then t.input = input end
+    keep_value('i', address, input)
+    if not place then task.input = input end
   end
-  if new == 'scheduled' then
-    free(t)
-  elseif new == 'sleeping' or new == 'waiting' then
-    local m, delay, till = t.m, h[6], h[7]
-    m[EVENT] = h[8]
-    if till then delay = till - NOW end
-    if delay then m[DELAY] = format('%.17g', delay) end
-    if new == 'waiting' then listen(t) else status(t, new, till or NOW + (delay or 0)) end
-    if COUNTED[m[STATUS]] == 'timed' then -- an event may have been there
+  if status == 'scheduled' then
+    free(task)
+  elseif status == 'sleeping' or status == 'waiting' then
+    local record = task.record
+    record[EVENT] = event_name
+    if wake_at then delay = wake_at - NOW end
+    if delay then record[DELAY] = format('%.17g', delay) end
+    if status == 'waiting' then
+      wait_for_event(task)
+    else
+      set_status(task, status, wake_at or NOW + (delay or 0))
+    end
+    if COUNTED[record[STATUS]] == 'timed' then -- it is not, when its event had been kept
       timed[#timed + 1] = address
-      timed[#timed + 1] = m[QUEUE]
+      timed[#timed + 1] = record[QUEUE]
     end
   else
-    status(t, new)
+    set_status(task, status)
   end
 end
 
 -- Frees the first held task of a join.
+-- Twin of drawbar.stores.transitions.Change.pull, with drawbar.stores.rows.Rows.held.
 local function pull(join)
-  local j = get(join)
-  local key = line_key(join)
-  while j do
-    local item = call('LPOP', key)
-    if not item then return end
-    local cut = find(item, '\n', 1, true)
-    local h = decode(sub(item, 1, cut - 1))
-    call('SREM', HELD, h[1])
-    if not exists(h[1]) then
-      -- Held tasks are numbered without being counted one by one: from the end of the list.
-      local t = make(j.m[LAST] - call('LLEN', key), h[1], h[2], h[3], join)
-      t.input = sub(item, cut + 1)
-      if t.input ~= '' then value('i', h[1], t.input) end
-      free(t)
+  local join_task = find_task(join)
+  local key = held_tasks_key(join)
+  while join_task do
+    local text = call('LPOP', key)
+    if not text then return end
+    local cut = find(text, '\n', 1, true)
+    local address, kind, queue = unpack(decode(sub(text, 1, cut - 1)))
+    call('SREM', HELD_KEY, address)
+    if not exists(address) then
+      -- Held tasks have no places of their own: they count back from the place of the join's last one.
+      local task = create_task(join_task.record[LAST] - call('LLEN', key), address, kind, queue, join)
+      task.input = sub(text, cut + 1)
+      if task.input ~= '' then keep_value('i', address, task.input) end
+      free(task)
       return
     end
   end

@@ -1,23 +1,23 @@
--- Gives back all that an owner runs.
+-- Gives back all tasks that an owner runs.
+-- Twin of drawbar.stores.control.release.
 --
--- Head: [owner, died]. Reply: how many.
-local h = decode(ARGV[1])
-local owner, died = h[1], h[2]
-local all, given = call('HGETALL', LEASES), 0
+-- Head: [owner, died]. Reply: the number of tasks.
+local owner, died = unpack(decode(ARGV[1]))
+local all, released = call('HGETALL', LEASES_KEY), 0
 for i = 1, #all, 2 do
   local lease = all[i + 1]
   if sub(lease, find(lease, ':', 1, true) + 1) == owner then
-    local id, address = unpacked(all[i])
-    local t = use(id) and get(address)
-    if t and t.m[STATUS] == 'running' then
-      if died then t.m[LOST] = t.m[LOST] + 1 end
-      status(t, 'scheduled', NOW)
-      flush()
-      given = given + 1
+    local id, address = unpack_pair(all[i])
+    local task = begin(id) and find_task(address)
+    if task and task.record[STATUS] == 'running' then
+      if died then task.record[LOST] = task.record[LOST] + 1 end
+      set_status(task, 'scheduled', NOW)
+      close()
+      released = released + 1
     else
-      call('HDEL', LEASES, all[i])
-      call('ZREM', DUE, all[i])
+      call('HDEL', LEASES_KEY, all[i])
+      call('ZREM', DUE_KEY, all[i])
     end
   end
 end
-return given
+return released

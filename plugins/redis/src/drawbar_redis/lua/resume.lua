@@ -1,13 +1,14 @@
--- Frees a suspended task with the data that came for it.
+-- Makes a suspended task SCHEDULED, with data.
+-- Twin of drawbar.stores.control.resume.
 --
--- Head: [address, redispatch]; then the data. Reply: [1, [ready]], or [0, what it is instead]; nothing for no
--- such run.
-local h = decode(ARGV[1])
-if not use(THIS) then return {} end
-REDISPATCH = h[2]
-local t = get(h[1])
-if not t or t.m[STATUS] ~= 'suspended' then return { 0, t and t.m[STATUS] or '' } end
-value('d', t.address, ARGV[2])
-free(t, 'task.resumed')
-flush()
+-- Head: [address, redispatch]; then the data. Reply: [1, [ready]], or [0, the task's status or ''] when the task is not
+-- suspended; nothing if there is no such run.
+local address, redispatch = unpack(decode(ARGV[1]))
+if not begin(TARGET_RUN) then return {} end
+REDISPATCH = redispatch
+local task = find_task(address)
+if not task or task.record[STATUS] ~= 'suspended' then return { 0, task and task.record[STATUS] or '' } end
+keep_value('d', task.address, ARGV[2])
+free(task, 'task.resumed')
+close()
 return { 1, ready }

@@ -1,41 +1,44 @@
--- Sets a failed run going again.
+-- Starts a failed run again.
+-- Twin of drawbar.stores.control.retry.
 --
--- Head: [redispatch]. Reply: [1, [ready]], or [0, status] when it has not failed; nothing for no such run.
-local h = decode(ARGV[1])
-if not use(THIS) then return {} end
+-- Head: [redispatch]. Reply: [1, [ready]], or [0, status] when the run has not failed; nothing if there is no such run.
+local redispatch = unpack(decode(ARGV[1]))
+if not begin(TARGET_RUN) then return {} end
 if run.status ~= 'failed' then return { 0, run.status } end
-REDISPATCH = h[1]
-for _, t in ipairs(among(DONE, { failed = true, cancelled = true })) do
-  local m = t.m
-  local kind, was = m[KIND], m[WAS]
-  if kind ~= 'callback' and kind ~= 'memo' and (m[STATUS] == 'failed' or was ~= '') then
-    local wake = m[WAKE]
-    m[WAS], m[WAKE], m[FINISHED], m[FAILURES], m[LOST], m[DISPATCHES] = '', '', '', 0, 0, 0
-    call('HDEL', VALUES, 'e' .. t.address)
+REDISPATCH = redispatch
+for _, task in ipairs(among(DONE_KEY, { failed = true, cancelled = true })) do
+  local record = task.record
+  local kind, was = record[KIND], record[WAS]
+  if kind ~= 'callback' and kind ~= 'memo' and (record[STATUS] == 'failed' or was ~= '') then
+    local wake_at = record[KEPT_WAKE_AT]
+    record[WAS], record[KEPT_WAKE_AT], record[FINISHED] = '', '', ''
+    record[FAILURES], record[LOST], record[DISPATCHES] = 0, 0, 0
+    call('HDEL', VALUES_KEY, 'e' .. task.address)
     if was == 'suspended' then
-      status(t, was)
+      set_status(task, was)
     elseif was == 'sleeping' then
-      status(t, was, number(wake) or NOW)
+      set_status(task, was, number(wake_at) or NOW)
     elseif was == 'waiting' or kind == 'event' and was == '' then
-      call('HDEL', VALUES, 'd' .. t.address)
-      listen(t)
+      call('HDEL', VALUES_KEY, 'd' .. task.address)
+      wait_for_event(task)
     else
-      free(t)
+      free(task)
     end
   end
 end
-local ended = get('$end')
-if ended and OVER[ended.m[STATUS]] then
-  call('HDEL', DONE, '$end')
-  call('HDEL', VALUES, 'i$end', 'o$end', 'e$end', 'c$end')
+local callback = find_task(END)
+if callback and IS_FINISHED[callback.record[STATUS]] then
+  -- Twin of drawbar.stores.rows.Rows.forget.
+  call('HDEL', DONE_KEY, END)
+  call('HDEL', VALUES_KEY, 'i' .. END, 'o' .. END, 'e' .. END, 'c' .. END)
 end
 run.status = 'running'
-call('HDEL', RUN, 'finished', 'expires')
-call('HDEL', VALUES, 'O', 'E')
-call('ZREM', ENDED, pack(ID, call('HGET', RUN, 'workflow')))
+call('HDEL', RUN_KEY, 'finished', 'expires')
+call('HDEL', VALUES_KEY, 'O', 'E')
+call('ZREM', ENDED_KEY, pack_pair(RUN_ID, call('HGET', RUN_KEY, 'workflow')))
 if run.expires then
   run.expires = nil
   for _, key in ipairs(keys_of_run()) do call('PERSIST', key) end
 end
-flush()
+close()
 return { 1, ready }

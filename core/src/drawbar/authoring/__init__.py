@@ -1,0 +1,1 @@
+"""Authoring: the builder and what it takes and gives, from `workflow(...)` to `.commit()`."""

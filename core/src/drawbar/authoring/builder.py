@@ -1,0 +1,373 @@
+"""Writes a graph down, call by call. Builders are immutable: each call returns a new one."""
+
+# `id`, `input` and `type` are the words of the interface.
+# ruff: noqa: A002
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, overload
+
+from typing_extensions import TypeVar
+
+from drawbar.authoring.bodies import as_body, renamed
+from drawbar.authoring.workflow import Workflow
+from drawbar.errors import GraphError
+from drawbar.graph.nodes import (
+    Body,
+    Branch,
+    Choose,
+    Foreach,
+    Loop,
+    Map,
+    Node,
+    Parallel,
+    Sleep,
+    SleepUntil,
+    Then,
+    WaitFor,
+)
+from drawbar.steps.ids import checked_id
+from drawbar.values.json_form import Misfit, plain
+
+if TYPE_CHECKING:
+    from drawbar.steps.context import Context
+
+T = TypeVar("T")
+In = TypeVar("In", default=Any)
+Value = TypeVar("Value", default=Any)
+
+
+class Undeclared:
+    """In place of the output type of a workflow that declares none: it is that of the last value."""
+
+
+Out = TypeVar("Out", default=Undeclared)
+
+Async = Coroutine[Any, Any, T]
+_UNSET: Any = object()
+
+
+@dataclass(frozen=True, eq=False)
+class Builder(Generic[In, Value, Out]):
+    """A workflow in the making: what goes in, the value so far, and the declared output.
+
+    Attributes:
+        id: The workflow's id.
+        nodes: The nodes so far.
+    """
+
+    id: str
+    nodes: tuple[Node, ...] = ()
+    _options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @overload
+    def then(self, step: Workflow[Any, T], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
+    @overload
+    def then(self, step: Callable[..., Async[T]], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
+    @overload
+    def then(self, step: Callable[..., T], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
+    @overload
+    def then(self, step: Any, /, *, id: str | None = None) -> Builder[In, Any, Out]: ...
+    def then(self, step: Any, /, *, id: str | None = None) -> Any:
+        """Runs a step: the value goes in, its output is the next value.
+
+        Args:
+            step: A step, plain function, chain or committed workflow.
+            id: Another id for it.
+        """
+        body = self._body(step, "then", id)
+        return self._add(Then(body.id, body))
+
+    def parallel(self, /, *steps: Any, id: Any = None, **named: Any) -> Builder[In, dict[str, Any], Out]:
+        """Runs steps at the same time, each with the value; the next value is the dict of outputs by id.
+
+        Args:
+            steps: Steps, plain functions, chains or committed workflows.
+            id: The node's own id (a text); anything else is a step that is to be called `id`.
+            named: More of them, each under the id that its keyword gives it.
+        """
+        given = id if isinstance(id, str) else None
+        if id is not None and given is None:
+            named = {"id": id, **named}
+        at = self._id("parallel", given)
+        bodies = [self._arm(step, "parallel", place) for place, step in enumerate(steps, 1)]
+        bodies += [renamed(self._arm(step, "parallel", 0, name), name) for name, step in named.items()]
+        return self._add(Parallel(at, tuple(bodies)))
+
+    def branch(
+        self, *arms: tuple[Callable[..., Any], Any], otherwise: Any = None, id: str | None = None
+    ) -> Builder[In, dict[str, Any], Out]:
+        """Runs every step whose condition is true, at the same time; the next value is the dict of outputs.
+
+        Args:
+            arms: Pairs of a condition, `(value)` or `(value, ctx)`, and a step. All are asked, in order.
+            otherwise: Runs when no condition is true.
+            id: The node's id.
+        """
+        at = self._id("branch", id)
+        pairs, last = self._arms(arms, otherwise, "branch")
+        return self._add(Branch(at, pairs, last))
+
+    def choose(
+        self, *arms: tuple[Callable[..., Any], Any], otherwise: Any = None, id: str | None = None
+    ) -> Builder[In, Any, Out]:
+        """Runs the first step whose condition is true, like if/elif/else; its output is the next value.
+
+        Args:
+            arms: Pairs of a condition, `(value)` or `(value, ctx)`, and a step.
+            otherwise: Runs when no condition is true; without it the value then passes through.
+            id: The node's id.
+        """
+        at = self._id("choose", id)
+        pairs, last = self._arms(arms, otherwise, "choose")
+        return self._add(Choose(at, pairs, last))
+
+    @overload
+    def do_until(
+        self, step: Workflow[Any, T], condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_until(
+        self, step: Callable[..., Async[T]], condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_until(
+        self, step: Callable[..., T], condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_until(
+        self, step: Any, condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, Any, Out]: ...
+    def do_until(self, step: Any, condition: Any, /, *, id: str | None = None) -> Any:
+        """Runs a step, its output being its next input, until a condition is true.
+
+        Args:
+            step: Runs at least once.
+            condition: `(output)` or `(output, ctx)`; `ctx.iteration` counts from 1.
+            id: Another id for the step.
+        """
+        body = self._body(step, "do_until", id)
+        return self._add(Loop(body.id, body, condition, until=True))
+
+    @overload
+    def do_while(
+        self, step: Workflow[Any, T], condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_while(
+        self, step: Callable[..., Async[T]], condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_while(
+        self, step: Callable[..., T], condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_while(
+        self, step: Any, condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, Any, Out]: ...
+    def do_while(self, step: Any, condition: Any, /, *, id: str | None = None) -> Any:
+        """As `do_until`, but goes on while the condition is true. The step runs at least once."""
+        body = self._body(step, "do_while", id)
+        return self._add(Loop(body.id, body, condition, until=False))
+
+    @overload
+    def foreach(
+        self, step: Workflow[Any, T], /, *, concurrency: int | None = None, id: str | None = None
+    ) -> Builder[In, list[T], Out]: ...
+    @overload
+    def foreach(
+        self, step: Callable[..., Async[T]], /, *, concurrency: int | None = None, id: str | None = None
+    ) -> Builder[In, list[T], Out]: ...
+    @overload
+    def foreach(
+        self, step: Callable[..., T], /, *, concurrency: int | None = None, id: str | None = None
+    ) -> Builder[In, list[T], Out]: ...
+    @overload
+    def foreach(
+        self, step: Any, /, *, concurrency: int | None = None, id: str | None = None
+    ) -> Builder[In, list[Any], Out]: ...
+    def foreach(self, step: Any, /, *, concurrency: int | None = None, id: str | None = None) -> Any:
+        """Runs a step for each item of the value; the next value is the list of outputs, in that order.
+
+        Args:
+            step: Gets one item of the value, which has to be a list.
+            concurrency: How many run at the same time at most; left out, as many as the engine takes.
+            id: Another id for the step.
+        """
+        body = self._body(step, "foreach", id)
+        return self._add(Foreach(body.id, body, concurrency))
+
+    @overload
+    def map(
+        self, mapper: Callable[[Value], Async[T]], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def map(self, mapper: Callable[[Value], T], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
+    @overload
+    def map(
+        self, mapper: Callable[[Value, Context], Async[T]], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def map(
+        self, mapper: Callable[[Value, Context], T], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def map(
+        self, mapper: Mapping[str, Any], /, *, id: str | None = None
+    ) -> Builder[In, dict[str, Any], Out]: ...
+    def map(self, mapper: Any, /, *, id: str | None = None) -> Any:
+        """Makes the next value by a function, between steps. It is no task: slow things belong in steps.
+
+        Args:
+            mapper: `(value)` or `(value, ctx)`, sync or async; or a dict of constants and of `output_of`,
+                `run_input`, `run_state` and `value_at`.
+            id: The node's id.
+        """
+        at = self._id("map", id)
+        if not callable(mapper):
+            mapper = _template(mapper, at)
+        return self._add(Map(at, mapper))
+
+    def sleep(
+        self, duration: float | timedelta | Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, Value, Out]:
+        """Waits, durably and without a worker; the value passes through.
+
+        Args:
+            duration: Seconds, a timedelta, or a function of the value that gives one of them.
+            id: The node's id.
+        """
+        at = self._id("sleep", id)
+        seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+        return self._add(Sleep(at, seconds))
+
+    def sleep_until(
+        self, moment: datetime | Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, Value, Out]:
+        """Waits until a moment, durably and without a worker; the value passes through.
+
+        Args:
+            moment: A datetime with a time zone, or a function of the value that gives one.
+            id: The node's id.
+        """
+        return self._add(SleepUntil(self._id("sleep_until", id), moment))
+
+    @overload
+    def wait_for(
+        self,
+        event: str,
+        /,
+        *,
+        type: type[T],
+        timeout: float | timedelta | None = None,
+        default: Any = ...,
+        id: str | None = None,
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def wait_for(
+        self,
+        event: str,
+        /,
+        *,
+        type: Any = Any,
+        timeout: float | timedelta | None = None,
+        default: Any = ...,
+        id: str | None = None,
+    ) -> Builder[In, Any, Out]: ...
+    def wait_for(
+        self,
+        event: str,
+        /,
+        *,
+        type: Any = Any,
+        timeout: float | timedelta | None = None,
+        default: Any = _UNSET,
+        id: str | None = None,
+    ) -> Any:
+        """Waits for an event from outside (`Run.send_event`); its payload is the next value.
+
+        Args:
+            event: The event's name.
+            type: The type of the payload.
+            timeout: How long, in seconds or as a timedelta; left out, for ever.
+            default: The payload when it does not come in time; left out, the run fails with `EventTimeout`.
+            id: The node's id.
+        """
+        at = self._id("wait_for", id)
+        if not isinstance(event, str) or not event:
+            raise GraphError(f"wait_for {at!r}: {event!r} is no name of an event: give a text", node=at)
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        given = default is not _UNSET
+        kept = _constant(default, f"wait_for {at!r}: its default", at) if given else None
+        return self._add(WaitFor(at, event, type, seconds, given, kept))
+
+    @overload
+    def commit(self: Builder[In, Value, Undeclared]) -> Workflow[In, Value]: ...
+    @overload
+    def commit(self: Builder[In, Value, Out]) -> Workflow[In, Out]: ...
+    def commit(self) -> Workflow[Any, Any]:
+        """Checks everything, and makes the workflow.
+
+        Raises:
+            GraphError: Something cannot work; names the node, and the way out.
+            StepError: A step's types have no JSON form.
+        """
+        module = sys._getframe(1).f_globals.get("__name__", "")
+        return Workflow(id=self.id, nodes=self.nodes, module=module, **self._options)
+
+    def _add(self, node: Node) -> Builder[Any, Any, Any]:
+        return replace(self, nodes=(*self.nodes, node))
+
+    def _id(self, kind: str, given: Any) -> str:
+        return f"{kind}-{len(self.nodes) + 1}" if given is None else checked_id(given, kind, GraphError)
+
+    def _body(self, step: Any, call: str, given: str | None) -> Body:
+        body = as_body(step, f"chain-{len(self.nodes) + 1}", f".{call}(…)", given)
+        return body if given is None else renamed(body, given)
+
+    def _arm(self, step: Any, call: str, place: int, name: str | None = None) -> Body:
+        return as_body(step, f"chain-{len(self.nodes) + 1}-{place}", f".{call}(…)", name)
+
+    def _arms(
+        self, arms: tuple[Any, ...], otherwise: Any, call: str
+    ) -> tuple[tuple[tuple[Callable[..., Any], Body], ...], Body | None]:
+        pairs = []
+        for place, arm in enumerate(arms, 1):
+            if not isinstance(arm, tuple) or len(arm) != 2:
+                raise GraphError(
+                    f".{call}(…): {arm!r} is no pair: give (condition, step), and otherwise=step"
+                )
+            pairs.append((arm[0], self._arm(arm[1], call, place)))
+        last = None if otherwise is None else self._arm(otherwise, call, len(arms) + 1)
+        return tuple(pairs), last
+
+
+def _template(template: Any, node: str) -> Any:
+    """A map's dict, its constants in JSON form."""
+    from drawbar.values.refs import Ref
+
+    where = f"map {node!r}"
+    if not isinstance(template, Mapping):
+        raise GraphError(f"{where}: {template!r} is neither a function nor a dict", node=node)
+
+    def walk(item: Any) -> Any:
+        if isinstance(item, Ref):
+            return item
+        if isinstance(item, Mapping):
+            return {str(key): walk(inner) for key, inner in item.items()}
+        if isinstance(item, list | tuple):
+            return [walk(inner) for inner in item]
+        return _constant(item, where, node)
+
+    return walk(template)
+
+
+def _constant(value: Any, where: str, node: str) -> Any:
+    try:
+        return plain(value)
+    except Misfit as error:
+        raise GraphError(f"{where}: {error}", node=node) from None

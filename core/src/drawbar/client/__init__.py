@@ -1,0 +1,5 @@
+"""Clients: start runs, find them again, steer them."""
+
+from drawbar.client.client import Client, open_engine
+
+__all__ = ["Client", "open_engine"]

@@ -1,0 +1,329 @@
+"""`open_engine`: the way to start runs and to find them again."""
+
+# `input` is a word of the interface.
+# ruff: noqa: A002
+
+from __future__ import annotations
+
+import uuid
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import anyio.from_thread
+
+from drawbar.client.run import Run
+from drawbar.client.session import Session
+from drawbar.client.sync import Loop, in_event_loop
+from drawbar.engine.base import InProcessEngine
+from drawbar.engine.loading import engine_of
+from drawbar.errors import ConfigurationError, DefinitionError, DrawbarError, InvalidInput, RunConflict
+from drawbar.graph.definition import WorkflowDefinition
+from drawbar.plugins.registry import load_store
+from drawbar.records import FINISHED_RUN, RunRecord, RunStatus
+from drawbar.results import RunResult
+from drawbar.settings.load import LoadedSettings, load_settings
+from drawbar.stores.base import Store
+from drawbar.stores.opening import open_store
+from drawbar.values.limits import check_size
+from drawbar.worker.dispatcher import Dispatcher
+from drawbar.worker.in_process import serve, take_up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from anyio.from_thread import BlockingPortal
+
+    from drawbar.worker.registry import WorkflowRegistry
+    from drawbar.worker.worker import Worker
+
+Out = TypeVar("Out")
+ALL_RUNS = 1_000_000
+"""Limit of a listing that has to see every run."""
+
+
+class Client:
+    """An opened engine: `async with open_engine(...) as engine`, or `with` in code without an event loop.
+
+    Attributes:
+        loaded: All settings, as they were read.
+        settings: The settings of the core.
+        engine: The engine.
+        store: The store.
+        workflows: The workflows known here.
+        worker: The worker of an in-process engine, while it is open; else None.
+    """
+
+    def __init__(self, loaded: LoadedSettings, store: Store | None = None) -> None:
+        self.loaded = loaded
+        self.settings = loaded.core
+        engine_class = engine_of(loaded)
+        self.engine = engine_class(loaded)
+        if self.engine.runs_in_client and store is None and loaded.core.store in (None, "memory://"):
+            # The engine's workers open the store a second time. They find a store in memory by its name.
+            loaded.core = loaded.core.model_copy(update={"store": f"memory://{uuid.uuid4().hex}"})
+        self.store = store if store is not None else load_store(loaded.store_url(engine_class))
+        if not (self.engine.in_process or self.engine.runs_in_client or self.store.shared):
+            raise ConfigurationError(
+                f"engine {self.engine.name!r} has its workers in other processes, and the store "
+                f"{loaded.store_url(engine_class)!r} is this process's own; "
+                "set store to redis://…, postgresql://… or sqlite:///…"
+            )
+        self.store.redispatch = self.settings.redispatch
+        self._session = Session(self.engine, self.store, self.settings)
+        self.engine.workflows = self.workflows
+        self._stack = AsyncExitStack()
+        self._sync_stack: ExitStack | None = None
+        self._portal: BlockingPortal | None = None
+
+    @property
+    def workflows(self) -> WorkflowRegistry:
+        """The workflows known here."""
+        return self._session.registry
+
+    @property
+    def worker(self) -> Worker | None:
+        """The worker of an in-process engine, while it is open; else None."""
+        return self._session.worker
+
+    # -- opening and closing
+
+    async def __aenter__(self) -> Self:
+        session = self._session
+        await open_store(self.store, self.settings.connect_timeout)
+        session.loop = Loop()
+        session.closed = False
+        self._stack.push_async_callback(self.store.close)
+        if isinstance(self.engine, InProcessEngine):
+            serving = serve(self.engine, self.store, session.registry, self.settings)
+            session.worker = await self._stack.enter_async_context(serving)
+        else:
+            session.dispatcher = Dispatcher(self.engine)
+            self._stack.callback(session.dispatcher.close)
+            self._stack.callback(self.engine.close)
+            if self.engine.runs_in_client:
+                self._stack.callback(self.engine.start_worker())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._session.loop = None
+        self._session.closed = True
+        return await self._stack.__aexit__(kind, error, trace)
+
+    def __enter__(self) -> Self:
+        if in_event_loop():
+            raise DrawbarError("this is inside an event loop: write `async with open_engine(...)` here")
+        with ExitStack() as stack:
+            self._portal = stack.enter_context(anyio.from_thread.start_blocking_portal())
+            opened: AbstractContextManager[Any] = self._portal.wrap_async_context_manager(self)
+            stack.enter_context(opened)
+            self._sync_stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._sync_stack is not None
+        return self._sync_stack.__exit__(kind, error, trace)
+
+    # -- starting and finding runs
+
+    async def start(
+        self,
+        workflow: WorkflowDefinition[Any, Out],
+        input: Any = None,
+        *,
+        run_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Run[Out]:
+        """Start a run.
+
+        Args:
+            workflow: A committed workflow.
+            input: Its input: an instance of its input type, or what can become one.
+            run_id: The run's id; None: a new one. With the id of an existing run, that run is given back.
+            metadata: JSON values that go with the run.
+
+        Returns:
+            A handle on the run.
+
+        Raises:
+            InvalidInput: The input (or metadata) does not fit.
+            DefinitionError: It is not a committed workflow.
+            DrawbarError: This client is not open.
+            RunConflict: The id belongs to a run of another workflow, or with another input.
+            EngineError: The broker cannot be reached. The run is in the store all the same, and starts when
+                a worker finds it.
+            StoreUnavailable: The store cannot be reached: nothing was started.
+        """
+        session = self._session
+        session.open_loop()
+        self._check_startable(workflow)
+        value = workflow.accept(input)
+        check_size(value, f"the input of {workflow.id!r}", self.settings.max_value_size, InvalidInput)
+        about = session.accept_external(dict(metadata or {}), "the run's metadata")
+        session.registry.add(workflow)
+        run, created = await session.create(workflow.plan, value, run_id, about)
+        await session.dispatch_known()
+        if not created and (run.workflow_id != workflow.id or run.input != value):
+            what = f"workflow {run.workflow_id!r}" if run.workflow_id != workflow.id else "another input"
+            raise RunConflict(f"run {run.id!r} exists already, with {what}; choose another run_id")
+        return Run(session, run.id, workflow.plan)
+
+    def get_run(self, run_id: str, workflow: WorkflowDefinition[Any, Out] | None = None) -> Run[Out]:
+        """Return a handle on a run. The store is not asked yet: the handle's methods raise RunNotFound.
+
+        Args:
+            run_id: Its id.
+            workflow: Its workflow, for typed results. It may be left out when it is known here: started here,
+                or in the modules of the setting `workflows`.
+        """
+        if workflow is None:
+            return Run(self._session, run_id)
+        self._session.registry.add(workflow)
+        return Run(self._session, run_id, workflow.plan)
+
+    async def list_runs(
+        self,
+        workflow: Any = None,
+        status: RunStatus | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int = 100,
+    ) -> list[RunResult[Any]]:
+        """List runs, newest first, without their steps.
+
+        Args:
+            workflow: A workflow or its id.
+            status: Only runs in this status.
+            metadata: Only runs that carry at least these values.
+            limit: The largest number of runs to return.
+
+        Raises:
+            ConfigurationError: A module of the setting `workflows` cannot be imported.
+            StoreUnavailable: The store cannot be reached.
+        """
+        name = getattr(workflow, "id", workflow)
+        found = await self._session.readable_store().runs(
+            workflow_id=name, status=RunStatus(status) if status else None, metadata=metadata, limit=limit
+        )
+        return [RunResult(record, [], self._session.plan_of(record)) for record in found]
+
+    async def resume_all(self) -> list[Run[Any]]:
+        """Take up every unfinished run of the store that this process's worker can go on with.
+
+        Leases of workers of this machine that have died are given back first, so that no task waits for them
+        to run out. Opening an in-process engine on a durable store does this by itself.
+
+        Returns:
+            The unfinished runs, suspended ones too (they wait for `resume`).
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
+        if self.worker is not None:
+            await take_up(self.worker)
+        return [Run(self._session, record.id) for record in await self._unfinished()]
+
+    async def _unfinished(self) -> list[RunRecord]:
+        found = await self.store.runs(limit=ALL_RUNS)
+        return [run for run in found if run.status not in FINISHED_RUN]
+
+    def _check_startable(self, workflow: WorkflowDefinition[Any, Any]) -> None:
+        if not isinstance(workflow, WorkflowDefinition):
+            raise DefinitionError(f"{workflow!r} is not a committed workflow: end the graph with .commit()")
+        if self.engine.in_process or self.engine.runs_in_client or workflow.module != "__main__":
+            return
+        raise ConfigurationError(
+            f"workflow {workflow.id!r} is defined in __main__, which no worker of engine "
+            f"{self.engine.name!r} can import. Move it into a module of its own, import it from there, and name "
+            "that module in the setting workflows"
+        )
+
+    # -- the sync twins
+
+    def start_sync(
+        self,
+        workflow: WorkflowDefinition[Any, Out],
+        input: Any = None,
+        *,
+        run_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Run[Out]:
+        """Start a run from code without an event loop; see `start`.
+
+        Args:
+            workflow: See `start`.
+            input: See `start`.
+            run_id: See `start`.
+            metadata: See `start`.
+
+        Raises:
+            DrawbarError: This thread runs an event loop: await `start` instead. All that `start` raises, too.
+        """
+
+        async def start() -> Run[Out]:
+            return await self.start(workflow, input, run_id=run_id, metadata=metadata)
+
+        return self._session.call(start)
+
+    def list_runs_sync(
+        self,
+        workflow: Any = None,
+        status: RunStatus | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int = 100,
+    ) -> list[RunResult[Any]]:
+        """List runs from code without an event loop; see `list_runs`.
+
+        Args:
+            workflow: See `list_runs`.
+            status: See `list_runs`.
+            metadata: See `list_runs`.
+            limit: See `list_runs`.
+
+        Raises:
+            DrawbarError: This thread runs an event loop: await `list_runs` instead. All that `list_runs` raises, too.
+        """
+        return self._session.call(self.list_runs, workflow, status, metadata, limit)
+
+    def resume_all_sync(self) -> list[Run[Any]]:
+        """Take up every unfinished run from code without an event loop; see `resume_all`.
+
+        Raises:
+            DrawbarError: This thread runs an event loop: await `resume_all` instead. All that `resume_all` raises, too.
+        """
+        return self._session.call(self.resume_all)
+
+
+def open_engine(
+    name: str | None = None,
+    *,
+    store: str | Store | None = None,
+    flags: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Client:
+    """Open the configured engine.
+
+    Args:
+        name: Engine to use; None: the configured one.
+        store: URL of the store (or a `Store`); None: the configured one.
+        flags: Settings from a command line, as text; they yield to the arguments here.
+        settings: Settings of core (`workflows=[…]`, `lease=…`) or of the engine (`broker_url=…`).
+
+    Returns:
+        A `Client`, for `async with` (or `with`, in code without an event loop).
+
+    Raises:
+        SettingsError: A setting is wrong; names it and where it came from.
+        EngineNotFound: No such engine is installed; names the package to install.
+    """
+    arguments = dict(settings)
+    if store is not None and not isinstance(store, Store):
+        arguments["store"] = store
+    loaded = load_settings(name, arguments=arguments, flags=flags or {})
+    return Client(loaded, store if isinstance(store, Store) else None)
+
+
+__all__ = ["Client", "open_engine"]

@@ -1,0 +1,271 @@
+"""What a client and its runs share: an engine, a store, and the worker of this process if there is one."""
+
+# `input` is a word of the interface.
+# ruff: noqa: A002
+
+from __future__ import annotations
+
+import time
+import uuid
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from drawbar.errors import DrawbarError, EngineError, RunNotFound
+from drawbar.machine import Machine
+from drawbar.plugins.hook_calls import has_event_observers, run_event
+from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, messages_for
+from drawbar.values.json_form import fresh
+from drawbar.values.limits import accept_external, check_run_id
+from drawbar.worker.in_process import dispatch_known
+from drawbar.worker.registry import WorkflowRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+
+    from drawbar.client.sync import Loop
+    from drawbar.engine.base import Engine
+    from drawbar.plan import Plan
+    from drawbar.records import Json, Message, RunRecord
+    from drawbar.settings.models import Settings
+    from drawbar.stores.base import Store
+    from drawbar.worker.dispatcher import Dispatcher
+    from drawbar.worker.worker import Worker
+
+T = TypeVar("T")
+SETTLED = FINISHED_RUN | {RunStatus.SUSPENDED}
+"""Statuses in which `Run.result` returns."""
+LONGEST_WAIT = 60.0
+"""Seconds that one call of `Store.wait` lasts at the most."""
+
+
+class Session:
+    """The shared part of a client and the runs that it hands out.
+
+    Args:
+        engine: The engine.
+        store: The store.
+        settings: Core's settings.
+
+    Attributes:
+        registry: The workflows known here.
+        worker: The worker of an in-process engine; None for other engines, and while the client is closed.
+        dispatcher: Sends messages to a task queue; None for an in-process engine.
+        loop: The event loop that the client is open in, or None.
+        closed: True once the client has been closed.
+    """
+
+    def __init__(self, engine: Engine, store: Store, settings: Settings) -> None:
+        self.engine = engine
+        self.store = store
+        self.settings = settings
+        self.registry = WorkflowRegistry(settings.workflows)
+        self.worker: Worker | None = None
+        self.dispatcher: Dispatcher | None = None
+        self.loop: Loop | None = None
+        self.closed = False
+
+    # -- the state of the client
+
+    def open_loop(self) -> Loop:
+        """Return the event loop that the client is open in.
+
+        Raises:
+            DrawbarError: The client is not open.
+        """
+        if self.loop is None:
+            state = "is closed" if self.closed else "is not open"
+            raise DrawbarError(
+                f"this engine {state}: use it inside `async with open_engine(...) as engine:` (or `with`, in code "
+                "without an event loop)"
+            )
+        return self.loop
+
+    def call(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """Call an async function from code without an event loop: the way of all sync twins.
+
+        Args:
+            function: The async function.
+            args: Its arguments.
+
+        Raises:
+            DrawbarError: This thread runs an event loop (await the async twin there), the client is not open, or it
+                was opened before a fork.
+        """
+        return self.open_loop().call(function, *args)
+
+    def readable_store(self) -> Store:
+        """Return the store, for questions about runs.
+
+        Raises:
+            DrawbarError: The client is closed and its store is durable. A question would open the store again, and
+                nothing would close it.
+        """
+        if self.closed and self.store.durable:
+            self.open_loop()  # raises
+        return self.store
+
+    # -- values
+
+    def accept_external(self, value: Any, what: str) -> Json:
+        """Return the JSON form of a value that a caller hands in.
+
+        Args:
+            value: The value.
+            what: Its name, for the error.
+
+        Raises:
+            InvalidInput: It has no JSON form, or is too large.
+        """
+        return accept_external(value, what, self.settings.max_value_size)
+
+    # -- runs
+
+    async def load(self, run_id: str) -> RunRecord:
+        """Return the record of a run.
+
+        Raises:
+            RunNotFound: The store has no such run.
+        """
+        record = await self.readable_store().load(run_id)
+        if record is None:
+            raise RunNotFound(f"the store has no run {run_id!r}")
+        return record
+
+    def plan_of(self, record: RunRecord) -> Plan | None:
+        """Return the plan of a run, or None when its workflow is not known here."""
+        return self.registry.find(record.workflow_id, record.fingerprint)
+
+    async def create(
+        self,
+        plan: Plan,
+        input: Json,
+        run_id: str | None,
+        metadata: dict[str, Json],
+        extra: Iterable[NewTask] = (),
+        forked_from: str | None = None,
+    ) -> tuple[RunRecord, bool]:
+        """Create a run in the store, and dispatch its first task.
+
+        Args:
+            plan: The plan of its workflow.
+            input: Its input, in JSON form.
+            run_id: Its id; None: a new one.
+            metadata: Its metadata, in JSON form.
+            extra: More tasks to create with it: the memos of a fork.
+            forked_from: Id of the run that it is forked from.
+
+        Returns:
+            The run, and False when a run of that id existed already.
+
+        Raises:
+            InvalidInput: `run_id` is not an id.
+            EngineError: The broker cannot be reached; the run is in the store.
+            StoreUnavailable: The store cannot be reached; nothing was created.
+        """
+        if run_id is not None:
+            check_run_id(run_id)
+        if plan.callbacks.on_start is not None:
+            first = NewTask(START, Kind.CALLBACK, input)
+        else:
+            first = Machine(plan, self.settings.fan_out).start(input)
+        new = NewRun(
+            id=uuid.uuid4().hex if run_id is None else run_id,
+            workflow_id=plan.id,
+            fingerprint=plan.fingerprint,
+            input=input,
+            tasks=[first, *extra],
+            state=dict(fresh(dict(plan.initial_state))) if plan.initial_state else {},
+            metadata=metadata,
+            forked_from=forked_from,
+        )
+        run, created = await self.store.create(new)
+        if created:
+            if has_event_observers():
+                for event in await self.store.events(run.id):
+                    run_event(run.id, run.workflow_id, event)
+            await self.dispatch(run, [ReadyTask(first.address, first.queue)])
+        return run, created
+
+    async def dispatch(self, run: RunRecord, ready: Sequence[ReadyTask]) -> None:
+        """Send tasks of a run to workers.
+
+        Args:
+            run: The run.
+            ready: Its tasks that are free to be claimed.
+
+        Raises:
+            EngineError: The broker cannot be reached.
+        """
+        if not ready:
+            return
+        messages = messages_for(run.id, run.workflow_id, run.fingerprint, ready)
+        try:
+            await self.send(messages)
+        except Exception as error:
+            reason = str(error).rstrip(".") or f"no answer within {self.settings.connect_timeout:g} s"
+            raise EngineError(
+                f"engine {self.engine.name!r} ({self.engine.describe()}) cannot send to workers: {reason}. "
+                f"Run {run.id} is in the store, and goes on when a worker finds it there"
+            ) from error
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Send messages through the engine.
+
+        Args:
+            messages: The messages.
+
+        Raises:
+            EngineError: The broker did not answer in time.
+            Exception: Any error of the engine's `dispatch`.
+        """
+        if self.dispatcher is not None:
+            await self.dispatcher.send(messages)
+            return
+        sent = self.engine.dispatch(messages)
+        if isawaitable(sent):
+            await sent
+
+    async def dispatch_known(self) -> None:
+        """Dispatch the messages that this process put back for an unknown workflow, as far as it knows them now."""
+        if self.worker is not None and self.worker.put_back:
+            await dispatch_known(self.worker)
+
+    def stop_locally(self, run_id: str) -> None:
+        """Have the worker of this process, if there is one, stop its work on a run that was cancelled."""
+        if self.worker is not None:
+            self.worker.stop_others(run_id)
+
+    async def wait_settled(self, run_id: str, timeout: float | None) -> RunRecord:
+        """Wait until a run has ended (its callbacks too) or is suspended.
+
+        Args:
+            run_id: The run.
+            timeout: Seconds to wait at the most; None: without a limit.
+
+        Returns:
+            Its record.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            TimeoutError: It took longer than `timeout`.
+            DrawbarError: The client is closed, so that no worker goes on with the run.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        seen = 0
+        await self.dispatch_known()
+        while True:
+            left = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+            abandoned = self.closed and self.engine.in_process
+            wait = 0.0 if abandoned else max(0.0, min(left, LONGEST_WAIT))
+            await self.readable_store().wait(run_id, seen, wait, settled=True)
+            record = await self.load(run_id)
+            if record.status in SETTLED and record.active == 0:
+                return record
+            if abandoned:
+                raise DrawbarError(
+                    f"run {run_id} is {record.status}, and no worker goes on with it: this engine is closed. Wait for "
+                    "results inside `async with open_engine(...)`"
+                )
+            if left <= 0:
+                raise TimeoutError(f"run {run_id} is {record.status} after {timeout:g} s; it goes on")
+            seen = record.seq

@@ -1,0 +1,33 @@
+"""`drawbar worker`: makes the configured engine, and runs its worker in this process."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from drawbar.engine.loading import engine_of
+from drawbar.errors import ConfigurationError
+from drawbar.worker.startup import introduce, leave
+
+if TYPE_CHECKING:
+    from drawbar.settings.load import LoadedSettings
+
+
+def run_worker(loaded: LoadedSettings) -> None:
+    """Run a worker of the configured engine in this process until it is told to stop.
+
+    Args:
+        loaded: All settings.
+
+    Raises:
+        DrawbarError: It cannot start: a module that cannot be imported, a wrong setting, no shared store.
+    """
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    engine = engine_of(loaded)(loaded)
+    engine.owns_process = True
+    introduce(engine)
+    if not engine.queues:
+        raise ConfigurationError("this worker has nothing to do: the setting queues names no queue")
+    engine.run_worker()
+    leave()

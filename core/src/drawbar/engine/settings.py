@@ -1,0 +1,59 @@
+"""Settings that engines on task queues have in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from drawbar.settings.models import EngineSettings
+
+
+class QueueSettings(EngineSettings):
+    """Base of the settings of engines on task queues: what can be set on all of them.
+
+    Attributes:
+        project: Name of the setting with the project's own object, as the task queue calls it: `app`, `broker`.
+            The subclass has it as a field, and `load_object` gives the object.
+        schemes: What `broker_url` may begin with; empty: anything.
+    """
+
+    project: ClassVar[str] = "app"
+    schemes: ClassVar[tuple[str, ...]] = ()
+
+    broker_url: SecretStr | None = Field(None, description="URL of the broker.")
+    queue: str = Field("drawbar", min_length=1, description="Queue of steps that name none with `queue=`.")
+    queues: tuple[str, ...] | None = Field(
+        None,
+        description="Queues that this worker serves (`drawbar,gpu`). Default: that of `queue`. `[]`: none.",
+    )
+
+    @model_validator(mode="after")
+    def _one_broker(self) -> Self:
+        if self.project not in type(self).model_fields:  # this queue knows no such object
+            if self.broker_url is None:
+                raise ValueError("set broker_url: it says where the broker is")
+        elif (getattr(self, self.project) is None) == (self.broker_url is None):
+            raise ValueError(
+                f"set either broker_url or {self.project}: each of them says where the broker is"
+            )
+        scheme = (self.url or "").partition(":")[0]
+        if self.url is not None and self.schemes and scheme not in self.schemes:
+            raise ValueError(f"broker_url begins with {scheme}:, and not with one of {', '.join(self.schemes)}")
+        return self
+
+    @property
+    def url(self) -> str | None:
+        """`broker_url` as text."""
+        return None if self.broker_url is None else self.broker_url.get_secret_value()
+
+
+class AppSettings(QueueSettings):
+    """Base of those of task queues whose projects have an app object."""
+
+    app: Any = Field(
+        None, description="Your project's own app object (`package.module:name`); then no `broker_url`."
+    )
+    concurrency: int | None = Field(
+        None, ge=1, description="Messages that a worker works on at once. Default: the task queue's own."
+    )

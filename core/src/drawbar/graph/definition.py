@@ -1,0 +1,116 @@
+"""A workflow as data: its graph, its types, and what the check and the compiler found out about it."""
+
+# `input` is a word of the interface.
+# ruff: noqa: A002
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
+
+from drawbar.errors import InvalidInput
+from drawbar.graph.nodes import steps_in
+from drawbar.plan import Callbacks
+from drawbar.values.json_form import Misfit, fresh
+from drawbar.values.shape import ANYTHING, Shape, name_of, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drawbar.graph.nodes import Node
+    from drawbar.plan import Plan
+    from drawbar.records import Json
+    from drawbar.steps.policy import Retry
+    from drawbar.steps.step import Step
+    from drawbar.values.refs import Ref
+
+In = TypeVar("In", default=Any)
+Out = TypeVar("Out", default=Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The values between the nodes of a graph. A *template* is an address without its numbers: `thumbs[].resize`.
+
+    Attributes:
+        shapes: Shape of the value that enters each node and step, by template. `$output` is what leaves the
+            workflow, `poll#.$again` what a loop's condition looks at.
+        targets: For a reference, held at a template, the template of the node whose output it means.
+    """
+
+    shapes: Mapping[str, Shape]
+    targets: Mapping[tuple[str, Ref], str]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WorkflowDefinition(Generic[In, Out]):
+    """The data of a workflow. It never changes.
+
+    Attributes:
+        id: Its id.
+        nodes: Its nodes, in sequence.
+        module: Name of the module it was committed in.
+        input: The declared type of its input, or None.
+        output: The declared type of its output, or None.
+        state_model: The model of the run's state, or None.
+        retry: The default of its steps, or None.
+        version: Its version, or None.
+        callbacks: `on_start` and so on.
+        flow: The values between its nodes, as the check found them.
+        plan: The compiled graph, which workers run.
+    """
+
+    id: str
+    nodes: tuple[Node, ...]
+    module: str = ""
+    input: Any = None
+    output: Any = None
+    state_model: Any = None
+    retry: Retry | None = None
+    version: str | None = None
+    callbacks: Callbacks = field(default_factory=Callbacks)
+    flow: Flow = field(init=False)
+    plan: Plan = field(init=False)
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of its input."""
+        return ANYTHING if self.input is None else shape_of(self.input)
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of its output: of its declared type, or else of its last value."""
+        return self.flow.shapes["$output"] if self.output is None else shape_of(self.output)
+
+    @property
+    def steps(self) -> tuple[Step[..., Any], ...]:
+        """Every step in it, in order; those of nested workflows too."""
+        return tuple(steps_in(self.nodes))
+
+    def accept(self, input: Any = None) -> Json:
+        """Validates an input, and brings it to JSON form.
+
+        Raises:
+            InvalidInput: It does not fit the workflow's input type, or has no JSON form.
+        """
+        shape = self.input_shape
+        try:
+            return shape.form(input)
+        except Misfit as error:
+            if input is None:
+                # Nothing was given: that is enough for a model of defaults.
+                with suppress(Misfit):
+                    return shape.form({})
+            kind = "" if self.input is None else f" ({name_of(self.input)})"
+            raise InvalidInput(f"the input of workflow {self.id!r}{kind}: {error}") from None
+
+    def initial_state(self) -> dict[str, Json]:
+        """Return the state of a run at its start, in JSON form: the defaults of the state model."""
+        state = self.plan.initial_state
+        return dict(fresh(dict(state))) if state else {}
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.id!r}: {' → '.join(node.id for node in self.nodes)}>"

@@ -1,0 +1,1 @@
+"""Pictures of a graph: SVG, mermaid, Graphviz, a tree of text, JSON."""

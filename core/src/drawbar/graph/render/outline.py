@@ -1,0 +1,171 @@
+"""A graph as something to draw: boxes in sequence, ways side by side, frames around what belongs together.
+
+Every format is made from this, so a new kind of node is taught here once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from drawbar.graph.nodes import (
+    Body,
+    Branch,
+    Choose,
+    Foreach,
+    Loop,
+    Map,
+    Node,
+    Parallel,
+    Scope,
+    Sleep,
+    SleepUntil,
+    Then,
+    WaitFor,
+)
+from drawbar.graph.render.labels import (
+    callable_label,
+    full_name,
+    mapper_label,
+    policy_label,
+    seconds_label,
+    shortened,
+    type_label,
+    until_label,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One thing that happens: a step, a map, a sleep, a wait.
+
+    Attributes:
+        id: The node's or step's id.
+        kind: `step`, `map`, `sleep` or `wait`.
+        title: What it is called on the drawing.
+        note: A second, smaller line; may be empty.
+        hint: What to show on hovering; may be empty.
+        template: Its address without the numbers (`thumbs[].resize`), by which a run's tasks are found.
+    """
+
+    id: str
+    kind: str
+    title: str
+    note: str = ""
+    hint: str = ""
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way through a split."""
+
+    label: str
+    item: Item | None
+    """None: the value passes by, and nothing happens on this way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Ways side by side: `parallel` (all), `branch` (every true one), `choose` (the first true one)."""
+
+    id: str
+    kind: str
+    arms: tuple[Arm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Items in sequence that repeat (`loop`, `foreach`) or belong together (`chain`, `workflow`).
+
+    Attributes:
+        id: The node's or scope's id.
+        kind: `loop`, `foreach`, `chain` or `workflow`.
+        title: On the frame.
+        items: What is in it, in sequence.
+        condition: For a loop: `until …` or `while …`.
+    """
+
+    id: str
+    kind: str
+    title: str
+    items: tuple[Item, ...]
+    condition: str = ""
+
+
+Item = Box | Split | Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A whole workflow, ready to be drawn."""
+
+    id: str
+    input: str
+    output: str
+    items: tuple[Item, ...] = field(default=())
+
+
+def outline(workflow: Any) -> Outline:
+    """The outline of a committed workflow."""
+    return Outline(
+        workflow.id,
+        type_label(getattr(workflow, "input", None)),
+        type_label(getattr(workflow, "output", None)),
+        items_of(workflow.nodes),
+    )
+
+
+def items_of(nodes: Iterable[Node], prefix: str = "") -> tuple[Item, ...]:
+    """The items of nodes in sequence; `prefix` is what their templates begin with."""
+    return tuple(_item(node, prefix) for node in nodes)
+
+
+def _item(node: Node, prefix: str) -> Item:
+    match node:
+        case Then(body=body):
+            return _body(body, prefix + body.id)
+        case Parallel(id=id, bodies=bodies):
+            return Split(id, "parallel", tuple(Arm("", _body(body, prefix + body.id)) for body in bodies))
+        case Branch(id=id, arms=arms, otherwise=last) | Choose(id=id, arms=arms, otherwise=last):
+            ways = [Arm(callable_label(condition), _body(body, prefix + body.id)) for condition, body in arms]
+            ways.append(Arm("otherwise", None if last is None else _body(last, prefix + last.id)))
+            return Split(id, "branch" if isinstance(node, Branch) else "choose", tuple(ways))
+        case Loop(id=id, body=body, condition=condition, until=until):
+            word = "until" if until else "while"
+            inside = _inner(body, f"{prefix}{id}#")
+            return Frame(id, "loop", f"do {word}", inside, f"{word} {callable_label(condition)}")
+        case Foreach(id=id, body=body, concurrency=concurrency):
+            width = "" if concurrency is None else f" · {concurrency} at a time"
+            return Frame(id, "foreach", f"for each{width}", _inner(body, f"{prefix}{id}[]"))
+        case Map(id=id, mapper=mapper):
+            return Box(id, "map", mapper_label(mapper), hint=f"map {id}", template=prefix + id)
+        case Sleep(id=id, seconds=seconds):
+            return Box(id, "sleep", f"sleep {seconds_label(seconds)}", hint=id, template=prefix + id)
+        case SleepUntil(id=id, until=until):
+            return Box(id, "sleep", f"sleep until {until_label(until)}", hint=id, template=prefix + id)
+        case WaitFor(id=id, event=event, timeout=timeout, has_default=has_default):
+            note = (
+                ""
+                if timeout is None
+                else f"{seconds_label(timeout)}, then {'default' if has_default else 'fail'}"
+            )
+            return Box(id, "wait", f"wait for {shortened(event)}", note, hint=id, template=prefix + id)
+
+
+def _body(body: Body, template: str) -> Item:
+    if isinstance(body, Scope):
+        kind = "chain" if body.workflow is None else "workflow"
+        return Frame(body.id, kind, body.id, items_of(body.nodes, template + "."))
+    note, hint = policy_label(body.policy), full_name(body.fn)
+    return Box(body.id, "step", body.id, note, hint, template)
+
+
+def _inner(body: Body, template: str) -> tuple[Item, ...]:
+    """What a repeating frame holds: a chain's own frame would only be a second line around it."""
+    if isinstance(body, Scope) and body.workflow is None:
+        return items_of(body.nodes, template + ".")
+    return (_body(body, template),)

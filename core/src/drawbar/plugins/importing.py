@@ -1,0 +1,59 @@
+"""Importing the modules and files that a configuration or a command line names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drawbar.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def import_module_or_file(name: str) -> ModuleType:
+    """Imports `package.module`, or the file `path/to/flows.py` under its own name.
+
+    Raises:
+        ConfigurationError: It cannot be found, or its import failed; says which.
+    """
+    if not name.endswith(".py") and "/" not in name:
+        if "" not in sys.path and str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+                raise ConfigurationError(
+                    f"no module {name!r}: it is looked for on PYTHONPATH and in {Path.cwd()}"
+                ) from error
+            raise ConfigurationError(f"importing {name!r} failed: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise ConfigurationError(f"importing {name!r} failed: {type(error).__name__}: {error}") from error
+    path = Path(name).resolve()
+    if not path.is_file():
+        raise ConfigurationError(f"no file {name!r} (looked for {path})")
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    if str(path.parent) not in sys.path:
+        sys.path.insert(
+            0, str(path.parent)
+        )  # as `python path/to/flows.py` does, so that it finds its neighbours
+    module_name = (
+        path.stem if loaded is None and path.stem.isidentifier() else f"drawbar_file_{abs(hash(str(path)))}"
+    )
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{name!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module_name]
+        raise ConfigurationError(f"importing {name!r} failed: {type(error).__name__}: {error}") from error
+    return module

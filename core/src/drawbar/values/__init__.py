@@ -1,0 +1,1 @@
+"""Values: types and their JSON form, shapes, references, limits."""

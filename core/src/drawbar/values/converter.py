@@ -1,0 +1,207 @@
+"""Types ↔ their JSON form, on pydantic: one converter a type.
+
+Models are written and read by field name (aliases are understood as well), so that what was written can be
+read back, and spread over parameters, whatever aliases a model has.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import operator
+import sys
+import types
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Never, NoReturn, TypeVar
+
+import typing_extensions
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+from pydantic_core import to_json as encode
+from pydantic_core import to_jsonable_python as copy_json
+
+from drawbar.values.json_form import CONTAINERS, Misfit, fresh, plain, show
+from drawbar.values.schema import copies_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drawbar.records import Json
+
+_SCALARS = frozenset({int, float, str, bool, type(None)})
+_SILENT = (Any, object, inspect.Parameter.empty, NoReturn, Never)
+
+
+class Converter:
+    """One type, both ways. Made by `converter`, which keeps them.
+
+    Attributes:
+        annotation: The type.
+        load: JSON form to the type; raises Misfit. What it returns shares no container with its argument.
+        dump: A value of the type (or its JSON form) to fresh JSON form; raises Misfit.
+    """
+
+    __slots__ = ("annotation", "dump", "load")
+
+    load: Callable[[Json], Any]
+    dump: Callable[[Any], Json]
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
+        if is_any(annotation):
+            self.load, self.dump = fresh, plain
+            return
+        if Iterable in (annotation, typing_extensions.get_origin(annotation)):
+            # To pydantic an iterable is an iterator: the second one to look at it would find nothing.
+            annotation = list[typing_extensions.get_args(annotation) or Any]  # type: ignore[misc]
+        adapter: TypeAdapter[Any] = TypeAdapter(_with_own_typed_dicts(annotation))
+        load, dump = _loader(adapter, annotation), _dumper(adapter)
+        exact = type(None) if annotation is None else annotation
+        if exact in _SCALARS:
+            load, dump = _scalar(exact, load, dump)
+        self.load, self.dump = load, dump
+
+
+def converter(annotation: Any) -> Converter:
+    """The converter of a type.
+
+    Raises:
+        pydantic.errors.PydanticUserError: Pydantic cannot make anything of the type.
+    """
+    try:
+        # The text is in the key because `int | str` equals `str | int`, while the order matters to pydantic.
+        return _converter(annotation, repr(annotation))
+    except TypeError:  # metadata that cannot be hashed
+        return Converter(annotation)
+
+
+@functools.lru_cache(maxsize=2048)
+def _converter(annotation: Any, _text: str) -> Converter:
+    return Converter(annotation)
+
+
+def is_any(annotation: Any) -> bool:
+    """Whether a type says nothing: no annotation, `Any`, `object`, a type variable, what never returns."""
+    return annotation in _SILENT or isinstance(annotation, TypeVar)
+
+
+def _with_own_typed_dicts(annotation: Any) -> Any:
+    """Puts TypedDicts of `typing_extensions` in place of `typing`'s, which pydantic refuses before 3.12."""
+    if sys.version_info >= (3, 12):
+        return annotation
+    if typing_extensions.is_typeddict(annotation) and type(annotation).__module__ == "typing":
+        hints = typing_extensions.get_type_hints(annotation, include_extras=True)
+        fields = {key: _with_own_typed_dicts(hint) for key, hint in hints.items()}
+        missable = {key: typing_extensions.NotRequired[fields[key]] for key in annotation.__optional_keys__}
+        return typing_extensions.TypedDict(annotation.__name__, {**fields, **missable})  # type: ignore[operator]
+    args = typing_extensions.get_args(annotation)
+    own = tuple(_with_own_typed_dicts(arg) for arg in args)
+    if all(one is other for one, other in zip(args, own, strict=True)):
+        return annotation
+    if isinstance(annotation, types.UnionType):
+        return functools.reduce(operator.or_, own)
+    return annotation.copy_with(own) if hasattr(annotation, "copy_with") else annotation.__origin__[own]
+
+
+def _loader(adapter: TypeAdapter[Any], annotation: Any) -> Callable[[Json], Any]:
+    validate, validate_json = adapter.validate_python, adapter.validate_json
+    shares = not copies_all(annotation)
+
+    def load(value: Json) -> Any:
+        try:
+            own = copy_json(value) if shares and type(value) in CONTAINERS else value
+            return validate(own, by_alias=True, by_name=True)
+        except ValidationError as error:
+            reason = explain(error)
+        except Exception as error:  # a validator of the user's that breaks, instead of refusing
+            raise Misfit(f"{type(error).__name__}: {error}") from error
+        try:
+            # Strict types take from JSON text what they refuse from Python: a date as str, a tuple as list.
+            return validate_json(encode(value), by_alias=True, by_name=True)
+        except ValidationError:
+            raise Misfit(reason) from None
+
+    return load
+
+
+def _dumper(adapter: TypeAdapter[Any]) -> Callable[[Any], Json]:
+    validate, validate_json, serialize = adapter.validate_python, adapter.validate_json, adapter.dump_python
+
+    def form(value: Any) -> Json:
+        # warnings="error": above, pydantic takes an instance of the class as it is, whatever its fields hold.
+        # round_trip: without what could not be read back (computed fields, where extra ones are forbidden).
+        return plain(serialize(value, mode="json", by_alias=False, round_trip=True, warnings="error"))
+
+    def dump(value: Any) -> Json:
+        try:
+            return form(validate(value, by_alias=True, by_name=True))
+        except ValidationError as error:
+            reason = explain(error)
+            if type(value) not in CONTAINERS and type(value) not in _SCALARS:
+                raise Misfit(reason) from None
+        except (PydanticSerializationError, Misfit, RecursionError):
+            reason = ""
+        except Exception as error:
+            raise Misfit(f"{type(error).__name__}: {error}") from error
+        try:
+            # Either the JSON form of a strict type, or an object whose fields were never validated.
+            return form(validate_json(encode(plain(value)), by_alias=True, by_name=True))
+        except ValidationError as error:
+            raise Misfit(reason or explain(error)) from None
+        except (PydanticSerializationError, Misfit) as error:
+            raise Misfit(reason or _why(value, error)) from None
+
+    return dump
+
+
+def _why(value: Any, error: Exception) -> str:
+    try:
+        plain(value)
+    except Misfit as misfit:
+        return str(misfit)
+    return f"it has no JSON form: {error}"
+
+
+def _scalar(
+    exact: Any, load: Callable[[Json], Any], dump: Callable[[Any], Json]
+) -> tuple[Callable[[Json], Any], Callable[[Any], Json]]:
+    """Ways round pydantic for the commonest types: a value of exactly this type needs no validation."""
+
+    def load_exact(value: Json) -> Any:
+        return value if type(value) is exact else load(value)
+
+    def dump_exact(value: Any) -> Json:
+        return value if type(value) is exact else dump(value)
+
+    def dump_text(value: Any) -> Json:
+        return value if type(value) is str and value.isascii() else dump(value)
+
+    def dump_float(value: Any) -> Json:
+        return value if type(value) is float and math.isfinite(value) else dump(value)
+
+    return load_exact, dump_text if exact is str else dump_float if exact is float else dump_exact
+
+
+def explain(error: ValidationError) -> str:
+    """A validation error in one line: the first few places and what is wrong there."""
+    parts = []
+    errors = error.errors(include_url=False, include_context=False)
+    for item in errors[:3]:
+        place = ".".join(str(part) for part in item["loc"])
+        got = "" if item["type"] == "missing" else f" (got {show(item['input'])})"
+        parts.append(f"{place}: {item['msg']}{got}" if place else f"{item['msg']}{got}")
+    if len(errors) > 3:
+        parts.append(f"and {len(errors) - 3} more")
+    return "; ".join(parts)
+
+
+def name_of(annotation: Any) -> str:
+    """A type as one would write it, for messages."""
+    plain_class = isinstance(annotation, type) and not hasattr(annotation, "__args__")
+    return annotation.__qualname__ if plain_class else str(annotation).replace("typing.", "")
+
+
+def first_sentence(error: Exception) -> str:
+    """What pydantic says first of a type it cannot take; then it gives advice for other cases than ours."""
+    return str(error).partition("\n")[0].partition(". ")[0]

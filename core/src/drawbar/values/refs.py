@@ -1,0 +1,180 @@
+"""References: a value of the run, by where it is. They stand in annotations and in the dict of a map.
+
+::
+
+    async def notify(user: Annotated[User, output_of(fetch)], lang: Annotated[str, run_input("lang")]): ...
+
+    .map({"to": output_of("fetch_user", "email"), "run": run_state("round"), "first": value_at("items.0")})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drawbar.errors import InvalidInput, StepError
+from drawbar.values.json_form import fresh
+
+if TYPE_CHECKING:
+    from drawbar.records import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A place in the values of a run.
+
+    Attributes:
+        path: Keys and list indexes, joined by dots; None for the whole.
+    """
+
+    path: str | None = None
+
+    def lookup(self, root: Json) -> Json:
+        """What is at the path, in a JSON form. Not a copy.
+
+        Raises:
+            InvalidInput: Nothing is there; says how far the path goes.
+        """
+        value = root
+        if self.path is not None:
+            keys = self.path.split(".")
+            for depth, key in enumerate(keys):
+                value = _get(value, key, depth, self)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOf(Ref):
+    """The output of a step (or another node) that has run before."""
+
+    step: str = ""
+
+    def __str__(self) -> str:
+        return f"output_of({self.step!r}{_also(self.path)})"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput(Ref):
+    """The input of the run."""
+
+    def __str__(self) -> str:
+        return f"run_input({_only(self.path)})"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState(Ref):
+    """The state of the run."""
+
+    def __str__(self) -> str:
+        return f"run_state({_only(self.path)})"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueAt(Ref):
+    """The value that reaches the node."""
+
+    def __str__(self) -> str:
+        return f"value_at({_only(self.path)})"
+
+
+def output_of(step: Any, path: str | None = None) -> OutputOf:
+    """The output of a step, chain or nested workflow that has run before this one.
+
+    Args:
+        step: The step itself (or the function it was made of), or its id.
+        path: Where in the output, as in `"user.emails.0"`; left out, all of it.
+    """
+    return OutputOf(_checked(path, "output_of"), id_of(step))
+
+
+def run_input(path: str | None = None) -> RunInput:
+    """The input of the run (that of the outermost workflow), or what is in it at a path."""
+    return RunInput(_checked(path, "run_input"))
+
+
+def run_state(path: str | None = None) -> RunState:
+    """The state of the run as it is when the step starts, or what is in it at a path."""
+    return RunState(_checked(path, "run_state"))
+
+
+def value_at(path: str | None = None) -> ValueAt:
+    """The value that reaches this node, or what is in it at a path."""
+    return ValueAt(_checked(path, "value_at"))
+
+
+def refs_in(template: Any) -> Iterator[Ref]:
+    """Every reference in a map's dict, nested dicts and lists included."""
+    if isinstance(template, Ref):
+        yield template
+    elif isinstance(template, Mapping):
+        for item in template.values():
+            yield from refs_in(item)
+    elif isinstance(template, list | tuple):
+        for item in template:
+            yield from refs_in(item)
+
+
+def fill(template: Any, resolve: Callable[[Ref], Json]) -> Json:
+    """A map's dict with its references replaced, in fresh containers.
+
+    Args:
+        template: The dict (its constants in JSON form).
+        resolve: Gives the JSON form that a reference means, path included.
+    """
+    if isinstance(template, Ref):
+        return fresh(resolve(template))
+    if isinstance(template, Mapping):
+        return {key: fill(item, resolve) for key, item in template.items()}
+    if isinstance(template, list | tuple):
+        return [fill(item, resolve) for item in template]
+    return template
+
+
+def _get(value: Json, key: str, depth: int, ref: Ref) -> Json:
+    if isinstance(value, Mapping):
+        if key in value:
+            return value[key]
+        there = f"the keys {', '.join(map(repr, list(value)[:8]))}" if value else "no keys"
+    elif isinstance(value, list):
+        try:
+            return value[int(key)]
+        except ValueError:
+            there = "a list, which takes whole numbers"
+        except IndexError:
+            there = f"a list of {len(value)}"
+    else:
+        there = f"a value of type {type(value).__name__}"
+    path = ref.path or ""
+    before = ".".join(path.split(".")[:depth])
+    raise InvalidInput(f"{ref}: there is no {key!r}: at {before or 'its root'} is {there}")
+
+
+def id_of(step: Any) -> str:
+    """The id of a step, given as itself, as its function, or as its id."""
+    if isinstance(step, str):
+        if step:
+            return step
+    else:
+        name = getattr(step, "id", None) or getattr(step, "__name__", None)
+        if isinstance(name, str) and name != "<lambda>":
+            return name
+    raise StepError(f"output_of({step!r}): name a step by itself, by its function, or by its id")
+
+
+def _checked(path: str | None, call: str) -> str | None:
+    if path is None or path == "":
+        return None
+    if not isinstance(path, str) or not all(path.split(".")):
+        raise StepError(
+            f"{call}: the path {path!r} should be keys and list indexes, joined by dots: 'user.emails.0'"
+        )
+    return path
+
+
+def _only(path: str | None) -> str:
+    return "" if path is None else repr(path)
+
+
+def _also(path: str | None) -> str:
+    return "" if path is None else f", {path!r}"

@@ -1,0 +1,1 @@
+"""Workers: claim a task, run it, commit its outcome, go on; and the process that a worker lives in."""

@@ -1,0 +1,99 @@
+"""Asks what a graph holds: conditions, mappers, the durations of sleeps, the types of workflows.
+
+They get the value back in the type that the step before declared, and answer what `machine.Evaluate` says.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from drawbar.errors import InvalidInput, InvalidOutput, RunError
+from drawbar.plan import Node, Op
+from drawbar.steps.callables import takes_context
+from drawbar.values.json_form import Misfit, to_json
+from drawbar.values.refs import Ref, ValueAt, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from drawbar.records import Json
+    from drawbar.steps.context import Context
+    from drawbar.values.shape import Shape
+
+
+async def evaluate(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, Json]) -> Any:
+    """The answer of the callable a node holds.
+
+    Args:
+        node: The node.
+        value: The value that has reached it, in JSON form.
+        ctx: The context, when a callable of the node takes one.
+        refs: What the node's references point at.
+
+    Raises:
+        Exception: Whatever the callable raises; InvalidOutput when its answer makes no sense.
+    """
+    op, source = node.op, node.source
+    if op is Op.CHECK:
+        kind = InvalidInput if node.id == "$input" else InvalidOutput
+        return coerce(source, value, _whose(node), kind)
+    if op is Op.MAP and not callable(source.mapper):
+        return fill(source.mapper, lambda ref: _meant(ref, value, refs))
+    given = node.shape.revive(value)
+    if op is Op.MAP:
+        return to_json(await _call(source.mapper, given, ctx), f"what {node.template} answered")
+    if op is Op.AGAIN:
+        return bool(await _call(source.condition, given, ctx))
+    if op is Op.BRANCH:
+        return [
+            index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx)
+        ]
+    if op is Op.CHOOSE:
+        for index, (condition, _) in enumerate(source.arms):
+            if await _call(condition, given, ctx):
+                return index
+        return None
+    if op is Op.SLEEP:
+        return _seconds(await _call(source.seconds, given, ctx), node)
+    return _epoch(await _call(source.until, given, ctx), node)
+
+
+def coerce(shape: Shape, value: Json, what: str, kind: type[RunError]) -> Json:
+    """Checks a value against a shape, and brings it to the form that the shape's type has in JSON."""
+    try:
+        return shape.form(shape.load(value))
+    except Misfit as error:
+        raise kind(f"{what}: {error}") from None
+
+
+def _whose(node: Node) -> str:
+    end = "input" if node.id == "$input" else "output"
+    return f"the {end} of workflow {node.up.id!r}" if node.up is not None else f"the workflow's {end}"
+
+
+async def _call(function: Callable[..., Any], value: Any, ctx: Context | None) -> Any:
+    answer = function(value, ctx) if ctx is not None and takes_context(function) else function(value)
+    return answer if answer is True or answer is False or not inspect.isawaitable(answer) else await answer
+
+
+def _meant(ref: Ref, value: Json, refs: Mapping[Any, Json]) -> Json:
+    return ref.lookup(value) if isinstance(ref, ValueAt) else refs[ref]
+
+
+def _seconds(answer: Any, node: Node) -> float:
+    if isinstance(answer, timedelta):
+        return answer.total_seconds()
+    if isinstance(answer, int | float) and not isinstance(answer, bool) and 0 <= answer < math.inf:
+        return float(answer)
+    raise InvalidOutput(
+        f"{node.template} must answer seconds (0 or more) or a timedelta, and answered {answer!r}"
+    )
+
+
+def _epoch(answer: Any, node: Node) -> float:
+    if isinstance(answer, datetime) and answer.tzinfo is not None:
+        return answer.timestamp()
+    raise InvalidOutput(f"{node.template} must answer a datetime with a time zone, and answered {answer!r}")

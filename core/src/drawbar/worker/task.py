@@ -1,0 +1,336 @@
+"""One claimed task, from its input to the transition that is to be committed.
+
+Runs the step (or evaluates the condition, gathers the join, …), asks the machine what follows, and puts both into one
+`Transition`. Nothing is written here: the worker commits it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from drawbar.errors import EventTimeout, InvalidInput, RunError, WorkerLost
+from drawbar.machine import Evaluate, Refuse
+from drawbar.plan import Op, input_address
+from drawbar.plugins.hook_calls import attempt_wrappers
+from drawbar.records import (
+    END,
+    MEMO,
+    START,
+    Finish,
+    Kind,
+    NewEvent,
+    NewTask,
+    RunStatus,
+    TaskStatus,
+    Transition,
+)
+from drawbar.steps.policy import ONCE
+from drawbar.steps.step import Step
+from drawbar.values.json_form import to_json
+from drawbar.values.limits import check_size
+from drawbar.worker.attempt import Begun, Completed, Failed, attempt, attempt_rest
+from drawbar.worker.callbacks import run_callbacks
+from drawbar.worker.context import ContextFactory
+from drawbar.worker.evaluate import coerce, evaluate
+from drawbar.worker.failures import classify_exception, error_record
+from drawbar.worker.outcome import after_success, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drawbar.machine import Move, Records
+    from drawbar.plan import Node
+    from drawbar.records import Json, Task
+    from drawbar.settings.models import Settings
+    from drawbar.stores.base import Store
+    from drawbar.worker.attempt import Bailed, Outcome, Suspended
+    from drawbar.worker.execution import Execution
+
+log = logging.getLogger("drawbar.worker")
+
+
+class TaskRunner:
+    """Runs claimed tasks.
+
+    Args:
+        store: The store, for what references point at.
+        settings: Core's settings.
+        engine: Name of the engine, for `ctx.engine`.
+
+    Attributes:
+        contexts: Makes the contexts of steps, conditions and mappers.
+        wrappers: Asks the plugins for what they put around an attempt; None while no plugin has that hook.
+    """
+
+    def __init__(self, store: Store, settings: Settings, engine: str) -> None:
+        self.contexts = ContextFactory(store, settings, engine)
+        self.wrappers = attempt_wrappers()
+        self._store = store
+        self._settings = settings
+        self._limit = settings.max_value_size
+
+    async def work(self, execution: Execution, slots: Mapping[str, Json] | None) -> Transition:
+        """Run the execution's task, up to the transition that is to be committed.
+
+        Args:
+            execution: The execution.
+            slots: For a join: slot to value.
+        """
+        task, node, machine = execution.task, execution.node, execution.machine
+        if task.kind is Kind.CALLBACK:
+            return await self._callback(execution)
+        if node is None:  # the fingerprint rules it out
+            error = RunError(f"workflow {execution.plan.id!r} has no place {task.address!r}")
+            return self._fail(execution, error)
+        numbers = execution.numbers
+        if task.lost and task.lost >= self._most_lost(node):
+            return await self._failed(execution, _lost(task))
+        if task.kind is Kind.STEP:
+            return await self._step(execution, node)
+        records: Records = []
+        move: Move
+        if task.kind is Kind.CONTROL:
+            move = machine.enter(node, numbers, task.input, records)
+        elif task.kind is Kind.TIMER:
+            move = machine.leave(node, numbers, task.input, records)
+        elif task.kind is Kind.JOIN:
+            move = machine.leave(node, numbers, machine.gather(node, slots or {}), records)
+        else:
+            try:
+                payload = _payload(task, node)
+            except Exception as error:  # noqa: BLE001 - the validators of the user's type may raise anything
+                return self._fail(execution, error)
+            move = machine.leave(node, numbers, payload, records)
+        transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
+        return await self._settle(execution, move, records, transition)
+
+    async def conclude(self, execution: Execution, outcome: Outcome | Begun) -> Transition:
+        """Return the transition of a step, from the outcome of its attempt.
+
+        Args:
+            execution: The execution; its task is the step's.
+            outcome: The outcome; what a sync step gave back to be awaited is awaited here.
+        """
+        assert execution.node is not None
+        if isinstance(outcome, Begun):
+            outcome = await attempt_rest(execution.node.source, outcome)
+        if isinstance(outcome, Failed):
+            return await self._failed(execution, outcome.error)
+        return await self._succeeded(execution, outcome)
+
+    # -- steps
+
+    async def _step(self, execution: Execution, node: Node) -> Transition:
+        step: Step[..., Any] = node.source
+        task = execution.task
+        execution.ctx = ctx = None
+        if execution.run.forked_from is not None:
+            copied = await self._copied(execution, node)
+            if copied is not None:
+                return copied
+        try:
+            if node.wants_context or self.wrappers is not None:
+                execution.ctx = ctx = self.contexts.make(execution, node, execution.numbers, step)
+            refs = await self._resolve(execution, node, step) if node.refs else {}
+        except InvalidInput as error:
+            return await self._failed(execution, error)
+        outcome = await attempt(step, task.input, ctx, refs, self.wrappers)
+        return await self.conclude(execution, outcome)
+
+    async def _copied(self, execution: Execution, node: Node) -> Transition | None:
+        """Return the transition of a task whose output the fork has copied, else None.
+
+        Replaces the task's input when the fork was given another one.
+        """
+        task = execution.task
+        memo, given = MEMO + task.address, input_address(node)
+        found = await self._store.outputs(execution.run.id, [memo, given])
+        if given in found:
+            task.input = found[given][0]
+        if memo not in found:
+            return None
+        return await self._succeeded(execution, Completed(found[memo]))
+
+    def _most_lost(self, node: Node) -> int:
+        """Return how many times the workers of a task may be lost before it fails."""
+        attempts = (node.retry or ONCE).max_attempts if node.op is Op.STEP else 1
+        return max(attempts, self._settings.max_lost)
+
+    async def _succeeded(
+        self,
+        execution: Execution,
+        outcome: Completed | Suspended | Bailed,
+        error: Mapping[str, Json] | None = None,
+    ) -> Transition:
+        """Return the transition of a task that completed, suspended or bailed.
+
+        Args:
+            execution: The execution.
+            outcome: What the attempt ended with.
+            error: The error that a fallback stood in for, or None.
+        """
+        try:
+            transition, move, records = after_success(execution, outcome, self._limit, error)
+        except RunError as problem:
+            return self._fail(execution, problem)
+        if move is None:
+            return transition
+        return await self._settle(execution, move, records, transition)
+
+    async def _failed(self, execution: Execution, error: BaseException) -> Transition:
+        """Return the transition of an attempt that failed: a retry, the fallback's outcome, or the end of the run."""
+        node = execution.node
+        assert node is not None
+        if node.op is not Op.STEP:
+            return self._fail(execution, error, shown=node.shown(execution.numbers))
+        retry = retry_after(execution, error, random.uniform(-1, 1))
+        if retry is not None:
+            return retry
+        if node.source.policy.has_fallback:
+            return await self._fall_back(execution, node, error)
+        return self._fail(execution, error)
+
+    async def _fall_back(self, execution: Execution, node: Node, error: BaseException) -> Transition:
+        task, fallback = execution.task, node.source.policy.fallback
+        execution.ctx = ctx = None
+        outcome: Outcome
+        if isinstance(fallback, Step):
+            execution.ctx = ctx = self.contexts.make(execution, node, execution.numbers, fallback, error)
+            refs = await self._resolve(execution, node, fallback) if fallback.refs else {}
+            outcome = await attempt(fallback, task.input, ctx, refs)
+            if isinstance(outcome, Failed):
+                return self._fail(execution, outcome.error)
+        else:
+            try:
+                outcome = Completed(to_json(fallback, f"the fallback of {task.address}"))
+            except RunError as problem:
+                return self._fail(execution, problem)
+        return await self._succeeded(execution, outcome, error_record(error, task.address, task.attempt))
+
+    async def _resolve(self, execution: Execution, node: Node, step: Step[..., Any]) -> dict[Any, Json]:
+        """Return the values that the references of a step point at."""
+        resolver = self.contexts.resolver(execution)
+        return await resolver.resolve(node, execution.numbers, step.refs.values(), step.optional)
+
+    # -- conditions and mappers
+
+    async def _settle(
+        self, execution: Execution, move: Move, records: Records, transition: Transition
+    ) -> Transition:
+        """Evaluate what the machine needs evaluated, until it says what follows; add that to the transition."""
+        task, machine = execution.task, execution.machine
+        while isinstance(move, Evaluate):
+            if move.node.refs or move.node.wants_context:
+                recorded = {record.address: record.output for record in records}
+                execution.pending = {task.address: transition.output, **recorded}
+            try:
+                answer = await self._evaluate(execution, move)
+                if move.node.op in (Op.MAP, Op.CHECK):
+                    check_size(answer, f"the value after {move.node.shown(move.numbers)}", self._limit)
+            except BaseException as error:  # noqa: BLE001 - the user's code; a cancellation from outside is raised again
+                shown = move.node.shown(move.numbers)
+                fault = classify_exception(error, f"what {shown} asks")
+                return self._fail_after(execution, transition, move, fault)
+            move = machine.answer(move, answer, records)
+        execution.pending = {}
+        if records and any(record.address == task.address for record in records):
+            # A join (or an event) that something refers to: its own task keeps the value.
+            transition.output = next(record.output for record in records if record.address == task.address)
+            records[:] = [record for record in records if record.address != task.address]
+        if isinstance(move, Refuse):
+            return self._fail_after(execution, transition, move, InvalidInput(move.message))
+        if isinstance(move, Finish):
+            return _finish(execution, transition, move, records)
+        transition.next = move
+        transition.extra = records
+        return transition
+
+    async def _evaluate(self, execution: Execution, wanted: Evaluate) -> Any:
+        """Return the answer of the callable that a node holds."""
+        node, numbers = wanted.node, wanted.numbers
+        ctx = self.contexts.make(execution, node, numbers) if node.wants_context else None
+        refs = await self.contexts.resolver(execution).resolve(node, numbers, node.refs) if node.refs else {}
+        return await evaluate(node, wanted.value, ctx, refs)
+
+    # -- the end of a run
+
+    def _fail(self, execution: Execution, error: BaseException, shown: str | None = None) -> Transition:
+        """Fail the execution's task, and the run with it.
+
+        Args:
+            execution: The execution.
+            error: The error.
+            shown: The address to tell people; None: the task's.
+        """
+        task = execution.task
+        record = error_record(error, shown or task.address, task.attempt)
+        log.info("run %s fails at %s: %s", task.run_id, record["address"], record["message"])
+        transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.FAILED, error=record)
+        if task.kind is Kind.STEP:
+            data = {"attempt": task.attempt, "error": record}
+            transition.events = (NewEvent("task.failed", task.address, data),)
+        return _finish(execution, transition, Finish(RunStatus.FAILED, error=record), [])
+
+    def _fail_after(
+        self, execution: Execution, transition: Transition, move: Evaluate | Refuse, error: BaseException
+    ) -> Transition:
+        """Fail the run at a node that was entered after the execution's task had completed.
+
+        Args:
+            execution: The execution.
+            transition: The task's transition so far.
+            move: The move that cannot be made.
+            error: The error.
+        """
+        task, address = execution.task, move.node.entry(move.numbers)
+        shown = move.node.shown(move.numbers)
+        if address == task.address:
+            return self._fail(execution, error, shown)
+        record = error_record(error, shown, 1)
+        log.info("run %s fails at %s: %s", task.run_id, shown, record["message"])
+        failed = NewTask(address, Kind.CONTROL, move.value, TaskStatus.FAILED, error=record)
+        transition.bail = None
+        return _finish(execution, transition, Finish(RunStatus.FAILED, error=record), [failed])
+
+    async def _callback(self, execution: Execution) -> Transition:
+        task = execution.task
+        await run_callbacks(self._store, execution.plan, task)
+        transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
+        if task.address != START:
+            return transition
+        records: Records = []
+        move = execution.machine.enter(execution.plan.first, (), task.input, records)
+        return await self._settle(execution, move, records, transition)
+
+
+def _finish(execution: Execution, transition: Transition, finish: Finish, records: Records) -> Transition:
+    if execution.plan.callbacks.any_end:
+        records.append(NewTask(END, Kind.CALLBACK))
+    transition.next = finish
+    transition.extra = records
+    return transition
+
+
+def _lost(task: Task) -> WorkerLost:
+    return WorkerLost(
+        f"the workers of {task.address!r} died or lost their lease {task.lost} times, and never committed"
+    )
+
+
+def _payload(task: Task, node: Node) -> Json:
+    """Return the output of a `wait_for`: the event's payload, brought to its type; or the default.
+
+    Raises:
+        InvalidInput: The payload does not fit.
+        EventTimeout: No event came in time, and there is no default.
+    """
+    wait = node.source
+    if task.data is not None:
+        return coerce(node.accepts, task.data[0], f"the event {wait.event!r}", InvalidInput)
+    if wait.has_default:
+        return to_json(wait.default, f"the default of {node.id}")
+    raise EventTimeout(
+        f"no event {wait.event!r} came within {wait.timeout:g} s, and {node.id} has no default"
+    )

@@ -1,0 +1,277 @@
+"""The worker: takes a message, claims its task, runs it, commits what follows, and goes on in place.
+
+The order is what keeps every promise (design, part 2): *claim* before running (a lease, fenced by the
+attempt's number), *commit* outcome and successors in one atomic operation, *dispatch* the successors but
+one, and only then *go on* with that one. A crash anywhere in between loses nothing: every task that is not
+finished has a `wake_at`, and the ticker dispatches it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from drawbar.errors import ConfigurationError, StoreError
+from drawbar.machine import Machine
+from drawbar.plugins.hook_calls import has_event_observers, run_event
+from drawbar.records import ClaimStatus, Kind, messages_for
+from drawbar.worker.commit import Committer
+from drawbar.worker.execution import Execution
+from drawbar.worker.task import TaskRunner
+from drawbar.worker.thread_run import ThreadRun, may_use_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from drawbar.plan import Plan
+    from drawbar.records import Claim, EventRecord, Json, Message, ReadyTask, Reply, RunRecord
+    from drawbar.settings.models import Settings
+    from drawbar.stores.base import Store
+    from drawbar.worker.registry import WorkflowRegistry
+
+log = logging.getLogger("drawbar.worker")
+
+LONGEST_TURN = 0.005
+"""Seconds that an execution may go on in place before other tasks of the event loop get a turn."""
+
+
+class Worker:
+    """Works on tasks of one store. One a process (and event loop); made lazily, never before a fork.
+
+    Args:
+        store: The store, open.
+        dispatch: Gets messages to workers; what it raises is logged (the ticker dispatches again).
+        workflows: The workflows it may run.
+        settings: Core's settings.
+        engine: Name of the engine, for `ctx.engine`.
+        owner: Who holds its leases; unique among all workers of the store.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        dispatch: Callable[[Sequence[Message]], Awaitable[None]],
+        workflows: WorkflowRegistry,
+        settings: Settings,
+        engine: str,
+        owner: str,
+    ) -> None:
+        self.store = store
+        self.dispatch = dispatch
+        self.workflows = workflows
+        self.settings = settings
+        self.engine = engine
+        self.owner = owner
+        self.observed = has_event_observers()
+        """True if plugins are to be told of every event."""
+        self.runner = TaskRunner(store, settings, engine)
+        self.committer = Committer(store, settings, owner, observed=self.observed)
+        self.executions: set[Execution] = set()
+        self.put_back: dict[tuple[str, str], Message] | None = None
+        """Messages of workflows that are not known: kept only where they may become known later."""
+        self._machines: dict[Plan, Machine] = {}
+        self._hooked = self.observed or self.runner.wrappers is not None
+        """True if plugins have hooks round steps: these belong to the event loop, so that no thread goes on alone."""
+
+    @property
+    def stopping(self) -> bool:
+        """True when the worker is to take no further tasks."""
+        return self.committer.stopping
+
+    @stopping.setter
+    def stopping(self, stopping: bool) -> None:
+        self.committer.stopping = stopping
+
+    # -- one message
+    # -------------------------------------------------------------------------------------------------
+
+    async def process(self, message: Message) -> None:
+        """Works on the task a message names, and on what follows, until the time for one message is up.
+
+        Never raises for what goes wrong in a run. Duplicates, late and unknown messages do nothing.
+        """
+        try:
+            plan = self.workflows.find(message.workflow_id, message.fingerprint)
+        except ConfigurationError as error:
+            log.error("%s: the task %s of run %s is put back", error, message.address, message.run_id)
+            return
+        if plan is None:
+            # Not acknowledged away: the task stays in the store, and is dispatched again in a while.
+            log.warning(self.workflows.explain(message))
+            if self.put_back is not None:
+                self.put_back[message.run_id, message.address] = message
+            return
+        machine = self._machine(plan)
+        claim = await self.store.claim(
+            message.run_id,
+            message.address,
+            owner=self.owner,
+            lease=self.settings.lease,
+            widen=machine.widens(message.address),
+        )
+        if claim.status is not ClaimStatus.GRANTED:
+            await self._not_granted(message, claim)
+            return
+        assert claim.task is not None
+        assert claim.run is not None
+        if self.observed and claim.task.kind is Kind.STEP:  # its start, and what was freed beside it, are the newest
+            new = 1 + len(claim.ready)
+            self._observe(claim.run, await self.store.events(message.run_id, claim.run.seq - new, new))
+        with anyio.CancelScope() as scope:
+            execution = Execution(plan, machine, claim.run, claim.task, scope)
+            self.executions.add(execution)
+            try:
+                if claim.ready:
+                    await self._dispatch_ready(claim.run, message.fingerprint, claim.ready)
+                await self._go_on(execution, claim.slots, claim.task.queue)
+            finally:
+                self.executions.discard(execution)
+
+    def _machine(self, plan: Plan) -> Machine:
+        machine = self._machines.get(plan)
+        if machine is None:
+            machine = self._machines[plan] = Machine(plan, self.settings.fan_out)
+        return machine
+
+    async def _not_granted(self, message: Message, claim: Claim) -> None:
+        if claim.status is ClaimStatus.MISSING:
+            log.warning(
+                "message for unknown task %s of run %s: nothing to do", message.address, message.run_id
+            )
+        if claim.ready:  # the worker that committed it may have died before it dispatched them
+            messages = messages_for(message.run_id, message.workflow_id, message.fingerprint, claim.ready)
+            await self.dispatch_again(messages)
+
+    async def _go_on(
+        self, execution: Execution, slots: Mapping[str, Json] | None, queue: str | None
+    ) -> None:
+        """Work on task after task in place.
+
+        Args:
+            execution: The execution; its task is the first one.
+            slots: For a join: slot to value.
+            queue: The queue that the message came from.
+        """
+        committer = self.committer
+        paused = execution.started
+        while True:
+            began = monotonic()
+            reply: Reply | None = None
+            if self._hooked or not may_use_thread(execution):
+                transition = await self.runner.work(execution, slots)
+            else:
+                thread_run = await self._in_thread(execution, queue)
+                reply, began = thread_run.reply, thread_run.began
+                if thread_run.transition is not None:
+                    transition = thread_run.transition
+                else:
+                    assert thread_run.outcome is not None
+                    transition = await self.runner.conclude(execution, thread_run.outcome)
+            task = execution.task
+            if reply is None:
+                committer.stamp(execution, transition, queue)
+                reply = await committer.commit(execution, transition)
+                if reply.applied:
+                    committer.log_outcome(task, transition, began)
+            if not reply.applied:
+                log.info("task %s of run %s is no longer ours: outcome dropped", task.address, task.run_id)
+                return
+            if reply.events:
+                self._observe(execution.run, reply.events)
+            if reply.ready:
+                # The execution holds a task that has ended: a renewal would take its lease for lost.
+                execution.committing = True
+                await self._dispatch_ready(execution.run, execution.plan.fingerprint, reply.ready)
+            execution.committing = False
+            if transition.bail is not None or reply.finished:
+                self.stop_others(execution.run.id, transition.bail or "", execution)
+            if reply.next is None:
+                return
+            slots = reply.slots
+            execution.advance_to(reply.next, execution.plan.locate(reply.next.address), reply.state)
+            if monotonic() - paused > LONGEST_TURN:
+                await anyio.lowlevel.checkpoint()
+                paused = monotonic()
+
+    async def _in_thread(self, execution: Execution, queue: str | None) -> ThreadRun:
+        """Have a thread work. A thread that is left before it is done commits nothing any more."""
+        thread_run = ThreadRun(execution, self.committer, self.runner.contexts, queue)
+        try:
+            await anyio.to_thread.run_sync(thread_run.work, abandon_on_cancel=True)
+        except anyio.get_cancelled_exc_class():
+            execution.forbid_commits()
+            with anyio.CancelScope(shield=True):
+                while execution.committing and not thread_run.ended:  # noqa: ASYNC110 - a matter of milliseconds
+                    await anyio.sleep(0.002)
+            raise
+        return thread_run
+
+    def _observe(self, run: RunRecord, events: Iterable[EventRecord]) -> None:
+        for event in events:
+            run_event(run.id, run.workflow_id, event)
+
+    async def _dispatch_ready(self, run: RunRecord, fingerprint: str, ready: Iterable[ReadyTask]) -> None:
+        await self.dispatch_again(messages_for(run.id, run.workflow_id, fingerprint, ready))
+
+    def stop_others(self, run_id: str, prefix: str = "", but: Execution | None = None) -> None:
+        """Cancels what this worker runs of a run (under an address prefix): the store has given it up."""
+        for execution in list(self.executions):
+            if execution is not but and execution.run.id == run_id and execution.task.address.startswith(prefix):
+                self.abandon(execution)
+
+    def abandon(self, execution: Execution) -> None:
+        """Stops working on what a execution holds: an async step at its next await.
+
+        A sync one is told by its context.
+        """
+        if execution.task.kind is Kind.CALLBACK or not execution.abandon():
+            return
+        if execution.ctx is not None:
+            execution.ctx._cancel()
+        execution.scope.cancel()
+
+    async def flush_emitted(self) -> None:
+        """Appends what running steps have emitted so far, so that watchers see it live.
+
+        What the store did not take, or of which that is unknown, goes with the next round or the step's commit.
+        """
+        for execution in list(self.executions):
+            if execution.emitted and not execution.committing:
+                events = execution.take_emitted()
+                try:
+                    newest = await self.store.emit(execution.run.id, events)
+                except StoreError:
+                    execution.emitted[:0] = events
+                    raise
+                if self.observed:
+                    self._observe(
+                        execution.run, await self.store.events(execution.run.id, newest - len(events), len(events))
+                    )
+
+    async def renew(self) -> None:
+        """Renews the leases of what runs here.
+
+        What was lost is abandoned: its commit would be refused anyway.
+        """
+        by_key = {execution.lease: execution for execution in self.executions if not execution.committing}
+        if not by_key:
+            return
+        for key in await self.store.renew(self.owner, list(by_key), self.settings.lease):
+            execution = by_key[key]
+            if execution in self.executions and execution.lease == key:
+                log.info("the lease of task %s of run %s is gone: abandoned", key[1], key[0])
+                self.abandon(execution)
+
+    async def dispatch_again(self, messages: Sequence[Message]) -> None:
+        """Dispatches what the ticker found due; a broker that is down is only logged."""
+        try:
+            await self.dispatch(messages)
+        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything
+            log.error(
+                "cannot dispatch %d due tasks (%s); they are dispatched again later", len(messages), error
+            )

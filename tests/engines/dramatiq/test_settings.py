@@ -1,0 +1,118 @@
+"""What can be set, and what of a project's broker is warned of."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+
+from drawbar.errors import SettingsError
+from drawbar_dramatiq import DramatiqEngine, install
+
+README = Path(__file__).parents[3] / "plugins" / "dramatiq" / "README.md"
+
+
+@pytest.mark.parametrize("settings", [{}, {"broker_url": "redis://x", "broker": StubBroker()}])
+def test_there_is_one_broker(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="set either broker_url or broker"):
+        DramatiqEngine.configured(**settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("redis://here/1", RedisBroker),
+        ("rediss://here/1", RedisBroker),
+        ("amqp://here", RabbitmqBroker),
+        ("amqps://here", RabbitmqBroker),
+        ("stub://", StubBroker),
+    ],
+)
+def test_the_url_says_which_broker(url: str, kind: type) -> None:
+    engine = DramatiqEngine.configured(broker_url=url)
+
+    assert type(engine.broker) is kind
+    assert engine.embedded is (kind is StubBroker)
+
+
+def test_a_url_of_nothing_that_dramatiq_knows_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"broker_url begins with kafka:, and not with one of redis, "):
+        DramatiqEngine.configured(broker_url="kafka://here")
+
+
+def test_a_secret_in_the_url_is_shown_nowhere() -> None:
+    engine = DramatiqEngine.configured(broker_url="redis://:hush@here:6379/1")
+
+    rows = engine.loaded.rows(DramatiqEngine)
+
+    assert engine.describe() == "redis://:***@here:6379/1"
+    assert "hush" not in repr(engine.settings)
+    assert not any("hush" in row.value for row in rows)
+
+
+def test_a_broker_is_named_by_module_and_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = type(sys)("their_project")
+    theirs = module.broker = StubBroker()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "their_project", module)
+
+    assert DramatiqEngine.configured(broker="their_project:broker").broker is theirs
+    with pytest.raises(SettingsError, match="'their_project:nothing' is no Broker"):
+        DramatiqEngine.configured(broker="their_project:nothing")
+
+
+def test_nothing_is_done_to_dramatiq_at_import_or_when_an_engine_is_made() -> None:
+    before = dramatiq.broker.global_broker
+    theirs = StubBroker()
+    middleware = [*theirs.middleware]
+
+    DramatiqEngine.configured(broker=theirs)
+
+    assert dramatiq.broker.global_broker is before
+    assert theirs.middleware == middleware
+    assert not theirs.actors
+
+
+def test_the_actor_has_no_limits_but_ours() -> None:
+    theirs = StubBroker()
+    install(theirs)
+
+    assert theirs.actors["drawbar.process"].options == {
+        "max_retries": 0,
+        "time_limit": float("inf"),
+        "max_age": None,
+        "notify_shutdown": False,
+        "store_results": False,
+    }
+
+
+def test_installing_again_replaces_what_was_installed() -> None:
+    theirs = StubBroker()
+    for queue in ("first", "second"):
+        install(theirs, queue=queue)
+
+    (engine,) = [each for each in theirs.middleware if isinstance(each, DramatiqEngine)]
+    assert engine.queues == ("second",)
+    assert theirs.actors["drawbar.process"].queue_name == "second"
+
+
+def test_installed_with_no_queues_it_serves_none() -> None:
+    theirs = StubBroker()
+    install(theirs, queues=())
+
+    assert not theirs.get_declared_queues()
+
+
+def test_our_messages_are_confirmed_and_the_project_s_as_it_likes() -> None:
+    theirs = RabbitmqBroker()
+    engine = DramatiqEngine.configured(broker=theirs)
+
+    assert engine.sender.confirm_delivery
+    assert not theirs.confirm_delivery
+
+

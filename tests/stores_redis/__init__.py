@@ -1,1 +1,0 @@
-"""The Redis store: what it promises beyond what every store does."""
