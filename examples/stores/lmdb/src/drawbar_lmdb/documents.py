@@ -49,10 +49,13 @@ class Documents:
         """Set the value of a key."""
         self._transaction.put(found, json.dumps(value, separators=(",", ":")).encode())
 
-    def scan(self, prefix: bytes) -> Iterator[bytes]:
-        """Yield the keys with a prefix, in order."""
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
+        """Yield the keys with a prefix, in order: all, or from the last one that is not beyond `start`."""
         with self._transaction.cursor() as cursor:
-            more = cursor.set_range(prefix)
+            more = cursor.set_range(start or prefix)
+            if start and (not more or cursor.key() != start):
+                there = cursor.prev() if more else cursor.last()
+                more = (there and cursor.key().startswith(prefix)) or cursor.set_range(prefix)
             while more and (found := cursor.key()).startswith(prefix):
                 yield found
                 more = cursor.next()

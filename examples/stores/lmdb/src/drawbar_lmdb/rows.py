@@ -241,12 +241,16 @@ class LmdbRows(ReadableRows[LmdbRun]):
     def events(self, run_id: str, after: int, limit: int) -> Sequence[EventRecord]:
         found: list[EventRecord] = []
         run = self.run(run_id)
-        for one in () if run is None else self._documents.scan(key("event", run.number)):
+        if run is None:
+            return found
+        for one in self._documents.scan(key("event", run.number), key("event", run.number, after + 1)):
             at, events = self._documents.get(one)
             for number, (kind, address, data) in enumerate(events, number_of(one)):
-                if after < number and len(found) < limit:
+                if number > after:
                     found.append(EventRecord(number, kind, address, data or {}, at))
-        return found
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
     def owners(self) -> Sequence[str]:
         return sorted({task.owner for task in self._those(TaskStatus.RUNNING) if task.owner})

@@ -20,7 +20,7 @@ from tests.support.source import ROOT, modules
 
 EXAMPLE = ROOT / "examples" / "stores" / "lmdb"
 PUBLIC = ("drawbar.stores", "drawbar.records", "drawbar.errors")
-MOST_LINES = 300
+MOST_LINES = 310
 
 
 @pytest.fixture
@@ -69,6 +69,19 @@ async def test_a_commit_of_another_store_ends_a_wait(path: Path) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(one.wait, run_id, 2, 60)
             await two.emit(run_id, [event("e")])
+
+
+@pytest.mark.anyio
+async def test_events_are_read_from_any_number_on(store: LmdbStore) -> None:
+    run_id, other = await begin(store, step("a")), await begin(store, step("a"))
+    for name in ("first", "second", "third"):
+        await store.emit(run_id, [event(name), event(name)])
+    await store.emit(other, [event("other")])
+
+    for after in range(9):
+        numbers = [one.seq for one in await store.events(run_id, after)]
+        assert numbers == list(range(after + 1, 9))
+    assert [one.seq for one in await store.events(run_id, 3, 2)] == [4, 5]
 
 
 @pytest.mark.anyio

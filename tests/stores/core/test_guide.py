@@ -1,6 +1,7 @@
 """The code on the page "Write a store" is the code of the example, and of the store that the suite runs on."""
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,6 @@ def test_the_page_quotes_the_example() -> None:
 
 def test_the_store_on_sql_is_the_one_that_passes_the_suite() -> None:
     (block,) = [block for block in blocks(PAGE) if block.file == "plain_sql.py"]
-    text = (ROOT / "tests" / "stores" / "plain_sql.py").read_text("utf-8")
+    text = Path(__file__).with_name("plain_sql.py").read_text("utf-8")
 
     assert block.text.partition("\n")[2].strip() == text.strip()
