@@ -58,7 +58,7 @@ def fault(result: RunResult[Any]) -> tuple[str, str, str | None]:
 FAULTS = [
     pytest.param(leave, "SystemExit", "3", id="an exit"),
     pytest.param(stop, "Base", "stop", id="a BaseException"),
-    pytest.param(untold, "Untold", "(its text cannot be told: str() of it raised RuntimeError)", id="no str()"),
+    pytest.param(untold, "Untold", "(no text: str() of the exception raised RuntimeError)", id="no str()"),
     pytest.param(no_text, "ValueError", "a file \\udc80", id="no unicode"),
 ]
 
@@ -99,7 +99,7 @@ def test_a_cancellation_that_is_the_steps_own_is_an_error_and_is_tried_again() -
 
     kind, text, _ = fault(result)
     assert kind == "RuntimeError"
-    assert text == "step 'cancelled' raised CancelledError, and nobody had cancelled it: by mistake"
+    assert text == "step 'cancelled' raised CancelledError, but was not cancelled: by mistake"
     assert result.steps["cancelled"].attempts == 2
 
 
@@ -116,4 +116,4 @@ def test_a_mapper_that_is_left_as_only_a_step_can_be_says_so(leave: Any) -> None
     kind, text, _ = fault(flow.run_sync(1, engine="local", timeout=TIMEOUT))
 
     assert kind == "StepError"
-    assert text == "what it asks cannot be left by ctx.suspend() or ctx.bail(): only steps can; make it one"
+    assert text == "the callable of 'it' cannot be left by ctx.suspend() or ctx.bail(): only steps can; make it one"

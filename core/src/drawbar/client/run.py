@@ -112,7 +112,7 @@ class Run(Generic[Out]):
         if place is not None and place[0].source.resume is not None:
             model = place[0].source.resume
             try:
-                value = model.form(model.load(value))
+                value = model.to_json(model.load(value))
             except Exception as error:
                 raise InvalidInput(
                     f"the data does not fit what {task.address} resumes with: {error}"

@@ -69,7 +69,7 @@ def convert_payload(plan: Plan, name: str, value: Json) -> Json:
     problem: Exception | None = None
     for node in waits:
         try:
-            return node.accepts.form(node.accepts.load(value))
+            return node.accepts.to_json(node.accepts.load(value))
         except Misfit as error:
             problem = error
     if problem is not None:

@@ -391,7 +391,7 @@ def _awaited(value: Any) -> Any:
 
 
 def _validated(shape: Any, value: Json) -> Json:
-    return shape.form(shape.load(value))
+    return shape.to_json(shape.load(value))
 
 
 @step
