@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,15 +132,6 @@ class EventTimeout(RunError):
 
 class RunNotFound(RunError):
     """The store has no run of this id."""
-
-    @classmethod
-    def of(cls, run_id: str) -> Self:
-        """Return the error for a run that the store does not have.
-
-        Args:
-            run_id: The id that was asked for.
-        """
-        return cls(f"the store has no run {run_id!r}")
 
 
 class RunConflict(RunError):

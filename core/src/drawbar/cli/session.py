@@ -16,8 +16,9 @@ from drawbar.cli.app import FAILED, INTERRUPTED, SUSPENDED
 from drawbar.cli.lines import Lines, shortened
 from drawbar.cli.options import Flags, load
 from drawbar.cli.progress import Progress
-from drawbar.errors import ConfigurationError, RunNotFound
+from drawbar.errors import ConfigurationError
 from drawbar.records import RunStatus, TaskStatus
+from drawbar.stores.base import no_such_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -104,7 +105,7 @@ async def find_run_workflow(
     """
     record = await client.store.load(run_id)
     if record is None:
-        raise RunNotFound.of(run_id)
+        raise no_such_run(run_id)
     try:
         plan = client.workflows.find(record.workflow_id, record.fingerprint)
     except ConfigurationError:

@@ -10,10 +10,11 @@ import uuid
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drawbar.errors import DrawbarError, EngineError, RunNotFound
+from drawbar.errors import DrawbarError, EngineError
 from drawbar.machine import Machine
 from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, messages_for
+from drawbar.stores.base import no_such_run
 from drawbar.values.json_form import fresh
 from drawbar.values.limits import accept_external, check_run_id
 from drawbar.worker.in_process import dispatch_known
@@ -128,7 +129,7 @@ class Session:
         """
         record = await self.readable_store().load(run_id)
         if record is None:
-            raise RunNotFound.of(run_id)
+            raise no_such_run(run_id)
         return record
 
     def plan_of(self, record: RunRecord) -> Plan | None:

@@ -39,7 +39,7 @@ Ready = Sequence[ReadyTask]
 
 def no_such_run(run_id: str) -> RunNotFound:
     """Return the error for a run that a store does not have, to be raised."""
-    return RunNotFound(f"there is no run {run_id!r} in this store")
+    return RunNotFound(f"the store has no run {run_id!r}")
 
 
 class Store(ABC):
