@@ -4,8 +4,8 @@
 
     python -m benchmarks.imports
 
-The floor is pydantic in use (a model and a `TypeAdapter`), anyio and pluggy. Every measurement is a new process, and the
-two programs take turns. The best of nine counts, since a busy machine makes a process slower and never faster.
+The floor is pydantic in use (a model and a `TypeAdapter`), anyio and pluggy. Every measurement is a new process, and
+the two programs take turns. The best of nine counts, since a busy machine makes a process slower and never faster.
 """
 
 from __future__ import annotations
