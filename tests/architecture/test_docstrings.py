@@ -20,19 +20,17 @@ IN_WORK = (
     "drawbar.authoring.",
     "drawbar.engine.",
     "drawbar.graph.",
-    "drawbar.records",
-    "drawbar.results",
-    "drawbar.steps.",
+    "drawbar.steps.step",
     "drawbar.stores.",
     "drawbar.values.",
 )
 """Beginnings of the names of modules whose public docstrings are not complete yet."""
 
 QUESTION_WORDS = ("What", "How", "Whether", "Who", "Where", "When")
-MOST_QUESTIONS = 116
+MOST_QUESTIONS = 18
 """Docstrings that may begin with a question word."""
 PERSONS = re.compile(r"\b(nobody|somebody|whoever|anybody|everybody)\b", re.IGNORECASE)
-MOST_PERSONS = 39
+MOST_PERSONS = 3
 """Uses of pronouns for persons where the subject is a worker, a plugin or a caller."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -200,7 +198,6 @@ def test_the_public_definitions_are_found() -> None:
     assert {
         "drawbar.client.client.Client.start_sync",
         "drawbar.client.run.Run.result",
-        "drawbar.errors.RunNotFound.of",
         "drawbar.plugins.hookspecs.drawbar_run_event",
         "drawbar.stores.base.Store.claim",
     } <= PUBLIC.keys()
