@@ -137,10 +137,19 @@ def attributes(where: str) -> str:
 
 
 def _table(where: str, section: str) -> str:
-    text = inspect.getdoc(_find(where)) or ""
+    found = _section(inspect.getdoc(_find(where)) or "", section)
+    assert found, f"{where} has no {section}"
+    return "\n".join(f"- `{key}`: {value}" for key, value in found)
+
+
+def _attribute_names(text: str) -> set[str]:
+    return {key for key, _ in _section(text, "Attributes")}
+
+
+def _section(text: str, section: str) -> list[tuple[str, str]]:
+    """Return the entries of a section of a docstring; none when it has no such section."""
     found = re.search(rf"^{section}:\n((?:    .*\n|\n)+)", text + "\n", re.MULTILINE)
-    assert found is not None, f"{where} has no {section}"
-    return "\n".join(f"- `{key}`: {value}" for key, value in _entries(found[1]))
+    return _entries(found[1]) if found is not None else []
 
 
 def fields(where: str) -> str:
@@ -154,7 +163,11 @@ def fields(where: str) -> str:
 
 
 def methods(where: str) -> str:
-    """The public methods and properties of a class: signature and first sentence."""
+    """Return the public methods and properties of a class: signature and first sentence.
+
+    A cached property that the class lists among its attributes is left out: the part `attributes` has it.
+    """
+    listed = _attribute_names(inspect.getdoc(_find(where)) or "")
     tree = ast.parse(textwrap.dedent(inspect.getsource(_find(where))))
     (defined,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
     lines = []
@@ -164,11 +177,11 @@ def methods(where: str) -> str:
         decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
         if "overload" in decorators:
             continue
-        what = node.name if "property" in decorators or "cached_property" in decorators else _signature(node)
+        if "cached_property" in decorators and node.name in listed:
+            continue
+        what = node.name if decorators & {"property", "cached_property"} else _signature(node)
         begins = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
         first = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
-        if first == "See the class.":
-            continue
         lines.append(f"- `{begins}{what}`" + (f": {first}" if first else ""))
     return "\n".join(lines)
 

@@ -289,8 +289,8 @@ def ends_with_its_steps(outcome_of: Any) -> Any:
     return broken
 
 
-@fault(Machine, "widens", "EACH-02")
-def brings_more_items_than_may_be_in_flight(widens: Any) -> Any:
+@fault(Machine, "should_widen", "EACH-02")
+def brings_more_items_than_may_be_in_flight(should_widen: Any) -> Any:
     return lambda self, address: "[" in address
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from drawbar import RetryAfter
-from drawbar.authoring.workflow import Workflow
+from drawbar.graph.definition import WorkflowDefinition
 from drawbar.machine import Machine
 from drawbar.plan import Node, Op
 from drawbar.steps.policy import Retry
@@ -89,9 +89,9 @@ def drops_the_value_without_an_arm(answer: Any) -> Any:
     return broken
 
 
-@fault(Machine, "_fan", "JOIN-01", "JOIN-06")
-def starts_arms_without_the_value(fan: Any) -> Any:
-    return lambda self, node, numbers, bodies, value: fan(self, node, numbers, bodies, None)
+@fault(Machine, "_fan_out_to", "JOIN-01", "JOIN-06")
+def starts_arms_without_the_value(fan_out_to: Any) -> Any:
+    return lambda self, node, numbers, bodies, value: fan_out_to(self, node, numbers, bodies, None)
 
 
 @fault(Machine, "answer", "BRANCH-01")
@@ -169,7 +169,7 @@ def does_not_validate_outputs(dump: Any) -> Any:
     return lambda self, output: output
 
 
-@fault(Workflow, "accept", "RUN-06")
+@fault(WorkflowDefinition, "accept", "RUN-06")
 def accepts_any_input(accept: Any) -> Any:
     return lambda self, given=None: jsonform.plain(given)
 

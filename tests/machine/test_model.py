@@ -29,7 +29,7 @@ from tests.machine.simulation import Simulation
 def _fan_outs_grow() -> Iterator[None]:
     """Even the small ones here begin with fewer items than may be in flight."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "BEGIN", 1)
+        patch.setattr(machine, "INITIAL_WINDOW", 1)
         yield
 
 

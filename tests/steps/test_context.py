@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from drawbar import Context, InvalidOutput, step
-from drawbar.steps.signals import BailStep, SuspendStep
+from drawbar.steps.context import BailStep, SuspendStep
 
 
 class State(BaseModel):
@@ -150,7 +150,7 @@ def test_output_of_a_step_comes_in_its_type() -> None:
 
 
 def test_output_of_without_a_run_says_so() -> None:
-    with pytest.raises(LookupError, match="this Context belongs to no run"):
+    with pytest.raises(LookupError, match="this Context does not belong to a run"):
         Context().output_of("fetch")
 
 

@@ -139,8 +139,8 @@ async def stream() -> AsyncIterator[int]:
         (lambda x: x, "a lambda has no name: give it an id, step(lambda …, id='…'), or use .map(lambda …)"),
         (functools.partial(lambda x: x), "a lambda has no name"),
         (Repeater(), "has no name: give it an id, step(…, id='…')"),
-        (Repeater, "Repeater is a class; give a function that makes one"),
-        (Repeater.repeat, "is a method of no object; give a bound one: step(obj.repeat)"),
+        (Repeater, "Repeater is a class; give a function that makes an instance"),
+        (Repeater.repeat, "is an unbound method; give a bound one: step(obj.repeat)"),
         (numbers, "numbers is a generator; a step returns one value: return a list"),
         (stream, "stream is a generator"),
         (3, "3 cannot be called; a step is made of a function"),
@@ -179,8 +179,8 @@ def test_a_function_that_was_called_by_mistake_is_told() -> None:
         ({"timeout": True}, "step(timeout=True)"),
         ({"retry": 0}, "Retry(max_attempts=0)"),
         ({"retry": "3"}, "step(retry='3'): give a Retry(…), or a number of attempts"),
-        ({"run_in": "moon"}, "step(run_in='moon'): 'thread', 'inline' or 'process'"),
-        ({"queue": ""}, "step(queue=''): the name of a queue"),
+        ({"run_in": "moon"}, "step(run_in='moon'): give 'thread', 'inline' or 'process'"),
+        ({"queue": ""}, "step(queue=''): give the name of a queue"),
     ],
 )
 def test_a_wrong_option_is_refused(options: dict[str, Any], says: str) -> None:
@@ -191,7 +191,7 @@ def test_a_wrong_option_is_refused(options: dict[str, Any], says: str) -> None:
 
 
 def test_async_steps_run_in_the_loop() -> None:
-    with pytest.raises(StepError, match="run_in='process' is for sync ones"):
+    with pytest.raises(StepError, match="run_in='process' is for sync functions"):
         step(call_send, run_in="process")
 
 
@@ -333,7 +333,7 @@ def test_a_fallback_may_be_a_lambda() -> None:
 
 
 def test_a_fallback_is_no_workflow() -> None:
-    with pytest.raises(StepError, match="a value or one step; a workflow or chain cannot stand in for a step"):
+    with pytest.raises(StepError, match="give a value or one step; a workflow or chain cannot be a fallback"):
         step(triple, fallback=workflow("w").then(double).commit())
 
 
@@ -367,7 +367,7 @@ def test_a_step_for_another_process_is_defined_where_that_can_import_it() -> Non
 
 
 def test_a_step_for_another_process_takes_no_context() -> None:
-    with pytest.raises(StepError, match="takes a Context, which stays; use run_in='thread'"):
+    with pytest.raises(StepError, match="where there is no Context; use run_in='thread'"):
         step(only_for_type_checkers, run_in="process").check()
 
 

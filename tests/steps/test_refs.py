@@ -47,7 +47,7 @@ def test_a_path_that_leads_nowhere_says_how_far_it_goes(path: str, says: str) ->
 
 @pytest.mark.parametrize("path", ["a..b", ".a", "a."])
 def test_a_path_with_a_gap_is_refused(path: str) -> None:
-    with pytest.raises(StepError, match="should be keys and list indexes, joined by dots"):
+    with pytest.raises(StepError, match="must be keys and list indexes, joined by dots"):
         value_at(path)
 
 
@@ -58,7 +58,7 @@ def test_a_step_is_named_by_itself_its_function_or_its_id(given: Any) -> None:
 
 @pytest.mark.parametrize("given", [lambda: 1, 3, "", None])
 def test_what_names_no_step_is_refused(given: Any) -> None:
-    with pytest.raises(StepError, match="name a step by itself, by its function, or by its id"):
+    with pytest.raises(StepError, match="give the step itself, its function, or its id"):
         output_of(given)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from drawbar import Context, step, workflow
 from drawbar.errors import StoreUnavailable
-from drawbar.machine import BEGIN
+from drawbar.machine import INITIAL_WINDOW
 from drawbar.records import Message, NewEvent, RunStatus, TaskStatus
 from tests.worker.bench import Bench, inc
 
@@ -47,7 +47,7 @@ async def test_a_step_with_its_own_queue_is_dispatched_to_it() -> None:
 async def test_a_wide_fan_out_dispatches_only_a_window_of_messages(limit: int) -> None:
     bench = Bench(workflow("wide").foreach(inc).commit(), fan_out=limit)
     await bench.worker.process(await bench.start(list(range(1000))))
-    sent = min(limit, BEGIN) - 1  # this worker continued with one item, and then took all others
+    sent = min(limit, INITIAL_WINDOW) - 1  # this worker continued with one item, and then took all others
     assert len(bench.sent) == sent
     for message in list(bench.sent):
         await bench.worker.process(message)

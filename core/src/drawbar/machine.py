@@ -1,16 +1,16 @@
-"""The run machine: given the plan, a place and a value, what follows?
+"""The run machine: it computes the next move of a run from the plan, a place in it and a value.
 
-Everything that decides what happens next in a run is in this file, and nothing else is: pure functions, no
-I/O, no clock, no randomness, no store, no user code (in the manner of h11). Where the answer depends on a
-callable of the user's (a condition, a mapper, a type to check against), the machine returns an `Evaluate`; the
-worker gets the answer and hands it back to `answer`.
+This file holds every decision about what follows in a run, and nothing else. Its functions are pure: no I/O, no clock,
+no randomness, no store, no user code (the sans-I/O style of h11). A decision may depend on user code: a condition, a
+mapper, a type to check against. Then the machine returns an `Evaluate`; the worker evaluates it and passes the result
+to `answer`.
 
 ::
 
-    enter(place, value) ──► NewTask | FanOut      something to be scheduled
+    enter(place, value) ──► NewTask | FanOut      tasks to schedule
     leave(place, value) ──► Arrive                a slot of a join is filled
     answer(wanted, …)   ──► Finish                the run has ended
-                        ──► Evaluate              a callable must be evaluated first
+                        ──► Evaluate              user code must be evaluated first
                         ──► Refuse                the value cannot go on: the run fails here
 """
 
@@ -27,25 +27,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 EVALUATED = frozenset({Op.MAP, Op.CHECK, Op.BRANCH, Op.CHOOSE, Op.AGAIN})
-"""Nodes that always ask; SLEEP and UNTIL ask when they hold a callable."""
+"""Operations that always need an `Evaluate`. SLEEP and UNTIL need one when they hold a callable."""
 
 
-BEGIN = 16
-"""With how many items a foreach begins, unless the graph says how many are to be in flight.
+INITIAL_WINDOW = 16
+"""Number of items that a foreach without `concurrency=` schedules at its start.
 
-Each of them that a worker takes off a queue brings one more with it, up to the setting `fan_out`: so there are
-messages for as many as there are workers to take them, and few more.
+Each of these that a worker claims from a queue releases one more item, up to the setting `fan_out`. So the number of
+messages follows the number of workers that take them.
 """
 
 
 @dataclass(slots=True)
 class Evaluate:
-    """A callable has to be asked.
+    """A request to evaluate user code. The answer goes to `Machine.answer`.
 
-    What the answer must be depends on the node's op:
-
-    MAP, CHECK: the new value. BRANCH: the indexes of the arms whose conditions are true. CHOOSE: the index
-    of the first such arm, or None. AGAIN: the condition's truth. SLEEP: seconds. UNTIL: epoch seconds.
+    The type of the answer depends on the node's op. MAP, CHECK: the new value. BRANCH: the indexes of the arms whose
+    conditions are true. CHOOSE: the index of the first such arm, or None. AGAIN: True or False, the condition's answer.
+    SLEEP: seconds. UNTIL: epoch seconds.
     """
 
     node: Node
@@ -55,7 +54,7 @@ class Evaluate:
 
 @dataclass(slots=True)
 class Refuse:
-    """The value cannot enter the node: the run fails there."""
+    """The value does not fit the node: the run fails there."""
 
     node: Node
     numbers: Numbers
@@ -65,7 +64,7 @@ class Refuse:
 
 Move = NewTask | FanOut | Arrive | Finish | Evaluate | Refuse
 Records = list[NewTask]
-"""Outputs to be recorded beside a move, because something refers to them."""
+"""Outputs to record beside a move, because a reference may ask for them."""
 
 
 class Machine:
@@ -73,7 +72,8 @@ class Machine:
 
     Args:
         plan: The plan.
-        fan_out: How many slots of a fan-out are free to start at once, where the graph does not say.
+        fan_out: Largest number of slots of a fan-out that run at the same time, where the graph sets no number
+            (setting `fan_out`).
     """
 
     __slots__ = ("fan_out", "plan")
@@ -83,20 +83,23 @@ class Machine:
         self.fan_out = fan_out
 
     def start(self, value: Json) -> NewTask:
-        """The first task of a run.
+        """Return the first task of a run.
 
-        Whoever starts a run asks nobody anything: that is the first worker's work.
+        No user code is evaluated for it: a client starts runs, and only workers evaluate.
+
+        Args:
+            value: The run's input, in JSON form.
         """
         return self._task(self.plan.first, (), value)
 
     def enter(self, node: Node, numbers: Numbers, value: Json, records: Records) -> Move:
-        """What happens when a value reaches a node.
+        """Return the move that follows when a value reaches a node.
 
         Args:
             node: The node.
-            numbers: Its numbers.
-            value: The value.
-            records: Gets what has to be recorded beside the move.
+            numbers: The numbers of its address.
+            value: The value, in JSON form.
+            records: Receives the outputs to record beside the move.
         """
         while node.op is Op.SCOPE:
             node = node.bodies[0]
@@ -111,12 +114,12 @@ class Machine:
             return self.enter(node.bodies[0], (*numbers, 1), value, records)
         if op is Op.FOREACH:
             if not isinstance(value, list):
-                return Refuse(node, numbers, value, f"foreach needs a list, and got {_named(value)}")
+                return Refuse(node, numbers, value, f"foreach needs a list, got {_type_and_repr(value)}")
             if not value:
                 return self.leave(node, numbers, [], records)
-            return self._items(node, numbers, value)
+            return self._fan_out_items(node, numbers, value)
         if op is Op.PARALLEL:
-            return self._fan(node, numbers, node.bodies, value)
+            return self._fan_out_to(node, numbers, node.bodies, value)
         if op is Op.SLEEP:
             if callable(node.source.seconds):
                 return Evaluate(node, numbers, value)
@@ -131,10 +134,17 @@ class Machine:
         )
 
     def leave(self, node: Node, numbers: Numbers, value: Json, records: Records) -> Move:
-        """What happens when a node has put out a value. Arguments as for `enter`."""
+        """Return the move that follows when a node has an output.
+
+        Args:
+            node: The node.
+            numbers: The numbers of its address.
+            value: Its output, in JSON form.
+            records: Receives the outputs to record beside the move.
+        """
         while True:
             if node.recorded:
-                records.append(_record(node.address(numbers), value))
+                records.append(_memo(node.address(numbers), value))
             if node.next is not None:
                 return self.enter(node.next, numbers, value, records)
             up = node.up
@@ -144,15 +154,15 @@ class Machine:
                 return Arrive(up.address(numbers[:-1]), str(numbers[-1]), value)
             if up.op is Op.PARALLEL or up.op is Op.BRANCH:
                 return Arrive(up.address(numbers), node.id, value)
-            node = up  # a scope or a choose: what its last node put out is what it puts out
+            node = up  # The output of a scope or a choose is the output of its last node.
 
     def answer(self, wanted: Evaluate, answer: Any, records: Records) -> Move:
-        """What happens now that the callable has been asked.
+        """Return the move that follows when user code has been evaluated.
 
         Args:
             wanted: The request.
-            answer: See `Evaluate`.
-            records: Gets what has to be recorded beside the move.
+            answer: The answer, of the type that `Evaluate` describes.
+            records: Receives the outputs to record beside the move.
         """
         node, numbers, value = wanted.node, wanted.numbers, wanted.value
         op = node.op
@@ -164,7 +174,7 @@ class Machine:
             if bool(answer) is not loop.source.until:
                 return self.enter(loop.bodies[0], (*numbers[:-1], numbers[-1] + 1), value, records)
             if loop.counted:
-                records.append(_record(count_address(loop, numbers[:-1]), numbers[-1]))
+                records.append(_memo(count_address(loop, numbers[:-1]), numbers[-1]))
             return self.leave(loop, numbers[:-1], value, records)
         if op is Op.BRANCH:
             chosen = [node.bodies[index] for index in answer]
@@ -172,7 +182,7 @@ class Machine:
                 chosen = [node.bodies[-1]]
             if not chosen:
                 return self.leave(node, numbers, {}, records)
-            return self._fan(node, numbers, chosen, value)
+            return self._fan_out_to(node, numbers, chosen, value)
         if op is Op.CHOOSE:
             if answer is None and node.source.otherwise is not None:
                 answer = len(node.bodies) - 1
@@ -184,13 +194,19 @@ class Machine:
         return self._timer(node, numbers, value, until=answer)
 
     def gather(self, node: Node, slots: Mapping[str, Json]) -> Json:
-        """The value of a join, all of whose slots have arrived: in the order of the items, or as declared."""
+        """Return the value of a join whose slots have all arrived: in the order of the items, or of the declaration."""
         if node.op is Op.FOREACH:
             return [slots[str(index)] for index in range(len(slots))]
         return {body.id: slots[body.id] for body in node.bodies if body.id in slots}
 
     def bail(self, node: Node, numbers: Numbers, value: Json, records: Records) -> tuple[str, Move]:
-        """What happens when a step bails.
+        """Return the move that follows when a step bails.
+
+        Args:
+            node: The step's node.
+            numbers: The numbers of its address.
+            value: The output of its workflow, in JSON form.
+            records: Receives the outputs to record beside the move.
 
         Returns:
             The prefix of the addresses to cancel, and the move.
@@ -204,45 +220,51 @@ class Machine:
                 return prefix, self.leave(up, kept, value, records)
         return "", self.enter(self.plan.exit, (), value, records)
 
-    def fan_of(self, node: Node, numbers: Numbers) -> str | None:
-        """Address of the join of the innermost fan-out round a node; None outside of fan-outs."""
+    def enclosing_join(self, node: Node, numbers: Numbers) -> str | None:
+        """Return the address of the join of the innermost fan-out around a node; None outside of fan-outs."""
         for up in node.parents():
             if up.op in (Op.FOREACH, Op.PARALLEL, Op.BRANCH):
                 return up.address(numbers[: len(up.marks)])
         return None
 
     def _task(self, node: Node, numbers: Numbers, value: Json, fan: str | None = None) -> NewTask:
-        """A task for a node, to be scheduled by somebody who can ask nobody anything."""
+        """Return the task for a node without an evaluation of user code.
+
+        A node that is not a step gets a CONTROL task, so that a worker enters it.
+        """
         while node.op is Op.SCOPE:
             node = node.bodies[0]
         if node.op is Op.STEP:
             return NewTask(node.address(numbers), Kind.STEP, value, queue=node.source.policy.queue, fan=fan)
         return NewTask(node.entry(numbers), Kind.CONTROL, value, fan=fan)
 
-    def _fan(self, node: Node, numbers: Numbers, bodies: Sequence[Node], value: Json) -> FanOut:
+    def _fan_out_to(self, node: Node, numbers: Numbers, bodies: Sequence[Node], value: Json) -> FanOut:
         join = node.address(numbers)
         tasks = [self._task(body, numbers, value, join) for body in bodies]
         return FanOut(join, len(tasks), tasks, self.fan_out)
 
-    def _items(self, node: Node, numbers: Numbers, items: Sequence[Json]) -> FanOut:
+    def _fan_out_items(self, node: Node, numbers: Numbers, items: Sequence[Json]) -> FanOut:
         join = node.address(numbers)
         body = node.bodies[0]
         tasks = [self._task(body, (*numbers, index), item, join) for index, item in enumerate(items)]
-        return FanOut(join, len(tasks), tasks, node.source.concurrency or min(self.fan_out, BEGIN))
+        return FanOut(join, len(tasks), tasks, node.source.concurrency or min(self.fan_out, INITIAL_WINDOW))
 
-    def widens(self, address: str) -> bool:
-        """Whether the worker that takes this task off a queue is to bring one more item of its foreach with it.
+    def should_widen(self, address: str) -> bool:
+        """Return True if the claim of this task has to release one more item of its foreach (`widen` of `Store.claim`).
 
-        The items that a foreach begins with do, and those that come with them, as far as there may be as many. The
-        first one does not: most often the worker that opened the fan-out goes on with it. Nor does an item that is
-        taken in the place of one that has ended.
+        This holds for the first items of a foreach without `concurrency=`, and for the items that they release, up to
+        `fan_out`. It does not hold for the first item, because the worker that opened the fan-out usually continues
+        with it. Nor does it hold for an item that replaces a finished one.
+
+        Args:
+            address: The task's address.
         """
         place = self.plan.locate(address) if "[" in address else None
         index = place[0].index(place[1]) if place is not None else None
         if place is None or index is None:
             return False
         each = next(up for up in place[0].parents() if up.op is Op.FOREACH)
-        return each.source.concurrency is None and 0 < index <= self.fan_out - BEGIN
+        return each.source.concurrency is None and 0 < index <= self.fan_out - INITIAL_WINDOW
 
     def _timer(
         self,
@@ -257,10 +279,10 @@ class Machine:
         )
 
 
-def _record(address: str, value: Json) -> NewTask:
+def _memo(address: str, value: Json) -> NewTask:
     return NewTask(address, Kind.MEMO, status=TaskStatus.COMPLETED, output=value)
 
 
-def _named(value: Json) -> str:
+def _type_and_repr(value: Json) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text[:60]}{'…' if len(text) > 60 else ''}"

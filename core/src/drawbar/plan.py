@@ -1,10 +1,13 @@
-"""The plan: a committed graph, compiled to flat nodes that know what comes after them.
+"""The plan: a committed graph, compiled to flat nodes that know their successors.
 
 An *address* names a place in a run: `fetch_user`, `resize[17]`, `poll#4`, `thumbs[3].resize`. A *template*
-is an address without its numbers (`thumbs[].resize`); every node of a plan has one, and a place is a node
-and its numbers. Addresses that contain a `$` are Drawbar's own: `$output` checks what leaves a workflow,
-`x.$input` what enters a nested one, `poll#4.$again` asks a loop's condition, and `x.$enter` is the task of
-entering a node that somebody else has to enter.
+is an address without its numbers (`thumbs[].resize`). Every node of a plan has a template; a place is a node
+with numbers. Addresses that contain a `$` are reserved for Drawbar:
+
+- `$output` checks the output of a workflow; `x.$input` and `x.$output` check those of a nested one.
+- `poll#4.$again` evaluates the condition of a loop.
+- `x.$enter` is a CONTROL task: a worker enters node `x`, because user code must be evaluated or a fan-out opened.
+- `poll.$count` records the number of a loop's last iteration.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from drawbar.records import MEMO
-from drawbar.values.shape import AnyShape, Shape
+from drawbar.values.shape import ANY_SHAPE, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,14 +26,13 @@ if TYPE_CHECKING:
     from drawbar.records import Json
     from drawbar.values.refs import OutputOf
 
-ANY = AnyShape()
 ENTER = ".$enter"
 NUMBERS = re.compile(r"(?<=[\[#])\d+")
 Numbers = tuple[int, ...]
 
 
 class Op(Enum):
-    """What a node does when it is entered."""
+    """The operation of a node."""
 
     STEP = "step"
     SCOPE = "scope"
@@ -39,7 +41,7 @@ class Op(Enum):
     CHOOSE = "choose"
     LOOP = "loop"
     AGAIN = "again"
-    """Asks a loop's condition after its body."""
+    """Evaluates a loop's condition after its body."""
     FOREACH = "foreach"
     MAP = "map"
     CHECK = "check"
@@ -72,18 +74,15 @@ class Node:
     id: str
     template: str
     source: Any
-    """The graph node or Step it was made from; for CHECK the Shape to check against."""
+    """The graph node or Step that it was compiled from; for CHECK, the Shape to check against."""
     shape: Shape
-    """Shape of the value that enters it."""
+    """Shape of the value that enters the node."""
     up: Node | None = None
-    """The node it is inside of; None at the top."""
+    """The node that contains this one; None at the top."""
     next: Node | None = None
     """The node after it in its sequence; None at the end."""
     bodies: tuple[Node, ...] = ()
-    """What it runs.
-
-    The first node of a SCOPE, the arms of a fan-out (`otherwise` last), the body of a LOOP or FOREACH.
-    """
+    """The first node of a SCOPE, the arms of a fan-out (`otherwise` last), or the body of a LOOP or FOREACH."""
     nested: bool = False
     """For a SCOPE: True if it is a nested workflow, which a bail inside completes; False for a chain."""
     state_model: Any = None
@@ -91,64 +90,53 @@ class Node:
     check_out: Node | None = None
     """For a SCOPE that is a nested workflow with an output type: its last node."""
     marks: str = ""
-    """One character a number in its address: `[` for an item's index, `#` for a loop's iteration."""
+    """One character for each number in the address: `[` for an item's index, `#` for a loop's iteration."""
     recorded: bool = False
-    """Whether something refers to its output by id.
-
-    Then it is recorded when the node is left (steps always are).
-    """
+    """True if the output is recorded when the node is left, because a reference names it. (Steps always record.)"""
     counted: bool = False
-    """For a LOOP.
-
-    Whether something outside refers to a step inside: then the number of its last iteration is recorded.
-    """
-    accepts: Shape = ANY
+    """For a LOOP: True if the number of its last iteration is recorded, because a reference names a step inside."""
+    accepts: Shape = ANY_SHAPE
     """For a WAIT: shape of the event's payload."""
     retry: Any = None
     """For a STEP: the Retry that applies."""
     wants_context: bool = False
-    """Whether its callable takes `ctx`."""
+    """True if the callable of the node takes `ctx`."""
     in_thread: bool = False
-    """For a STEP: whether a thread can work on it by itself: a sync one that needs nothing but its value."""
+    """For a STEP: True if a thread can run it without the event loop: a sync step that needs only its value."""
     refs: tuple[Any, ...] = ()
-    """References to outputs that its callable, mapping or bindings hold."""
+    """The references that the node holds: in its mapping, or in the annotations of its step."""
     pattern: str = ""
+    """The template with `%d` for each number; made from `template`."""
 
     def __post_init__(self) -> None:
         self.pattern = self.template.replace("[]", "[%d]").replace("#", "#%d")
 
     def address(self, numbers: Numbers) -> str:
-        """The address of this node at these numbers."""
+        """Return the address of this node with these numbers."""
         return self.pattern % numbers if numbers else self.template
 
     def entry(self, numbers: Numbers) -> str:
-        """The address of the task of entering this node; what the node schedules has the node's own."""
+        """Return the address of the CONTROL task that enters this node."""
         return self.address(numbers) + ENTER
 
     def shown(self, numbers: Numbers) -> str:
-        """The address that people are told when something goes wrong here.
-
-        A loop's condition is the loop's.
-        """
+        """Return the address for error messages. An error of a loop's condition is reported at the loop."""
         if self.op is Op.AGAIN and self.up is not None:
             return self.up.address(numbers[:-1])
         return self.address(numbers)
 
     def iteration(self, numbers: Numbers) -> int | None:
-        """Which time the innermost loop round this node runs, from 1; None outside of loops."""
+        """Return the iteration of the innermost loop around this node, from 1; None outside of loops."""
         at = self.marks.rfind("#")
         return numbers[at] if at >= 0 else None
 
     def index(self, numbers: Numbers) -> int | None:
-        """Which item of the innermost foreach round this node it works on, from 0.
-
-        None outside of foreach.
-        """
+        """Return the index of the item of the innermost foreach around this node, from 0; None outside of foreach."""
         at = self.marks.rfind("[")
         return numbers[at] if at >= 0 else None
 
     def parents(self) -> Iterator[Node]:
-        """The nodes it is inside of, innermost first."""
+        """Yield the nodes that contain this one, innermost first."""
         node = self.up
         while node is not None:
             yield node
@@ -157,16 +145,17 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """A compiled workflow. Made by `compiler.compile_plan`, never changed."""
+    """A compiled workflow. `graph.compile.compile_plan` makes it; it never changes."""
 
     id: str
     """The workflow's id."""
     nodes: dict[str, Node]
-    """Template to node."""
+    """The nodes by template."""
     first: Node
     exit: Node
-    """The CHECK `$output`: whoever leaves it ends the run."""
+    """The CHECK `$output`: the run ends when it is left."""
     fingerprint: str
+    """Hash of the parts of the graph that decide about addresses."""
     input_shape: Shape
     """Shape of the workflow's input."""
     output_shape: Shape
@@ -174,30 +163,31 @@ class Plan:
     declared_state: Any = None
     """The workflow's state model, or None."""
     initial_state: Mapping[str, Json] = field(default_factory=dict)
-    """The state that a run begins with."""
+    """State of a run at its start, in JSON form."""
     callbacks: Callbacks = field(default_factory=Callbacks)
     targets: Mapping[tuple[str, Any], str] = field(default_factory=dict)
+    """For each reference, with the template of the node that holds it: the template of the node that it means."""
     needs_state: bool = False
-    """Whether any callable may look at the run's state."""
+    """True if any callable may read the run's state."""
 
     def steps(self) -> Iterator[Node]:
-        """The nodes that run a step."""
+        """Return the nodes that run a step."""
         return (node for node in self.nodes.values() if node.op is Op.STEP)
 
     def locate(self, address: str) -> tuple[Node, Numbers] | None:
-        """The place that an address names, or None."""
+        """Return the place that an address names: the node and its numbers. None if the plan has no such address."""
         if address.endswith(ENTER):
             address = address[: -len(ENTER)]
         nodes = self.nodes
         node = nodes.get(address)
         if node is not None and not node.marks:
             return node, ()
-        if address[-1:] == "]":  # the item of a foreach, most often of the only one: cheaper than the general way
+        if address[-1:] == "]":  # The item of a foreach that is in no other: a shortcut, as this is a hot path.
             outer, _, number = address[:-1].rpartition("[")
             node = nodes.get(outer + "[]")
             if node is not None and node.marks == "[" and number.isdecimal():
                 return node, (int(number),)
-        elif "#" in address:  # the round of a loop, likewise
+        elif "#" in address:  # The iteration of a loop, likewise.
             outer, _, number = address.rpartition("#")
             node = nodes.get(outer + "#")
             if node is not None and node.marks == "#" and number.isdecimal():
@@ -209,22 +199,21 @@ class Plan:
         return (node, numbers) if len(numbers) == len(node.marks) else None
 
     def target(self, holder: Node, numbers: Numbers, ref: OutputOf) -> tuple[str, str | None]:
-        """Where the output that a reference means is recorded.
+        """Return the address of the recorded output that a reference means.
 
         Args:
             holder: The node that holds the reference.
-            numbers: Its numbers.
+            numbers: The numbers of its address.
             ref: The reference.
 
         Returns:
-            An address; and, when the output is that of the last iteration of a loop that has ended, the
-            address of the record of that loop's number of iterations, which then goes in the place of `%d`
-            in the first.
+            The address, and None. If the reference means the last iteration of a loop that has ended, the address holds
+            `%d` in place of that iteration, and the second value is the address where its number is recorded.
         """
         return self.recorded_at(holder, numbers, self.nodes[self.targets[holder.template, ref]])
 
     def recorded_at(self, holder: Node, numbers: Numbers, node: Node) -> tuple[str, str | None]:
-        """As `target`, for a node that has been found already."""
+        """Return the address of the recorded output of a node, as `target` does for a reference."""
         shared = shared_numbers(holder, node)
         known = numbers[:shared]
         missing = len(node.marks) - shared
@@ -234,7 +223,7 @@ class Plan:
         return _fill(node.pattern, known), count_address(loop, known)
 
     def visible(self, holder: Node, step_id: str) -> Node | None:
-        """The node that an id means for somebody at `holder`: the nearest, going outwards."""
+        """Return the node that an id means at `holder`: the nearest one, from the inside out. None if there is none."""
         prefix = holder.template
         while prefix:
             prefix = prefix.rpartition(".")[0]
@@ -244,22 +233,22 @@ class Plan:
         return None
 
     def state_model(self, node: Node) -> Any:
-        """The model in which the run's state is seen at a node: that of the nearest workflow that has one."""
+        """Return the state model at a node: that of the innermost workflow around it that has one, or None."""
         for up in node.parents():
             if up.state_model is not None:
                 return up.state_model
         return self.declared_state
 
     def before(self, node: Node) -> Callable[[Node], bool]:
-        """A test for `fork`: whether a node's recorded outputs stand when the run starts again from `node`.
+        """Return a predicate for `fork`: True for the nodes whose outputs stay valid when a run restarts from `node`.
 
-        They stand unless the node is `node`, or can only run after it.
+        All outputs stay valid but those of `node`, and of the nodes that can only run after it.
         """
         later: set[int] = set()
         marked: set[int] = set()
 
         def mark(start: Node | None) -> None:
-            """Marks a node, what is in it, and all after it in its sequence."""
+            """Mark a node, its contents, and all nodes after it in its sequence."""
             while start is not None and id(start) not in marked:
                 marked.add(id(start))
                 for body in start.bodies:
@@ -270,7 +259,7 @@ class Plan:
         while at is not None:
             later.add(id(at))
             mark(at.next)
-            if at.up is not None and at.up.op is Op.LOOP:  # its next round is after this one
+            if at.up is not None and at.up.op is Op.LOOP:  # The next iteration runs after this one.
                 mark(at.up.bodies[0])
             at = at.up
         later |= marked
@@ -278,7 +267,7 @@ class Plan:
 
 
 def count_address(loop: Node, numbers: Numbers) -> str:
-    """Where the number of a loop's last iteration is recorded."""
+    """Return the address where the number of a loop's last iteration is recorded."""
     return loop.address(numbers) + ".$count"
 
 
@@ -288,19 +277,19 @@ def input_address(node: Node) -> str:
 
 
 def _fill(pattern: str, numbers: Numbers) -> str:
-    """Fills the leading `%d` of a pattern."""
+    """Replace the leading `%d` of a pattern by numbers."""
     for number in numbers:
         pattern = pattern.replace("%d", str(number), 1)
     return pattern
 
 
 def containers(node: Node) -> list[Node]:
-    """The loops and foreachs round a node, outermost first: one for each of its numbers."""
+    """Return the loops and foreachs around a node, outermost first: one for each of its numbers."""
     return [p for p in node.parents() if p.op in (Op.LOOP, Op.FOREACH)][::-1]
 
 
 def shared_numbers(one: Node, other: Node) -> int:
-    """How many leading numbers two nodes have in common."""
+    """Return the number of leading numbers that the addresses of two nodes share."""
     shared = 0
     for a, b in zip(containers(one), containers(other), strict=False):
         if a is not b:

@@ -1,8 +1,8 @@
-"""What machine, worker and store say to one another: plain records, no behaviour.
+"""The records that machine, worker and store exchange: plain data without behaviour.
 
-A *store* keeps tasks and runs; the *machine* says what follows an outcome (a `Move`); the *worker* sends the
-store one `Transition` (outcome and what follows, applied atomically) and gets a `Reply`. Times are seconds
-of the store's clock.
+A *store* keeps runs and tasks. The *machine* computes what follows an outcome. The *worker* sends the store one
+`Transition` (the outcome and what follows, applied atomically) and gets a `Reply`. Points in time are epoch seconds of
+the store's clock; durations are seconds.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ START = "$start"
 END = "$end"
 """Reserved address of the task that calls a workflow's callbacks after the end of a run."""
 MEMO = "~"
-"""Prefix of the addresses of memos: outcomes that a fork has taken over."""
+"""Prefix of the addresses of memos: outcomes that a fork has copied."""
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     PENDING = "pending"
-    """Started, no worker has taken it up yet."""
+    """The run was started, and no worker has claimed a task of it yet."""
     RUNNING = "running"
+    """A task is free, running or to be retried."""
     WAITING = "waiting"
-    """Only timers or events are left."""
+    """No task is free, running or to be retried, and at least one waits for a time or an event."""
     SUSPENDED = "suspended"
-    """Nothing but suspended tasks is left."""
+    """All unfinished tasks are suspended."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
     @property
     def finished(self) -> bool:
-        """Whether the run has ended."""
+        """True if the run has ended."""
         return self in FINISHED_RUN
 
 
@@ -50,22 +51,22 @@ FINISHED_RUN = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCE
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands."""
+    """The status of a task."""
 
     HELD = "held"
-    """A slot of a fan-out that nobody has pulled yet."""
+    """A slot of a fan-out that is not free to start yet."""
     SCHEDULED = "scheduled"
-    """Free to be claimed."""
+    """The task can be claimed."""
     RUNNING = "running"
-    """Leased to a worker until `wake_at`."""
+    """A worker has a lease on the task until `wake_at`."""
     RETRYING = "retrying"
-    """Failed, to be tried again at `wake_at`."""
+    """An attempt failed; the next one starts at `wake_at`."""
     SLEEPING = "sleeping"
-    """A sleep, due at `wake_at`."""
+    """A sleep that ends at `wake_at`."""
     WAITING = "waiting"
-    """A `wait_for`; `wake_at` is its timeout, or None."""
+    """A `wait_for`; it times out at `wake_at`, or never (None)."""
     JOINING = "joining"
-    """A join with slots still to arrive."""
+    """A join; some of its slots have not arrived."""
     SUSPENDED = "suspended"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -73,7 +74,7 @@ class TaskStatus(StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether the task's outcome is committed."""
+        """True if the task's outcome is committed."""
         return self in FINISHED_TASK
 
 
@@ -85,34 +86,34 @@ TIMED = frozenset({TaskStatus.SLEEPING, TaskStatus.WAITING})
 
 
 class Kind(StrEnum):
-    """What a task does when a worker has claimed it."""
+    """The kind of a task: the work that a claim of it brings."""
 
     STEP = "step"
-    """Runs a user's step. Only these show in `RunResult.steps` and in `task.*` events."""
+    """Runs a user's step. Only tasks of this kind appear in `RunResult.steps` and in `task.*` events."""
     CONTROL = "control"
-    """Enters a node that the scheduler could not enter by itself (it asks a callable, or fans out)."""
+    """Enters a node for which a worker is needed: user code has to be evaluated, or a fan-out opened."""
     TIMER = "timer"
-    """A sleep; what follows it is entered when it is due."""
+    """A sleep. Its successor is entered when it is due."""
     EVENT = "event"
     """A `wait_for`."""
     JOIN = "join"
-    """Collects the slots of a fan-out; becomes claimable with the last arrival."""
+    """Collects the slots of a fan-out. It can be claimed when the last slot has arrived."""
     CALLBACK = "callback"
     """Runs `on_success`, `on_failure` and `on_finish` after the end of a run."""
     MEMO = "memo"
-    """An outcome taken over by `fork`; never claimed."""
+    """A recorded value (of a reference, or copied by `fork`). It is never claimed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """All that an engine carries.
+    """A message: all that an engine carries. It announces a task that can be claimed.
 
     Attributes:
-        run_id: The run.
-        address: Which of its tasks.
-        workflow_id: Its workflow.
-        fingerprint: The plan that it was started with.
-        queue: The queue to use, or None: that of the setting `queue`. It is not part of the payload.
+        run_id: Id of the run.
+        address: Address of the task.
+        workflow_id: Id of the run's workflow.
+        fingerprint: Fingerprint of the plan that the run was started with.
+        queue: The queue to use; None: the queue of the setting `queue`. It is not part of the payload.
     """
 
     run_id: str
@@ -122,7 +123,7 @@ class Message:
     queue: str | None = None
 
     def to_dict(self) -> dict[str, str]:
-        """The payload: a flat dict of strings, under 1 KB, for any JSON encoder."""
+        """Return the payload: a flat dict of strings, less than 1 KB, for any JSON encoder."""
         return {
             "run_id": self.run_id,
             "address": self.address,
@@ -132,11 +133,11 @@ class Message:
 
 
 class ReadyTask(NamedTuple):
-    """A task that is free to be claimed, and that a message has to announce.
+    """A task that can be claimed, and that a message has to announce.
 
     Attributes:
-        address: Its address.
-        queue: The queue of its step, or None: that of the setting `queue`.
+        address: The task's address.
+        queue: The queue of its step; None: the queue of the setting `queue`.
     """
 
     address: str
@@ -147,9 +148,9 @@ def messages_for(run_id: str, workflow_id: str, fingerprint: str, ready: Iterabl
     """Return the messages that announce tasks of one run.
 
     Args:
-        run_id: The run.
-        workflow_id: Its workflow.
-        fingerprint: Its plan.
+        run_id: Id of the run.
+        workflow_id: Id of its workflow.
+        fingerprint: Fingerprint of its plan.
         ready: The tasks.
     """
     return [Message(run_id, address, workflow_id, fingerprint, queue) for address, queue in ready]
@@ -157,29 +158,32 @@ def messages_for(run_id: str, workflow_id: str, fingerprint: str, ready: Iterabl
 
 @dataclass(slots=True)
 class NewTask:
-    """A task to be created by a transition."""
+    """A task that a transition creates."""
 
     address: str
     kind: Kind
     input: Json = None
     status: TaskStatus = TaskStatus.SCHEDULED
-    """SCHEDULED, HELD (in a fan-out), SLEEPING or WAITING (`delay`/`until` set), or finished (memos)."""
+    """SCHEDULED; HELD in a fan-out; SLEEPING or WAITING with `delay` or `until`; finished for memos."""
     queue: str | None = None
     fan: str | None = None
-    """Address of the join whose slot this task fills (only the first task of a slot), else None."""
+    """For the first task of a slot: address of the join that the slot belongs to. Else None."""
     delay: float | None = None
-    """Seconds from the store's now until `wake_at`, for SLEEPING and WAITING; None: no timeout."""
+    """For SLEEPING and WAITING: seconds from now, by the store's clock, until `wake_at`; None: no timeout."""
     until: float | None = None
-    """Absolute epoch seconds instead of `delay`."""
+    """`wake_at` itself in epoch seconds, instead of `delay`."""
     event: str | None = None
-    """For WAITING: the event's name. The store looks into the run's mailbox first."""
+    """For WAITING: the event's name. The store first takes an event from the run's mailbox, if there is one."""
     output: Json = None
     error: Json = None
 
 
 @dataclass(slots=True)
 class FanOut:
-    """Opens a join and the tasks of its slots. Tasks beyond `window` are HELD until pulled."""
+    """Creates a join and the first task of each of its slots.
+
+    The first `window` tasks can be claimed; the others are HELD, and are released one by one.
+    """
 
     join: str
     total: int
@@ -189,7 +193,7 @@ class FanOut:
 
 @dataclass(slots=True)
 class Arrive:
-    """Fills one slot of a join; the last one makes the join claimable; else the next HELD task is pulled."""
+    """Fills one slot of a join. The last slot makes the join claimable; any other releases the next HELD task."""
 
     join: str
     slot: str
@@ -198,7 +202,7 @@ class Arrive:
 
 @dataclass(slots=True)
 class Finish:
-    """Ends the run. Every task in ACTIVE, TIMED or SUSPENDED is cancelled by the store."""
+    """Ends the run. The store cancels every task in ACTIVE, TIMED or SUSPENDED."""
 
     status: RunStatus
     output: Json = None
@@ -209,7 +213,7 @@ Next = NewTask | FanOut | Arrive | Finish | None
 
 
 class NewEvent(NamedTuple):
-    """An event to be appended; the store gives it its `seq` and time."""
+    """An event to append. The store sets its `seq` and time."""
 
     type: str
     address: str | None = None
@@ -217,15 +221,15 @@ class NewEvent(NamedTuple):
 
 
 PlainEvent = tuple[str, str | None, "Mapping[str, Json] | None"]
-"""The same without its names: cheaper to make, and to keep."""
+"""A `NewEvent` as a plain tuple, which is cheaper to create."""
 
 
 @dataclass(slots=True)
 class Transition:
     """The outcome of one claimed task and all that follows from it, applied atomically or not at all.
 
-    The store refuses it (`Reply.applied` False, nothing changed) unless the task is RUNNING with this
-    `attempt`: that is the fence of a worker that has lost its lease.
+    The store applies it only if the task is RUNNING with this `attempt`; else `Reply.applied` is False and nothing
+    changes. So `attempt` is a fencing token against a worker that has lost its lease.
     """
 
     run_id: str
@@ -236,32 +240,33 @@ class Transition:
     output: Json = None
     error: Json = None
     delay: float | None = None
+    """For RETRYING: seconds until the next attempt."""
     payload: Json = None
-    """For SUSPENDED: what was handed to `suspend`."""
+    """For SUSPENDED: the payload of `suspend`."""
     next: Next = None
     extra: Sequence[NewTask] = ()
-    """Records beside `next`.
-
-    Outputs kept under another address (COMPLETED), a failed control node (FAILED).
-    """
+    """Records beside `next`: outputs under other addresses (COMPLETED), or a failed control node (FAILED)."""
     bail: str | None = None
-    """Address prefix (`"child."`, `""` for the whole run): every other unfinished task under it (JOINING too) is
-    cancelled first, with `was` None. HELD ones stay as they are: nobody pulls them any more."""
+    """Address prefix (`"child."`, `""` for the whole run). Every other unfinished task under it, JOINING too, is
+    cancelled first, with `was` None. HELD tasks stay as they are: they are never released."""
     pull: str | None = None
-    """For SUSPENDED: the join whose next HELD task may start instead of this one."""
+    """For SUSPENDED: address of the join whose next HELD task is released in place of this one."""
     state: Mapping[str, Json] | None = None
     """Keys to merge into the run's state."""
     events: Sequence[NewEvent | PlainEvent] = ()
     """Events to append before those that the store adds itself (see `Store.commit`)."""
     claim: bool = False
-    """Claim the successor in place, if there is one that is free and of the queue `queue`."""
+    """True: claim the successor in place, if it can be claimed and is of the queue `queue`."""
     owner: str = ""
+    """Name of the worker that claims."""
     lease: float = 30.0
+    """Seconds of the lease on a claimed successor."""
     queue: str | None = None
+    """The queue of the worker; None: that of the setting `queue`."""
     want_state: bool = False
-    """Whether `Reply.state` is wanted."""
+    """True: return `Reply.state`."""
     want_events: bool = False
-    """Whether `Reply.events` is wanted: somebody observes."""
+    """True: return `Reply.events`, for hooks that observe events."""
 
 
 @dataclass(slots=True)
@@ -276,37 +281,34 @@ class Task:
     output: Json = None
     error: Json = None
     attempt: int = 0
-    """Claims so far: the number of the current attempt, and the fence of its commit."""
+    """Number of claims so far: the current attempt, and the fencing token of its commit."""
     failures: int = 0
-    """Attempts that raised."""
+    """Number of attempts that raised."""
     lost: int = 0
-    """Attempts whose lease ran out."""
+    """Number of attempts whose lease expired."""
     queue: str | None = None
     fan: str | None = None
     parent: str | None = None
-    """Address of the task whose transition made this one claimable (before that: created it)."""
+    """Address of the task whose transition made this one claimable; before that, of the one that created it."""
     event: str | None = None
     payload: Json = None
-    """What was handed to `suspend`; stays, for later attempts, as `suspend_data`."""
+    """The payload of `suspend`. It is kept for later attempts, as `suspend_data`."""
     data: tuple[Json] | None = None
-    """What came from outside, in a tuple of one (so that None can come).
-
-    `resume` data, or an event's payload.
-    """
+    """The data of `resume`, or the payload of an event, in a tuple of one; None if there is none yet."""
     wake_at: float | None = None
+    """Epoch seconds at which the store acts on the task: see `TaskStatus`. None: never."""
     delay: float | None = None
-    """For EVENT: its timeout in seconds, kept so that `retry` can wait anew."""
+    """For EVENT: the timeout in seconds, kept for a `retry` of the run."""
     was: TaskStatus | None = None
-    """Status before the end of the run cancelled it, for `retry`.
-
-    None when a bail did: `retry` leaves it alone.
-    """
+    """For `retry`: the status before the end of the run cancelled the task. None if a bail cancelled it."""
     owner: str | None = None
+    """Name of the worker that has the lease."""
     dispatches: int = 0
+    """Number of times that the task was dispatched again since it became claimable."""
     total: int = 0
-    """For JOIN: how many slots."""
+    """For JOIN: number of slots."""
     remaining: int = 0
-    """For JOIN: how many slots have still to arrive."""
+    """For JOIN: number of slots that have not arrived."""
     started_at: float | None = None
     finished_at: float | None = None
 
@@ -330,7 +332,7 @@ class RunRecord:
     active: int = 0
     timed: int = 0
     suspended: int = 0
-    """Counts of unfinished tasks: in ACTIVE, in TIMED, SUSPENDED. They decide `status`."""
+    """Numbers of unfinished tasks: in ACTIVE, in TIMED, SUSPENDED. They determine `status`."""
     created_at: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None
@@ -349,7 +351,7 @@ class EventRecord:
 
 @dataclass(slots=True)
 class NewRun:
-    """A run to be created, with its first tasks (and, for a fork, its memos)."""
+    """A run to create, with its first tasks, and the memos of a fork."""
 
     id: str
     workflow_id: str
@@ -362,16 +364,16 @@ class NewRun:
 
 
 class ClaimStatus(StrEnum):
-    """How a claim went."""
+    """The result of a claim."""
 
     GRANTED = "granted"
     LEASED = "leased"
-    """Another worker runs it."""
+    """Another worker has the lease on the task."""
     EARLY = "early"
-    """It is not due yet (or waits for something else than a worker)."""
+    """The task is not due yet, or does not wait for a worker."""
     FINISHED = "finished"
     MISSING = "missing"
-    """No such run or task."""
+    """There is no such run or task."""
 
 
 @dataclass(slots=True)
@@ -381,12 +383,12 @@ class Claim:
     status: ClaimStatus
     task: Task | None = None
     run: RunRecord | None = None
-    """Only when GRANTED: the run, with its input, state and metadata."""
+    """The run, with its input, state and metadata; only when GRANTED."""
     slots: Mapping[str, Json] | None = None
-    """For a JOIN: slot to value."""
+    """For a JOIN: the value of each slot."""
     ready: Sequence[ReadyTask] = ()
-    """For FINISHED: the tasks it scheduled that nobody has claimed yet. For GRANTED: of the one
-    that was freed beside it."""
+    """For FINISHED: the tasks that it scheduled and that are not claimed yet. For GRANTED: the task that was released
+    beside it."""
 
 
 @dataclass(slots=True)
@@ -394,17 +396,19 @@ class Reply:
     """The answer to `Store.commit`."""
 
     applied: bool
+    """True if the transition was applied; False if the attempt is not the current one."""
     next: Task | None = None
-    """The task that was claimed in place: it is RUNNING, owned by the caller."""
+    """The task that was claimed in place. It is RUNNING, and the caller has its lease."""
     slots: Mapping[str, Json] | None = None
-    """When `next` is a JOIN: slot to value."""
+    """When `next` is a JOIN: the value of each slot."""
     ready: Sequence[ReadyTask] = ()
-    """Tasks that became claimable and are not `next`: dispatch them."""
+    """Tasks that became claimable and are not `next`. The worker has to dispatch them."""
     state: Mapping[str, Json] | None = None
+    """The run's state after the transition, when wanted."""
     finished: bool = False
-    """Whether this transition ended the run."""
+    """True if this transition ended the run."""
     events: Sequence[EventRecord] = ()
-    """What this transition appended, when wanted."""
+    """The events that this transition appended, when wanted."""
 
 
 @dataclass(slots=True)
@@ -412,5 +416,6 @@ class Due:
     """The answer to `Store.due`."""
 
     messages: Sequence[Message]
+    """The messages to dispatch."""
     next_in: float | None
-    """Seconds until the next `wake_at` of this store (or a little less), or None when there is none."""
+    """Seconds until the next `wake_at` of this store, or a little less; None when there is none."""

@@ -1,4 +1,4 @@
-"""What came of a run: `RunResult`, with a `StepResult` for each task."""
+"""Results as users see them: `RunResult`, with a `StepResult` for each task, `ErrorInfo` and `Event`."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ EVENT_TYPES = (
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """An error as it is recorded.
+    """A recorded error.
 
     Attributes:
         type: Name of the exception's class.
-        message: Its text.
-        address: Where in the run it happened.
-        attempts: How many attempts there had been, the failed one included.
-        traceback: The last frames, as text.
+        message: Text of the exception.
+        address: Address of the task that failed; None for errors of the run as a whole.
+        attempts: Number of attempts, the failed one included.
+        traceback: The last frames of the traceback, as text; None if there is none.
     """
 
     type: str
@@ -50,7 +50,14 @@ class ErrorInfo:
 
     @classmethod
     def of(cls, info: Mapping[str, Any] | None) -> ErrorInfo | None:
-        """The error that a store has kept, or None."""
+        """Return the error that a store has recorded.
+
+        Args:
+            info: The record, in JSON form, or None.
+
+        Returns:
+            The error; None for None.
+        """
         if info is None:
             return None
         return cls(
@@ -67,16 +74,16 @@ class ErrorInfo:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of one task.
+    """The result of one task, so far.
 
     Attributes:
-        status: `completed`, `failed`, `cancelled`, `suspended`, or where it stands.
-        input: What it got, in JSON form.
-        output: What it gave, in the type the step declared; None unless completed.
-        error: Why it failed; or what its fallback stood in for; or the last error while it is being retried.
-        attempts: How often it was tried.
-        started_at: When its last attempt began.
-        finished_at: When its outcome was committed.
+        status: The task's status: `completed`, `failed`, `cancelled`, `suspended`, or one of an unfinished task.
+        input: The task's input, in JSON form.
+        output: The task's output, in the type that the step declares; None unless completed.
+        error: The error of a failed task; the error that a fallback replaced; or the last error while it is retried.
+        attempts: Number of attempts.
+        started_at: Start of the last attempt, in UTC; None before the first.
+        finished_at: Time when the outcome was committed, in UTC; None before.
     """
 
     status: TaskStatus
@@ -89,19 +96,22 @@ class StepResult:
 
 
 class RunResult(Generic[Out]):
-    """What came of a run, so far.
+    """The result of a run, so far.
 
     Attributes:
-        run_id: The run.
-        workflow_id: Its workflow.
-        status: Where it stands.
-        input: What it was started with, in the workflow's input type.
-        output: What it put out, in the workflow's output type; None unless completed.
-        error: The first error, with its address and attempts; the reason, when it was cancelled.
+        run_id: Id of the run.
+        workflow_id: Id of its workflow.
+        status: Status of the run.
+        input: The run's input, in the workflow's input type.
+        output: The run's output, in the workflow's output type; None unless completed.
+        error: The first error, with its address and attempts; the reason, if the run was cancelled; None otherwise.
         state: The run's state: an instance of the workflow's state model, or a dict.
-        metadata: What was handed to it at the start.
-        steps: Address to `StepResult`, in the order in which the tasks came up.
-        suspended: Address to payload of the tasks that are suspended.
+        metadata: The metadata that the run was started with.
+        steps: The `StepResult` of each step's task by address, in the order in which the tasks were created.
+        suspended: The payload of each suspended task, by address.
+        created_at: Time when the run was created, in UTC.
+        started_at: Time when the first task was claimed, in UTC; None before.
+        finished_at: Time when the run ended, in UTC; None before.
     """
 
     def __init__(self, run: RunRecord, tasks: list[Task], plan: Plan | None) -> None:
@@ -119,19 +129,19 @@ class RunResult(Generic[Out]):
 
     @cached_property
     def input(self) -> Any:
-        """See the class."""
+        """The run's input, in the workflow's input type."""
         return self._plan.input_shape.revive(self._run.input) if self._plan else self._run.input
 
     @cached_property
     def output(self) -> Out | Any:
-        """See the class."""
+        """The run's output, in the workflow's output type; None unless completed."""
         if self._plan is None or self.status is not RunStatus.COMPLETED:
             return self._run.output
         return self._plan.output_shape.revive(self._run.output)
 
     @cached_property
     def state(self) -> Any:
-        """See the class."""
+        """The run's state: an instance of the workflow's state model, or a dict."""
         model = self._plan.declared_state if self._plan else None
         if model is None:
             return self._run.state
@@ -142,14 +152,14 @@ class RunResult(Generic[Out]):
 
     @cached_property
     def steps(self) -> Mapping[str, StepResult]:
-        """See the class."""
+        """The `StepResult` of each step's task by address, in the order in which the tasks were created."""
         return {
             task.address: self._step(task) for task in self._tasks if task.kind is Kind.STEP and _began(task)
         }
 
     @cached_property
     def suspended(self) -> Mapping[str, Any]:
-        """See the class."""
+        """The payload of each suspended task, by address."""
         return {task.address: task.payload for task in self._tasks if task.status is TaskStatus.SUSPENDED}
 
     def _step(self, task: Task) -> StepResult:
@@ -160,7 +170,7 @@ class RunResult(Generic[Out]):
             else None
         )
         if place is not None:
-            with suppress(InvalidInput):  # a bail's output is the workflow's, not the step's
+            with suppress(InvalidInput):  # The output of a bail is of the workflow's type, not the step's.
                 output = place[0].source.output_shape.revive(output)
         return StepResult(
             task.status,
@@ -173,12 +183,13 @@ class RunResult(Generic[Out]):
         )
 
     def unwrap(self) -> Out:
-        """The output.
+        """Return the output of a completed run.
 
         Raises:
-            RunFailed: The run has failed; the text is that of its first error.
-            RunCancelled: It was cancelled.
-            RunSuspended: It is suspended; the text lists where.
+            RunFailed: The run failed (the message is that of its first error), or has not ended yet.
+            RunCancelled: The run was cancelled.
+            RunSuspended: The run is suspended; the message lists the addresses.
+            InvalidInput: The recorded output does not fit the workflow's output type.
         """
         if self.status is RunStatus.COMPLETED:
             return self.output
@@ -197,7 +208,7 @@ class RunResult(Generic[Out]):
         raise RunFailed(f"{about} failed at {self.error.address}: {self.error}", self)
 
     def to_dict(self) -> dict[str, Json]:
-        """Its JSON form, for machines."""
+        """Return the result in JSON form. Times are epoch seconds."""
         return {
             "run_id": self.run_id,
             "workflow_id": self.workflow_id,
@@ -236,29 +247,34 @@ def _time(at: float | None) -> datetime | None:
 
 
 async def load_result(store: Store, run_id: str, plan: Plan | None) -> RunResult[Any]:
-    """Reads a run and its tasks.
+    """Read a run and its tasks.
+
+    Args:
+        store: The store.
+        run_id: Id of the run.
+        plan: The plan of its workflow, for typed values; None: values stay in JSON form.
 
     Raises:
         RunNotFound: The store has no such run.
     """
     run = await store.load(run_id)
     if run is None:
-        raise RunNotFound(f"the store has no run {run_id!r}")
+        raise RunNotFound.of(run_id)
     return RunResult(run, list(await store.tasks(run_id)), plan)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a run.
+    """An event of a run.
 
     Attributes:
-        seq: Its number in the run: 1, 2, 3 … without gaps.
-        type: One of `EVENT_TYPES`.
-        run_id: The run.
-        address: The task's address; None for events of the run as a whole.
-        data: What belongs to the type: `attempt`, `error`, `delay`, `payload`, `data` (what a step emitted),
-            `reason`.
-        at: When, by the store's clock.
+        seq: Number of the event in its run: 1, 2, 3 … without gaps.
+        type: One of `EVENT_TYPES`, for example `task.completed`.
+        run_id: Id of the run.
+        address: Address of the task; None for events of the run as a whole.
+        data: The data of this type of event: `attempt`, `error`, `delay`, `payload`, `reason`, or `data` (of
+            `Context.emit`).
+        at: Time of the event by the store's clock, in UTC.
     """
 
     seq: int
@@ -270,12 +286,17 @@ class Event:
 
     @classmethod
     def of(cls, run_id: str, record: EventRecord) -> Event:
-        """The event that a store has kept."""
+        """Return the event that a store has recorded.
+
+        Args:
+            run_id: Id of the run.
+            record: The record.
+        """
         at = datetime.fromtimestamp(record.at, UTC)
         return cls(record.seq, record.type, run_id, record.address, dict(record.data), at)
 
     def to_dict(self) -> dict[str, Json]:
-        """Its JSON form."""
+        """Return the event in JSON form; `at` is an ISO 8601 text."""
         return {
             "seq": self.seq,
             "type": self.type,

@@ -21,9 +21,9 @@ from drawbar.graph.nodes import (
     Branch,
     Choose,
     Foreach,
+    GraphNode,
     Loop,
     Map,
-    Node,
     Parallel,
     Sleep,
     SleepUntil,
@@ -31,6 +31,7 @@ from drawbar.graph.nodes import (
     WaitFor,
 )
 from drawbar.steps.ids import checked_id
+from drawbar.steps.step import StepSequence
 from drawbar.values.json_form import Misfit, plain
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ _UNSET: Any = object()
 
 
 @dataclass(frozen=True, eq=False)
-class Builder(Generic[In, Value, Out]):
+class Builder(StepSequence, Generic[In, Value, Out]):
     """A workflow in the making: what goes in, the value so far, and the declared output.
 
     Attributes:
@@ -61,7 +62,7 @@ class Builder(Generic[In, Value, Out]):
     """
 
     id: str
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[GraphNode, ...] = ()
     _options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @overload
@@ -319,7 +320,7 @@ class Builder(Generic[In, Value, Out]):
         module = sys._getframe(1).f_globals.get("__name__", "")
         return Workflow(id=self.id, nodes=self.nodes, module=module, **self._options)
 
-    def _add(self, node: Node) -> Builder[Any, Any, Any]:
+    def _add(self, node: GraphNode) -> Builder[Any, Any, Any]:
         return replace(self, nodes=(*self.nodes, node))
 
     def _id(self, kind: str, given: Any) -> str:

@@ -391,12 +391,12 @@ def _awaited(value: Any) -> Any:
 
 
 def _validated(shape: Any, value: Json) -> Json:
-    return shape.form(shape.load(value))
+    return shape.to_json(shape.load(value))
 
 
 @step
 def _anything(value: Any) -> Any:
-    """A step without a declared output type: its output may be any value with a JSON form."""
+    """Return the input. The step declares no output type, so its output may be any value with a JSON form."""
     return value
 
 

@@ -21,9 +21,9 @@ from drawbar.graph.nodes import (
     Branch,
     Choose,
     Foreach,
+    GraphNode,
     Loop,
     Map,
-    Node,
     Parallel,
     Scope,
     Sleep,
@@ -32,14 +32,14 @@ from drawbar.graph.nodes import (
     WaitFor,
     bodies_of,
 )
-from drawbar.graph.scope import NotBefore, Past, Seen, ids_of
+from drawbar.graph.visibility import NotVisible, RecordedOutput, VisibleOutputs, ids_of
 from drawbar.steps.callables import takes_context
 from drawbar.steps.ids import checked_id
 from drawbar.steps.signature import EMPTY, read_signature
 from drawbar.steps.step import Step
 from drawbar.values.converter import first_sentence
 from drawbar.values.refs import OutputOf, Ref, RunInput, RunState, ValueAt
-from drawbar.values.shape import ANYTHING, Fields, Items, Likely, Shape, Typed, shape_of, union
+from drawbar.values.shape import ANY_SHAPE, Fields, Items, Likely, Shape, Typed, shape_of, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ class _Checker:
         self.current = self.outermost = workflow
         if not workflow.nodes:
             self.fail(None, "it is empty; give it at least one step, with .then(…)")
-        out = self.sequence(workflow.nodes, workflow.input_shape, "", Past.of(workflow.nodes))
+        out = self.sequence(workflow.nodes, workflow.input_shape, "", VisibleOutputs.of(workflow.nodes))
         self.shapes["$output"] = _unless_bailed(workflow, out)
         if workflow.output is not None and (problem := misfit_of_output(out, workflow.output)):
             self.fail(
@@ -88,7 +88,7 @@ class _Checker:
         at = "" if node is None else f" node {node!r}:"
         raise GraphError(f"workflow {self.name!r}:{at} {problem}", node=node)
 
-    def sequence(self, nodes: Sequence[Node], shape: Shape, prefix: str, past: Past) -> Shape:
+    def sequence(self, nodes: Sequence[GraphNode], shape: Shape, prefix: str, visible: VisibleOutputs) -> Shape:
         """Follows the value through a scope; says what comes out."""
         for name, times in Counter(ids_of(nodes)).items():
             checked_id(name, "node", GraphError)
@@ -98,30 +98,30 @@ class _Checker:
         for node in nodes:
             template = prefix + node.id
             self.shapes[template] = shape
-            shape = self.node(node, shape, template, prefix, past)
-            past.add(node.id, Seen(template, shape))
+            shape = self.node(node, shape, template, prefix, visible)
+            visible.add(node.id, RecordedOutput(template, shape))
         return shape
 
-    def node(self, node: Node, shape: Shape, template: str, prefix: str, past: Past) -> Shape:
+    def node(self, node: GraphNode, shape: Shape, template: str, prefix: str, visible: VisibleOutputs) -> Shape:
         match node:
             case Then(id=name, body=body):
-                out, inner = self.body(body, shape, template, past, name)
+                out, inner = self.body(body, shape, template, visible, name)
                 if inner is not None:
-                    past.take_over(name, inner)
+                    visible.include(name, inner)
                 return out
             case Parallel():
-                return self.parallel(node, shape, prefix, past)
+                return self.parallel(node, shape, prefix, visible)
             case Branch() | Choose():
-                return self.arms(node, shape, prefix, past)
+                return self.arms(node, shape, prefix, visible)
             case Loop():
-                return self.loop(node, shape, template, past)
+                return self.loop(node, shape, template, visible)
             case Foreach():
-                return self.foreach(node, shape, template, past)
+                return self.foreach(node, shape, template, visible)
             case Map(id=name, mapper=mapper) if callable(mapper):
                 self.callable(mapper, name, "mapper")
                 return _shape_of_answer(mapper)
             case Map(id=name, mapper=mapper):
-                return self.template(mapper, shape, template, past, name)
+                return self.template(mapper, shape, template, visible, name)
             case Sleep(id=name, seconds=seconds):
                 self.duration(seconds, name)
             case SleepUntil(id=name, until=until):
@@ -131,15 +131,15 @@ class _Checker:
         return shape
 
     def body(
-        self, body: Body, shape: Shape, template: str, past: Past, node: str
-    ) -> tuple[Shape, Past | None]:
+        self, body: Body, shape: Shape, template: str, visible: VisibleOutputs, node: str
+    ) -> tuple[Shape, VisibleOutputs | None]:
         """Follows the value through a body; says what comes out, and what has run inside of a scope."""
         self.shapes[template] = shape
         if isinstance(body, Step):
-            self.step(body, shape, template, past)
+            self.step(body, shape, template, visible)
             return body.output_shape, None
         if body.workflow is None:
-            inner = Past.of(body.nodes, past)
+            inner = VisibleOutputs.of(body.nodes, visible)
             return self.sequence(body.nodes, shape, template + ".", inner), inner
         around, self.current = self.current, body.workflow
         try:
@@ -148,26 +148,27 @@ class _Checker:
             self.current = around
         return out, inner
 
-    def nested(self, scope: Scope, shape: Shape, template: str) -> tuple[Shape, Past]:
+    def nested(self, scope: Scope, shape: Shape, template: str) -> tuple[Shape, VisibleOutputs]:
         workflow: WorkflowDefinition[Any, Any] = scope.workflow
         if workflow.input is not None:
             if missing := lacking(shape, whole=workflow.input):
                 self.lacks(scope.id, missing, shape)
             shape = workflow.input_shape
-        inner = Past.of(scope.nodes)
+        inner = VisibleOutputs.of(scope.nodes)
         out = self.sequence(scope.nodes, shape, template + ".", inner)
         return (_unless_bailed(workflow, out) if workflow.output is None else workflow.output_shape), inner
 
-    def step(self, step: Step[..., Any], shape: Shape, template: str, past: Past) -> None:
+    def step(self, step: Step[..., Any], shape: Shape, template: str, visible: VisibleOutputs) -> None:
         step.check()
         needs = step.needs
-        found = lacking(shape, whole=needs.whole) if needs.whole is not EMPTY else lacking(shape, needs=needs)
+        by_type = needs.whole_type is not EMPTY
+        found = lacking(shape, whole=needs.whole_type) if by_type else lacking(shape, needs=needs)
         if found:
             self.lacks(step.id, found, shape)
         for parameter, ref in step.refs.items():
-            self.reference(ref, shape, template, past, step.id, f"parameter {parameter!r}")
+            self.reference(ref, shape, template, visible, step.id, f"parameter {parameter!r}")
         if step.fallback is not None:
-            self.step(step.fallback, shape, template, past)
+            self.step(step.fallback, shape, template, visible)
 
     def lacks(self, node: str, missing: Sequence[str], shape: Shape) -> NoReturn:
         names = ", ".join(map(repr, missing))
@@ -175,80 +176,80 @@ class _Checker:
             node, f"it needs {names}, which the value before it ({shape}) lacks; add it with .map(…) before"
         )
 
-    def parallel(self, node: Parallel, shape: Shape, prefix: str, past: Past) -> Shape:
+    def parallel(self, node: Parallel, shape: Shape, prefix: str, visible: VisibleOutputs) -> Shape:
         if not node.bodies:
             self.fail(node.id, "it has no steps; give .parallel(…) at least one")
-        outs = [(body, *self.body(body, shape, prefix + body.id, past, node.id)) for body in node.bodies]
+        outs = [(body, *self.body(body, shape, prefix + body.id, visible, node.id)) for body in node.bodies]
         for body, out, inner in outs:
-            past.add(body.id, Seen(prefix + body.id, out))
+            visible.add(body.id, RecordedOutput(prefix + body.id, out))
             if inner is not None:
-                past.take_over(body.id, inner)
+                visible.include(body.id, inner)
         return Fields({body.id: out for body, out, _ in outs})
 
-    def arms(self, node: Branch | Choose, shape: Shape, prefix: str, past: Past) -> Shape:
+    def arms(self, node: Branch | Choose, shape: Shape, prefix: str, visible: VisibleOutputs) -> Shape:
         if not node.arms:
             self.fail(node.id, "it has no arms; give it (condition, step) pairs")
         for condition, body in node.arms:
             self.callable(condition, node.id, f"condition of {body.id!r}")
-        ran = [(body, *self.body(body, shape, prefix + body.id, past, node.id)) for body in bodies_of(node)]
+        ran = [(body, *self.body(body, shape, prefix + body.id, visible, node.id)) for body in bodies_of(node)]
         for body, _, inner in ran:
             arm = f"{body.id!r} runs on some paths only, as an arm of {node.id!r}"
-            past.hide(body.id, inner, f"{arm}; name {node.id!r} instead, or pass the value on")
+            visible.hide(body.id, inner, f"{arm}; name {node.id!r} instead, or pass the value on")
         outs = {body.id: out for body, out, _ in ran}
         if isinstance(node, Branch):
             return Fields(outs, optional=frozenset(outs))
         return union([*outs.values(), *([shape] if node.otherwise is None else [])])
 
-    def loop(self, node: Loop, shape: Shape, template: str, past: Past) -> Shape:
+    def loop(self, node: Loop, shape: Shape, template: str, visible: VisibleOutputs) -> Shape:
         self.callable(node.condition, node.id, "condition")
         inside = template + "#"
-        out, inner = self.body(node.body, shape, inside, past, node.id)
+        out, inner = self.body(node.body, shape, inside, visible, node.id)
         if out != shape:
             # From the second round on, it is the output that enters.
-            out, inner = self.body(node.body, union([shape, out]), inside, past, node.id)
+            out, inner = self.body(node.body, union([shape, out]), inside, visible, node.id)
         self.shapes[inside + ".$again"] = out
         if inner is not None:
-            past.take_over(node.id, inner, loops=1)
+            visible.include(node.id, inner, loops=1)
         return out
 
-    def foreach(self, node: Foreach, shape: Shape, template: str, past: Past) -> Shape:
+    def foreach(self, node: Foreach, shape: Shape, template: str, visible: VisibleOutputs) -> Shape:
         width = node.concurrency
         if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
             self.fail(node.id, f"concurrency={width!r}: give a whole number from 1, or leave it out")
-        out, inner = self.body(node.body, shape.item, template + "[]", past, node.id)
+        out, inner = self.body(node.body, shape.item, template + "[]", visible, node.id)
         reason = f"it runs once for each item of {node.id!r}; name {node.id!r} for the list of outputs"
-        past.hide_inside(node.id, inner, reason)
+        visible.hide_contents(node.id, inner, reason)
         return Items(out)
 
-    def template(self, mapping: Any, shape: Shape, template: str, past: Past, node: str) -> Shape:
+    def template(self, mapping: Any, shape: Shape, template: str, visible: VisibleOutputs, node: str) -> Shape:
         """The shape of what a map's dict gives."""
         if isinstance(mapping, Ref):
-            return self.reference(mapping, shape, template, past, node, "its dict")
+            return self.reference(mapping, shape, template, visible, node, "its dict")
         if isinstance(mapping, dict):
             return Fields(
-                {key: self.template(item, shape, template, past, node) for key, item in mapping.items()}
+                {key: self.template(item, shape, template, visible, node) for key, item in mapping.items()}
             )
         if isinstance(mapping, list):
             for item in mapping:
-                self.template(item, shape, template, past, node)
-            return Items(ANYTHING)
-        return ANYTHING if mapping is None else Typed(type(mapping))
+                self.template(item, shape, template, visible, node)
+            return Items(ANY_SHAPE)
+        return ANY_SHAPE if mapping is None else Typed(type(mapping))
 
-    def reference(self, ref: Ref, shape: Shape, template: str, past: Past, node: str, what: str) -> Shape:
+    def reference(self, ref: Ref, shape: Shape, template: str, visible: VisibleOutputs, node: str, what: str) -> Shape:
         """Finds out what a reference means; says its shape."""
         match ref:
             case OutputOf(step=name):
                 try:
-                    seen = past.find(name)
-                except NotBefore as error:
+                    output = visible.resolve(name)
+                except NotVisible as error:
                     self.fail(node, f"{what} is {ref}, but {error}")
-                self.targets[template, ref] = seen.template
-                shape = seen.shape
+                self.targets[template, ref] = output.template
+                shape = output.shape
             case RunInput():
                 shape = self.outermost.input_shape
             case RunState():
                 model = self.current.state_model
-                shape = ANYTHING if model is None else shape_of(model)
+                shape = ANY_SHAPE if model is None else shape_of(model)
             case ValueAt():
                 pass
         found = shape.at(ref.path)
@@ -314,7 +315,7 @@ class _Checker:
         try:
             shape.revive(node.default)
         except DrawbarError:
-            return union([shape, Typed(None)]) if node.default is None else ANYTHING
+            return union([shape, Typed(None)]) if node.default is None else ANY_SHAPE
         return shape
 
 
@@ -326,11 +327,11 @@ def _shape_of_answer(mapper: Callable[..., Any]) -> Shape:
         try:
             returns = read_signature(mapper, "a mapper", {}).returns
         except StepError:
-            return ANYTHING
+            return ANY_SHAPE
     try:
         shape = shape_of(returns)
     except Exception:  # noqa: BLE001 - whatever pydantic says of the type, the JSON form of the answer will do
-        return ANYTHING
+        return ANY_SHAPE
     # Nobody checks what a mapper answers against its annotation: a subclass may have more fields.
     return shape if not isinstance(shape, Typed) or inspect.isclass(mapper) else Typed(returns, exact=False)
 

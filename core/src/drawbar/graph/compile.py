@@ -8,12 +8,25 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import GraphError
-from drawbar.graph import nodes as g
-from drawbar.plan import ANY, Node, Op, Plan, containers, shared_numbers
+from drawbar.graph.nodes import (
+    Body,
+    Branch,
+    Choose,
+    Foreach,
+    GraphNode,
+    Loop,
+    Map,
+    Parallel,
+    Sleep,
+    SleepUntil,
+    Then,
+    WaitFor,
+)
+from drawbar.plan import Node, Op, Plan, containers, shared_numbers
 from drawbar.steps.callables import takes_context
 from drawbar.steps.step import Step
 from drawbar.values.refs import RunState, refs_in
-from drawbar.values.shape import AnyShape, Shape, shape_of
+from drawbar.values.shape import ANY_SHAPE, AnyShape, Shape, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,17 +48,17 @@ class _Compiler:
         return node
 
     def shape(self, template: str) -> Shape:
-        return self.flow.shapes.get(template) or AnyShape()
+        return self.flow.shapes.get(template) or ANY_SHAPE
 
     def sequence(
-        self, nodes: Sequence[g.Node], prefix: str, marks: str, up: Node | None, retry: Any
+        self, nodes: Sequence[GraphNode], prefix: str, marks: str, up: Node | None, retry: Any
     ) -> list[Node]:
         made = [self.node(node, prefix, marks, up, retry) for node in nodes]
         for one, after in itertools.pairwise(made):
             one.next = after
         return made
 
-    def body(self, body: g.Body, template: str, prefix: str, marks: str, up: Node | None, retry: Any) -> Node:
+    def body(self, body: Body, template: str, prefix: str, marks: str, up: Node | None, retry: Any) -> Node:
         """A step, or a scope with its sequence inside."""
         if isinstance(body, Step):
             return self.add(
@@ -94,20 +107,20 @@ class _Compiler:
     def check(self, template: str, shape: Shape, marks: str, up: Node | None) -> Node:
         return self.add(Node(Op.CHECK, template.rpartition(".")[2], template, shape, shape, up, marks=marks))
 
-    def node(self, node: g.Node, prefix: str, marks: str, up: Node | None, retry: Any) -> Node:
+    def node(self, node: GraphNode, prefix: str, marks: str, up: Node | None, retry: Any) -> Node:
         template = prefix + node.id
-        if isinstance(node, g.Then):
+        if isinstance(node, Then):
             return self.body(node.body, template, template + ".", marks, up, retry)
         made = self.add(Node(OPS[type(node)], node.id, template, node, self.shape(template), up, marks=marks))
-        if isinstance(node, g.Parallel):
+        if isinstance(node, Parallel):
             made.bodies = self.arms(node.bodies, prefix, marks, made, retry)
-        elif isinstance(node, g.Branch | g.Choose):
+        elif isinstance(node, Branch | Choose):
             otherwise = () if node.otherwise is None else (node.otherwise,)
             made.bodies = self.arms(
                 [*(body for _, body in node.arms), *otherwise], prefix, marks, made, retry
             )
             made.wants_context = any(takes_context(condition) for condition, _ in node.arms)
-        elif isinstance(node, g.Loop):
+        elif isinstance(node, Loop):
             inside = template + "#"
             body = self.body(node.body, inside, inside + ".", marks + "#", made, retry)
             shape = self.flow.shapes.get(inside + ".$again") or _output_shape(body)
@@ -115,24 +128,24 @@ class _Compiler:
             again.wants_context = takes_context(node.condition)
             body.next = self.add(again)
             made.bodies = (body,)
-        elif isinstance(node, g.Foreach):
+        elif isinstance(node, Foreach):
             inside = template + "[]"
             made.bodies = (self.body(node.body, inside, inside + ".", marks + "[", made, retry),)
-        elif isinstance(node, g.Map):
+        elif isinstance(node, Map):
             if callable(node.mapper):
                 made.wants_context = takes_context(node.mapper)
             else:
                 made.refs = tuple(refs_in(node.mapper))
-        elif isinstance(node, g.Sleep) and callable(node.seconds):
+        elif isinstance(node, Sleep) and callable(node.seconds):
             made.wants_context = takes_context(node.seconds)
-        elif isinstance(node, g.WaitFor):
+        elif isinstance(node, WaitFor):
             made.accepts = shape_of(node.type)
-        elif isinstance(node, g.SleepUntil) and callable(node.until):
+        elif isinstance(node, SleepUntil) and callable(node.until):
             made.wants_context = takes_context(node.until)
         return made
 
     def arms(
-        self, bodies: Sequence[g.Body], prefix: str, marks: str, up: Node, retry: Any
+        self, bodies: Sequence[Body], prefix: str, marks: str, up: Node, retry: Any
     ) -> tuple[Node, ...]:
         return tuple(
             self.body(body, prefix + body.id, prefix + body.id + ".", marks, up, retry) for body in bodies
@@ -140,15 +153,15 @@ class _Compiler:
 
 
 OPS: Mapping[type[Any], Op] = {
-    g.Parallel: Op.PARALLEL,
-    g.Branch: Op.BRANCH,
-    g.Choose: Op.CHOOSE,
-    g.Loop: Op.LOOP,
-    g.Foreach: Op.FOREACH,
-    g.Map: Op.MAP,
-    g.Sleep: Op.SLEEP,
-    g.SleepUntil: Op.UNTIL,
-    g.WaitFor: Op.WAIT,
+    Parallel: Op.PARALLEL,
+    Branch: Op.BRANCH,
+    Choose: Op.CHOOSE,
+    Loop: Op.LOOP,
+    Foreach: Op.FOREACH,
+    Map: Op.MAP,
+    Sleep: Op.SLEEP,
+    SleepUntil: Op.UNTIL,
+    WaitFor: Op.WAIT,
 }
 
 
@@ -162,7 +175,7 @@ def _output_shape(body: Node) -> Shape:
     last = body.bodies[0]
     while last.next is not None:
         last = last.next
-    return last.source.output_shape if last.op is Op.STEP else AnyShape()
+    return last.source.output_shape if last.op is Op.STEP else ANY_SHAPE
 
 
 def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_state: Mapping[str, Json]) -> Plan:
@@ -176,8 +189,8 @@ def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_sta
     compiler = _Compiler(flow, workflow.retry)
     made = compiler.sequence(workflow.nodes, "", "", None, workflow.retry)
     before = compiler.shape("$output")
-    declared = workflow.output_shape if workflow.output is not None else ANY
-    end = compiler.check("$output", ANY if declared == before else declared, "", None)
+    declared = workflow.output_shape if workflow.output is not None else ANY_SHAPE
+    end = compiler.check("$output", ANY_SHAPE if declared == before else declared, "", None)
     end.shape = before
     made[-1].next = end
     nodes = compiler.nodes

@@ -14,13 +14,14 @@ from typing_extensions import TypeVar
 from drawbar.errors import InvalidInput
 from drawbar.graph.nodes import steps_in
 from drawbar.plan import Callbacks
+from drawbar.steps.step import StepSequence
 from drawbar.values.json_form import Misfit, fresh
-from drawbar.values.shape import ANYTHING, Shape, name_of, shape_of
+from drawbar.values.shape import ANY_SHAPE, Shape, name_of, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from drawbar.graph.nodes import Node
+    from drawbar.graph.nodes import GraphNode
     from drawbar.plan import Plan
     from drawbar.records import Json
     from drawbar.steps.policy import Retry
@@ -46,7 +47,7 @@ class Flow:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WorkflowDefinition(Generic[In, Out]):
+class WorkflowDefinition(StepSequence, Generic[In, Out]):
     """The data of a workflow. It never changes.
 
     Attributes:
@@ -64,7 +65,7 @@ class WorkflowDefinition(Generic[In, Out]):
     """
 
     id: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[GraphNode, ...]
     module: str = ""
     input: Any = None
     output: Any = None
@@ -78,7 +79,7 @@ class WorkflowDefinition(Generic[In, Out]):
     @property
     def input_shape(self) -> Shape:
         """Shape of its input."""
-        return ANYTHING if self.input is None else shape_of(self.input)
+        return ANY_SHAPE if self.input is None else shape_of(self.input)
 
     @property
     def output_shape(self) -> Shape:
@@ -98,12 +99,12 @@ class WorkflowDefinition(Generic[In, Out]):
         """
         shape = self.input_shape
         try:
-            return shape.form(input)
+            return shape.to_json(input)
         except Misfit as error:
             if input is None:
                 # Nothing was given: that is enough for a model of defaults.
                 with suppress(Misfit):
-                    return shape.form({})
+                    return shape.to_json({})
             kind = "" if self.input is None else f" ({name_of(self.input)})"
             raise InvalidInput(f"the input of workflow {self.id!r}{kind}: {error}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from drawbar.values.converter import name_of
-from drawbar.values.schema import ABSENT, Kind, forms_of, may_fit, missing
+from drawbar.values.schema import ABSENT, JsonType, may_fit, missing, schemas_of
 
 if TYPE_CHECKING:
     from drawbar.steps.binding import Needs
@@ -22,15 +22,15 @@ def lacking(shape: Shape, *, needs: Needs | None = None, whole: Any = None) -> t
     """
     if needs is not None:
         return _lacking_names(shape, needs)
-    return missing(shape.forms(), forms_of(whole, "in"))
+    return missing(shape.schemas(), schemas_of(whole, "validation"))
 
 
 def _lacking_names(shape: Shape, needs: Needs) -> tuple[str, ...]:
     lacks: tuple[str, ...] = ()
-    for form in shape.forms():
-        if form.kind is Kind.MAPPING:
-            lacks = tuple(name for name in needs.names if form.get(name) is ABSENT)
-        elif form.kind is not Kind.ANY and not needs.alone:
+    for schema in shape.schemas():
+        if schema.json_type is JsonType.OBJECT:
+            lacks = tuple(name for name in needs.names if schema.get(name) is ABSENT)
+        elif schema.json_type is not JsonType.ANY and not needs.accepts_scalars:
             lacks = needs.names
         else:
             return ()
@@ -41,11 +41,11 @@ def _lacking_names(shape: Shape, needs: Needs) -> tuple[str, ...]:
 
 def misfit_of_output(shape: Shape, output: Any) -> str:
     """Why a value cannot be a workflow's output, or nothing when it may."""
-    forms, wanted = shape.forms(), forms_of(output, "in")
+    schemas, wanted = shape.schemas(), schemas_of(output, "validation")
     # Text may hold a number, so that a run could work; but nobody declares `int` and means that.
-    text_for_number = output in (int, float, bool) and all(form.kind is Kind.TEXT for form in forms)
-    if may_fit(forms, wanted) and not text_for_number:
+    text_for_number = output in (int, float, bool) and all(schema.json_type is JsonType.STRING for schema in schemas)
+    if may_fit(schemas, wanted) and not text_for_number:
         return ""
-    fields = missing(forms, wanted) if shape.may_be(Kind.MAPPING) else ()
+    fields = missing(schemas, wanted) if shape.may_be(JsonType.OBJECT) else ()
     why = f", which lacks {', '.join(map(repr, fields))}" if fields else ""
     return f"it is {shape}{why}, and {name_of(output)} is declared"

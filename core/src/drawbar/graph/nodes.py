@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drawbar.steps.step import Step
+from drawbar.steps.step import Step, StepSequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(StepSequence):
     """Nodes in sequence, as one: a chain (`workflow` None) or a nested workflow; they live under its id."""
 
     id: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[GraphNode, ...]
     workflow: Any = None
     """The nested `WorkflowDefinition`, whose bail, input, output and retry apply inside; None for a chain."""
 
@@ -117,10 +117,14 @@ class WaitFor:
     default: Any = None
 
 
-Node = Then | Parallel | Branch | Choose | Loop | Foreach | Map | Sleep | SleepUntil | WaitFor
+GraphNode = Then | Parallel | Branch | Choose | Loop | Foreach | Map | Sleep | SleepUntil | WaitFor
+"""Any node of a graph. The nodes of a compiled plan are `drawbar.plan.Node`."""
+
+Node = GraphNode
+"""Deprecated name of `GraphNode`, kept for plugins that check graphs."""
 
 
-def bodies_of(node: Node) -> Sequence[Body]:
+def bodies_of(node: GraphNode) -> Sequence[Body]:
     """What a node runs, in order."""
     found = getattr(node, "bodies", None) or [body for _, body in getattr(node, "arms", ())]
     for name in ("body", "otherwise"):
@@ -129,7 +133,7 @@ def bodies_of(node: Node) -> Sequence[Body]:
     return found
 
 
-def steps_in(nodes: Sequence[Node]) -> Iterator[Step[..., Any]]:
+def steps_in(nodes: Sequence[GraphNode]) -> Iterator[Step[..., Any]]:
     """Every step of a sequence of nodes, those of chains and nested workflows too."""
     for node in nodes:
         for body in bodies_of(node):

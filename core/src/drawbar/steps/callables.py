@@ -1,4 +1,4 @@
-"""Callables of the user: what conditions and mappers take, and how another process finds a function by its name."""
+"""Callables of the user: the arguments of conditions and mappers, and the import of a function by its name."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def importable_name(function: Callable[..., Any]) -> tuple[str, str] | None:
 
 
 def takes_context(function: Callable[..., Any]) -> bool:
-    """Whether a condition or mapper takes `(value, ctx)` rather than `(value)`."""
+    """Return True if a condition or mapper takes `(value, ctx)`; False if it takes `(value)`."""
     try:
         return _takes_context(function)
-    except TypeError:  # it has no hash, as an instance of a dataclass
+    except TypeError:  # It has no hash: for example, an instance of a dataclass with `__call__`.
         return _takes_context.__wrapped__(function)
 
 
@@ -54,7 +54,7 @@ def takes_context(function: Callable[..., Any]) -> bool:
 def _takes_context(function: Callable[..., Any]) -> bool:
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins tell nothing about themselves
+    except (TypeError, ValueError):  # Some built-ins have no signature.
         return False
     positional = [
         p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)

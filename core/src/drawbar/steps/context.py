@@ -1,4 +1,4 @@
-"""What a step can know of its run and do to it: the parameter annotated `Context`."""
+"""The context of a step: the run as seen from one attempt, and the calls that a step makes on its run."""
 
 from __future__ import annotations
 
@@ -8,33 +8,58 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from drawbar.errors import InvalidInput, InvalidOutput
-from drawbar.steps.signals import BailStep, SuspendStep
 from drawbar.values.converter import converter
 from drawbar.values.json_form import Misfit, fresh, plain, to_json
 from drawbar.values.refs import id_of
-from drawbar.values.schema import Form, Kind, forms_of
+from drawbar.values.schema import JsonType, Schema, schemas_of
 
 if TYPE_CHECKING:
     from drawbar.records import Json
 
 
+class SuspendStep(BaseException):
+    """Raised by `Context.suspend`. User code with `except Exception` does not catch it.
+
+    Attributes:
+        payload: The data for the caller of `resume`, in JSON form.
+    """
+
+    def __init__(self, payload: Json = None) -> None:
+        super().__init__("the step suspends itself")
+        self.payload = payload
+
+
+class BailStep(BaseException):
+    """Raised by `Context.bail`. User code with `except Exception` does not catch it.
+
+    Attributes:
+        output: The output of the step's workflow, in JSON form.
+    """
+
+    def __init__(self, output: Json = None) -> None:
+        super().__init__("the step completes its workflow")
+        self.output = output
+
+
 class Context:
-    """The run, seen from one attempt of one step. All arguments are optional, so that a test can make one.
+    """The run, seen from one attempt of one step.
+
+    A step gets it through a parameter annotated `Context`. All arguments are optional, so that a test can make one.
 
     Attributes:
         run_id: Id of the run.
         workflow_id: Id of the run's workflow, the outermost one.
         step_id: Id of the step.
-        address: Where in the run the task sits: `resize[17]`, `poll#4`.
-        attempt: Which try of the task this is, from 1.
-        iteration: Which round of a loop this is, from 1; None outside loops.
-        index: Place of the item in a foreach, from 0; None outside.
+        address: The task's address in the run: `resize[17]`, `poll#4`.
+        attempt: Number of this attempt of the task, from 1.
+        iteration: Number of this iteration of the innermost loop, from 1; None outside loops.
+        index: Index of the item in the innermost foreach, from 0; None outside foreach.
         engine: Name of the engine.
-        resume_data: What the run was resumed with (in the type of `resume=`), None before.
-        suspend_data: What the step handed to `suspend` before it was resumed.
-        metadata: What was given to `run(metadata=…)`.
+        resume_data: The data that the run was resumed with, in the type of `resume=`; None before.
+        suspend_data: The payload that the step gave to `suspend` before it was resumed; None before.
+        metadata: The metadata of the run, from `run(metadata=…)`.
         error: In a fallback step: the exception that the step failed with; None elsewhere.
-        updates: What `update_state` has collected in this attempt, in JSON form.
+        updates: The keys that `update_state` has set in this attempt, in JSON form.
     """
 
     __slots__ = (
@@ -89,7 +114,7 @@ class Context:
         self.iteration = iteration
         self.index = index
         self.engine = engine
-        # Copies: what a step does to them must not reach what is recorded.
+        # Copies: a step may change these values, and the recorded ones must stay as they are.
         self.resume_data = fresh(resume_data)
         self.suspend_data = fresh(suspend_data)
         self.metadata: dict[str, Json] = fresh(dict(metadata)) if metadata else {}
@@ -105,7 +130,7 @@ class Context:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of this task, and for no other: for services that take such keys."""
+        """A key for external services: the same for every attempt of this task, and different for every other task."""
         return f"{self.run_id}/{self.address}"
 
     @property
@@ -118,11 +143,10 @@ class Context:
 
     @property
     def state(self) -> Any:
-        """The state of the run with this attempt's own updates: the workflow's `state=` model, or a dict.
+        """The state of the run with this attempt's updates: an instance of the workflow's `state=` model, or a dict.
 
-        In a nested workflow that has a model of its own, that one.
-
-        It is a copy: change it with `update_state`.
+        A nested workflow with its own model sees an instance of that model. The state is a copy: change it with
+        `update_state`.
         """
         merged = self._merged()
         return merged if self._state_model is None else state_in(self._state_model, merged)
@@ -130,16 +154,19 @@ class Context:
     def _merged(self) -> dict[str, Json]:
         state = self._state
         if state is not None and not isinstance(state, Mapping):
-            # A model instance, as a test would give it.
+            # An instance of the model, given by a test.
             state = self._state = plain(state)
         merged: dict[str, Json] = fresh({**(state or {}), **self.updates})
         return merged
 
     def update_state(self, **fields: Any) -> None:
-        """Sets keys of the run's state: kept when this attempt completes or suspends, else dropped.
+        """Set keys of the run's state: stored when this attempt completes or suspends, dropped when it fails.
+
+        Args:
+            fields: The keys with their new values, in the types of the state model.
 
         Raises:
-            InvalidOutput: The state model has no such key, or its value is of another type.
+            InvalidOutput: The state model has no such key, the value does not fit its type, or it has no JSON form.
         """
         new = {key: self._state_value(key, value) for key, value in fields.items()}
         if self._state_model is not None:
@@ -147,24 +174,24 @@ class Context:
                 state_in(self._state_model, {**self._merged(), **new})
             except Misfit as error:
                 raise InvalidOutput(f"update_state({', '.join(fields)}): {error}") from None
-        # One assignment, so that a reader in another thread sees all of them or none.
+        # One assignment: a reader in another thread sees all new values or none.
         self.updates = {**self.updates, **new}
 
     def _state_value(self, key: str, value: Any) -> Json:
         where = f"update_state({key}=…)"
         if self._state_model is None:
             return to_json(value, where)
-        form = _fields_of(self._state_model)
-        if key not in form.fields and form.kind is Kind.MAPPING and not form.open:
-            raise InvalidOutput(f"{where}: the state has no such key; it has {', '.join(form.fields)}")
+        schema = _state_schema(self._state_model)
+        if key not in schema.fields and schema.json_type is JsonType.OBJECT and not schema.open:
+            raise InvalidOutput(f"{where}: the state has no such key; it has {', '.join(schema.fields)}")
         try:
-            return converter(form.fields.get(key, Any)).dump(value)
+            return converter(schema.fields.get(key, Any)).dump(value)
         except Misfit as error:
             raise InvalidOutput(f"{where}: {error}") from None
 
     @property
     def cancelled(self) -> bool:
-        """Whether the task was cancelled. A sync step that takes long should look, and return early."""
+        """True if the task was cancelled. A long sync step should check this, and return early."""
         return self._cancelled
 
     def _cancel(self) -> None:
@@ -172,7 +199,7 @@ class Context:
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
-        """A logger (`drawbar.step`) that knows run, step and attempt."""
+        """The logger `drawbar.step`. Its records carry `run_id`, `workflow_id`, `step_id`, `address` and `attempt`."""
         if self._logger is None:
             extra = {"run_id": self.run_id, "workflow_id": self.workflow_id, "step_id": self.step_id}
             extra |= {"address": self.address, "attempt": str(self.attempt)}
@@ -180,30 +207,62 @@ class Context:
         return self._logger
 
     def suspend(self, payload: Any = None) -> NoReturn:
-        """Leaves the step until it is resumed; then it runs again from its first line, with `resume_data`.
+        """Suspend the task until it is resumed. Then the step runs again from its first line, with `resume_data`.
+
+        This call does not return: it raises an exception that `except Exception` does not catch.
 
         Args:
-            payload: What the one who resumes should know; seen as `suspend_data` then.
+            payload: Data for the caller of `resume`. After the resume, the step reads it as `suspend_data`.
+
+        Raises:
+            InvalidOutput: The payload has no JSON form.
         """
         raise SuspendStep(to_json(payload, f"step {self.step_id!r}: the payload of suspend"))
 
     def bail(self, output: Any = None) -> NoReturn:
-        """Leaves the step, and completes the workflow it belongs to with this output."""
+        """Leave the step, and complete its workflow at once. In a nested workflow, only that workflow completes.
+
+        This call does not return: it raises an exception that `except Exception` does not catch.
+
+        Args:
+            output: The output of the workflow.
+
+        Raises:
+            InvalidOutput: The output has no JSON form.
+        """
         raise BailStep(to_json(output, f"step {self.step_id!r}: the output of bail"))
 
     def emit(self, data: Any) -> None:
-        """Tells whoever follows the run's events: a `task.emitted` with this data."""
-        form = to_json(data, f"step {self.step_id!r}: the data of emit")
+        """Append an event `task.emitted` to the events of the run.
+
+        Args:
+            data: The data of the event, of any type with a JSON form.
+
+        Raises:
+            InvalidOutput: The data has no JSON form.
+        """
+        event_data = to_json(data, f"step {self.step_id!r}: the data of emit")
         if self._emitter is not None:
-            self._emitter(form)
+            self._emitter(event_data)
 
     def output_of(self, step: Any) -> Any:
-        """The output of a step that has run before: for a step in its type, for an id as plain JSON.
+        """Return the output of a step that has run before this one: typed for a `Step`, plain JSON for an id.
 
-        Of a step that ran for each item of a foreach, the list of its outputs.
+        Args:
+            step: The step itself, its function, or its id.
+
+        Returns:
+            The output. For a `Step` it has the type that the step declares; else it is plain JSON. A step that ran for
+            each item of a foreach gives the list of its outputs.
+
+        Raises:
+            InvalidInput: The step has no output yet, or the id names no step before this one, or the recorded output
+                does not fit the type that the step declares.
+            LookupError: The Context was made without a run, in a test.
+            StepError: `step` names no step.
         """
         if self._reader is None:
-            raise LookupError(f"output_of({id_of(step)!r}): this Context belongs to no run")
+            raise LookupError(f"output_of({id_of(step)!r}): this Context does not belong to a run")
         value = self._reader(id_of(step))
         shape = getattr(step, "output_shape", None)
         if shape is None:
@@ -211,7 +270,7 @@ class Context:
         try:
             return shape.load(value)
         except Misfit as error:
-            if isinstance(value, list):  # of a foreach: one output for each item
+            if isinstance(value, list):  # The step ran in a foreach: one output for each item.
                 with suppress(Misfit):
                     return [shape.load(item) for item in value]
             raise InvalidInput(f"output_of({id_of(step)!r}): {error}") from None
@@ -221,22 +280,25 @@ class Context:
 
 
 def state_in(model: Any, state: Mapping[str, Json]) -> Any:
-    """A run's state in a state model; raises Misfit.
+    """Return a run's state as an instance of a state model.
 
-    A run has one state, with the keys of all its workflows' models. A model that forbids extra keys must not
-    stumble over those of another.
+    A run has one state, with the keys of the models of all its workflows. A model that forbids extra keys gets only its
+    own keys.
+
+    Raises:
+        Misfit: The state does not fit the model.
     """
     load = converter(model).load
     try:
         return load(state)
     except Misfit:
-        form = _fields_of(model)
-        if form.open or form.fields.keys() >= state.keys():
+        schema = _state_schema(model)
+        if schema.open or schema.fields.keys() >= state.keys():
             raise
-        return load({key: item for key, item in state.items() if key in form.fields})
+        return load({key: item for key, item in state.items() if key in schema.fields})
 
 
-def _fields_of(model: Any) -> Form:
-    """The form of a state model that is a mapping (`S | None` has another one)."""
-    forms = forms_of(model, "shape")
-    return next((form for form in forms if form.kind is Kind.MAPPING), forms[0])
+def _state_schema(model: Any) -> Schema:
+    """Return the schema of a state model that is an object (`S | None` has another one)."""
+    schemas = schemas_of(model, "declared")
+    return next((schema for schema in schemas if schema.json_type is JsonType.OBJECT), schemas[0])

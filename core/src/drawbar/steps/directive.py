@@ -1,4 +1,4 @@
-"""The directive: functions become steps by the first line of their docstring, without importing anything.
+"""The directive `use step`: functions become steps by the first line of their docstring, without importing Drawbar.
 
 ::
 
@@ -56,13 +56,18 @@ class Steps(Mapping[str, Step[..., Any]]):
 
 
 def load_steps(module: str | ModuleType) -> Steps:
-    """The steps of a module: each function defined in it whose docstring starts with the line `use step`.
+    """Make steps of the functions of a module whose docstring starts with the line `use step`.
+
+    Functions that the module imports from elsewhere are left out.
 
     Args:
-        module: The module's dotted name, or the module.
+        module: The module, or its dotted name; a name is imported.
+
+    Returns:
+        The steps, as attributes (`steps.fetch_user`) and by key (`steps["fetch_user"]`).
 
     Raises:
-        StepError: There is no such module, or no step in it.
+        StepError: There is no such module, it has no such function, or a function cannot be a step.
     """
     loaded = module if isinstance(module, ModuleType) else _import(module)
     name = loaded.__name__
@@ -87,7 +92,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # Only when it is the module itself that is missing: what it imports is another matter.
+        # The error may be about a module that this one imports. Only the module itself is reported here.
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
             raise
         raise StepError(

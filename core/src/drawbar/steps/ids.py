@@ -1,4 +1,4 @@
-"""What an id may look like. The signs that addresses are made of (`.`, `#`, `[`, `]`) are kept out of it."""
+"""Ids of steps, nodes and workflows. They hold none of the signs that addresses are made of (`.`, `#`, `[`, `]`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ _ID = re.compile(r"[\w-]+")
 
 
 def checked_id(text: Any, what: str, error: type[DefinitionError]) -> str:
-    """Returns the id, if it is one.
+    """Check an id, and return it.
 
     Args:
         text: The id.
-        what: Whose it is, for the message ("step").
-        error: What to raise.
+        what: The kind of thing that has the id, for the message: `step`.
+        error: The class of error to raise.
+
+    Raises:
+        DefinitionError: The text is not an id; of the class `error`.
     """
     if isinstance(text, str) and _ID.fullmatch(text):
         return text

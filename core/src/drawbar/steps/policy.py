@@ -1,8 +1,7 @@
-"""The policy of a step, as frozen data: how often it is tried, how long, where it runs."""
+"""The policy of a step, as frozen data: retries, timeout, fallback, place and queue."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -14,18 +13,21 @@ RunIn = Literal["thread", "inline", "process"]
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often, and when, a failed task is tried again.
+    """The retry policy of a step: the number of attempts, and the delay between them.
 
-    The delay before attempt *n + 1* is `delay * backoff ** (n - 1)`, at most `max_delay`, and then spread by
-    up to `jitter` of itself in both directions.
+    The delay before attempt *n + 1* is `delay * backoff ** (n - 1)`, at most `max_delay`. Then a random share of it, up
+    to `jitter`, is added or subtracted.
 
     Args:
-        max_attempts: Tries in all, the first included.
-        delay: Seconds before the second try.
-        backoff: Factor from one delay to the next.
-        max_delay: Longest delay, in seconds.
-        jitter: Share of the delay (0 to 1) by which it is randomly made longer or shorter.
-        on: Exception types that are tried again; others fail the task at once.
+        max_attempts: Number of attempts, the first included. Default: 1.
+        delay: Seconds before the second attempt, or a timedelta. Default: 0.
+        backoff: Factor from one delay to the next, 1 or more. Default: 1.
+        max_delay: Longest delay, in seconds or as a timedelta. Default: 3600.
+        jitter: Largest random share of the delay that is added or subtracted, from 0 to 1. Default: 0.
+        on: Exception types that are retried; others fail the task at once. Default: `Exception`.
+
+    Raises:
+        StepError: An argument is out of its range.
     """
 
     max_attempts: int = 1
@@ -45,7 +47,7 @@ class Retry:
             or self.max_attempts < 1
         ):
             raise StepError(
-                f"Retry(max_attempts={self.max_attempts!r}): a whole number from 1: the first try counts"
+                f"Retry(max_attempts={self.max_attempts!r}): give a whole number from 1; the first attempt counts"
             )
         for name in ("delay", "max_delay"):
             value = getattr(self, name)
@@ -54,25 +56,35 @@ class Retry:
             elif not isinstance(value, int | float) or value < 0:
                 raise StepError(f"Retry({name}={value!r}): give seconds, 0 or more")
         if not self.backoff >= 1:
-            raise StepError(f"Retry(backoff={self.backoff!r}): a factor of 1 or more")
+            raise StepError(f"Retry(backoff={self.backoff!r}): give a factor of 1 or more")
         if not 0 <= self.jitter <= 1:
-            raise StepError(f"Retry(jitter={self.jitter!r}): a share between 0 and 1")
+            raise StepError(f"Retry(jitter={self.jitter!r}): give a share from 0 to 1")
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in self.on):
-            raise StepError(f"Retry(on={self.on!r}): exception types")
+            raise StepError(f"Retry(on={self.on!r}): give one or more exception types")
 
     @classmethod
     def of(cls, value: Retry | int | None) -> Retry | None:
-        """`retry=3` is short for `Retry(max_attempts=3)`."""
+        """Return the policy that an option `retry=` means.
+
+        Args:
+            value: A `Retry`, the number of attempts, or None.
+
+        Returns:
+            The `Retry`; `Retry(max_attempts=value)` for a number; None for None.
+
+        Raises:
+            StepError: The number is less than 1.
+        """
         if value is None or isinstance(value, Retry):
             return value
         return cls(max_attempts=value)
 
     def wait(self, failures: int, spread: float) -> float:
-        """Seconds before the next try.
+        """Return the delay before the next attempt, in seconds.
 
         Args:
-            failures: Tries that have failed so far, from 1.
-            spread: Where in the jitter to land, from -1 to 1 (random, chosen by the caller).
+            failures: Number of attempts that have failed so far, from 1.
+            spread: The share of the jitter to apply, from -1 to 1; a random number that the caller draws.
         """
         try:
             delay = min(self.delay * self.backoff ** (failures - 1), self.max_delay)
@@ -81,7 +93,13 @@ class Retry:
         return max(0.0, delay * (1 + self.jitter * spread))
 
     def allows(self, error: BaseException) -> bool:
-        """Whether an attempt that ended with this exception may be tried again, as far as its type goes."""
+        """Return True if the type of an exception allows a retry.
+
+        `FatalError` never does, `RetryAfter` always does; else one of the types in `on` has to match.
+
+        Args:
+            error: The exception that the attempt raised.
+        """
         if isinstance(error, FatalError):
             return False
         return isinstance(error, (RetryAfter, *self.on))
@@ -92,20 +110,17 @@ ONCE = Retry()
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All that is set on a step beside its function, id and types."""
+    """The options of a step beside its function, id and types."""
 
     retry: Retry | None = None
-    """None: the workflow's default, else once."""
+    """The retry policy; None: the workflow's default, else one attempt."""
     timeout: float | None = None
-    """Seconds an attempt may take; None: no limit."""
+    """Longest time of one attempt, in seconds; None: no limit."""
     run_in: RunIn = "thread"
-    """Where a sync step runs. Async steps run in the event loop."""
+    """The place where a sync step runs. Async steps run in the event loop."""
     queue: str | None = None
-    """A queue of its own, for engines that have queues; None: wherever the run is."""
+    """The queue of the step, on engines that have queues; None: the queue of the setting `queue`."""
     has_fallback: bool = False
+    """True if there is a fallback; it may be None."""
     fallback: Any = None
-    """A value (JSON form is made of it), or a Step that gets the same input and `ctx.error`."""
-
-
-Predicate = Callable[..., Any]
-"""`(value)` or `(value, ctx)`, sync or async."""
+    """A value, or a Step that gets the same input and `ctx.error`."""

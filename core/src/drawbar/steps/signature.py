@@ -1,4 +1,4 @@
-"""What a function says of itself: its parameters with their roles, its return type, whether it is async."""
+"""The signature of a step's function: its parameters with their roles, its return type, whether it is async."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ EMPTY = inspect.Parameter.empty
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter that can be given by name or place.
+    """A parameter that can be given by name or by position.
 
     Attributes:
-        name: Its name.
-        annotation: Its type, without the reference; EMPTY when there is none.
-        kind: How it can be given, as `inspect` says it.
-        default: Its default, or EMPTY.
-        is_context: Whether it takes the Context.
-        ref: The reference that it is looked up by, if any.
+        name: The parameter's name.
+        annotation: The type, without the reference; EMPTY when there is none.
+        kind: One of the kinds of `inspect.Parameter`.
+        default: The default, or EMPTY.
+        is_context: True if the parameter takes the Context.
+        ref: The reference in the annotation, or None.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Parameter:
 
     @property
     def positional_only(self) -> bool:
-        """Whether it can only be given by place."""
+        """True if the parameter can only be given by position."""
         return self.kind is inspect.Parameter.POSITIONAL_ONLY
 
     @property
     def required(self) -> bool:
-        """Whether it has no default."""
+        """True if the parameter has no default."""
         return self.default is EMPTY
 
 
@@ -56,40 +56,40 @@ class Signature:
     """The parameters and return type of a function, annotations resolved.
 
     Attributes:
-        parameters: In their order.
-        takes_rest: Whether there is a `**kwargs`.
-        returns: The type of what comes out (awaited, if need be); EMPTY when not said.
+        parameters: The parameters, in their order.
+        takes_kwargs: True if there is a `**kwargs`.
+        returns: The type of the returned value (after `await` for an async function); EMPTY when there is none.
     """
 
     parameters: tuple[Parameter, ...]
-    takes_rest: bool
+    takes_kwargs: bool
     returns: Any
 
     @property
     def values(self) -> tuple[Parameter, ...]:
-        """The parameters that the value is for."""
+        """The parameters that the value is bound to."""
         return tuple(p for p in self.parameters if not p.is_context and p.ref is None)
 
     @property
     def refs(self) -> Mapping[str, Ref]:
-        """The references, by parameter."""
+        """The references, by name of the parameter."""
         return {p.name: p.ref for p in self.parameters if p.ref is not None}
 
     @property
-    def is_simple(self) -> bool:
-        """Whether all parameters can be given by place, and there is no `**kwargs`."""
-        return not self.takes_rest and all(
+    def all_positional(self) -> bool:
+        """True if all parameters can be given by position, and there is no `**kwargs`."""
+        return not self.takes_kwargs and all(
             p.kind is not inspect.Parameter.KEYWORD_ONLY for p in self.parameters
         )
 
     @property
     def wants_context(self) -> bool:
-        """Whether any parameter takes the Context."""
+        """True if any parameter takes the Context."""
         return any(p.is_context for p in self.parameters)
 
 
 def is_async(fn: Callable[..., Any]) -> bool:
-    """Whether calling a function (or a partial, or an object with `__call__`) gives something to await."""
+    """Return True if a call of the function (or partial, or object with `__call__`) returns an awaitable."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
@@ -101,11 +101,11 @@ def is_async(fn: Callable[..., Any]) -> bool:
 
 
 def enclosing_names(fn: Any) -> dict[str, Any]:
-    """The local names around a function that is being defined inside another one which still runs.
+    """Return the local names around a function that is defined inside another function which still runs.
 
-    Annotations kept as text (`from __future__ import annotations`) may mean classes local to that function.
+    String annotations (`from __future__ import annotations`) may refer to classes that are local to the outer function.
     """
-    fn = _plain(fn)
+    fn = _underlying_function(fn)
     outer, inside, _ = getattr(fn, "__qualname__", "").rpartition(".<locals>.")
     names: dict[str, Any] = {}
     if not inside:
@@ -119,48 +119,49 @@ def enclosing_names(fn: Any) -> dict[str, Any]:
     return names
 
 
-def has_text(fn: Any) -> bool:
-    """Whether some annotations are still text."""
-    return any(isinstance(item, str) for item in getattr(_plain(fn), "__annotations__", {}).values())
+def has_string_annotations(fn: Any) -> bool:
+    """Return True if any annotation is a string."""
+    return any(isinstance(item, str) for item in getattr(_underlying_function(fn), "__annotations__", {}).values())
 
 
 def read_signature(fn: Any, where: str, names: Mapping[str, Any]) -> Signature:
-    """Reads a function's signature and resolves its annotations.
+    """Read a function's signature and resolve its annotations.
 
     Args:
         fn: The function, partial or callable object.
-        where: Whose function it is, for errors ("step 'mail'").
-        names: Local names that its annotations may mean.
+        where: The subject of error messages: `step 'mail'`.
+        names: Local names that the annotations may refer to.
 
     Raises:
-        StepError: An annotation means nothing here.
+        StepError: An annotation cannot be resolved.
     """
     try:
         signature = inspect.signature(fn)
     except (ValueError, TypeError):
-        # Some built-ins tell nothing: they take one value.
+        # Some built-ins have no signature. They are taken to accept one value.
         parameter = Parameter("value", EMPTY, inspect.Parameter.POSITIONAL_ONLY)
-        return Signature((parameter,), takes_rest=False, returns=EMPTY)
+        return Signature((parameter,), takes_kwargs=False, returns=EMPTY)
     hints = _hints(fn, where, {**names, **enclosing_names(fn)})
-    given = _given(fn)
+    filled = _filled_by_partial(fn)
     parameters = []
-    takes_rest = False
+    takes_kwargs = False
     for found in signature.parameters.values():
         if found.kind is found.VAR_KEYWORD:
-            takes_rest = True
-        elif found.kind is not found.VAR_POSITIONAL and found.name not in given:
+            takes_kwargs = True
+        elif found.kind is not found.VAR_POSITIONAL and found.name not in filled:
             parameters.append(_parameter(found, hints.get(found.name, EMPTY), where))
     rest = next((p for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL), None)
     if rest is not None and all(p.is_context or p.ref is not None for p in parameters):
-        parameters = [*map(_by_place, parameters), _only_rest(rest.name, hints.get(rest.name, EMPTY), takes_rest)]
+        last = _var_positional(rest.name, hints.get(rest.name, EMPTY), takes_kwargs)
+        parameters = [*map(_as_positional_only, parameters), last]
     returns = hints.get("return", EMPTY)
-    if not inspect.iscoroutinefunction(_plain(fn)) and get_origin(returns) in (Awaitable, Coroutine):
+    if not inspect.iscoroutinefunction(_underlying_function(fn)) and get_origin(returns) in (Awaitable, Coroutine):
         returns = get_args(returns)[-1]
-    return Signature(tuple(parameters), takes_rest, returns)
+    return Signature(tuple(parameters), takes_kwargs, returns)
 
 
-def _given(fn: Any) -> set[str]:
-    """The keywords that partials have filled in already: those are not the value's any more."""
+def _filled_by_partial(fn: Any) -> set[str]:
+    """Return the keywords that partials have filled in: the value is not bound to these."""
     names: set[str] = set()
     while isinstance(fn, functools.partial):
         names |= set(fn.keywords)
@@ -168,8 +169,8 @@ def _given(fn: Any) -> set[str]:
     return names
 
 
-def _plain(fn: Any) -> Any:
-    """The function that holds the annotations: under partials, methods and callable objects."""
+def _underlying_function(fn: Any) -> Any:
+    """Return the function with the annotations, inside of partials, methods and callable objects."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     if inspect.ismethod(fn):
@@ -180,14 +181,14 @@ def _plain(fn: Any) -> Any:
 
 
 def _hints(fn: Any, where: str, names: dict[str, Any]) -> dict[str, Any]:
-    holder = inspect.unwrap(_plain(fn))
+    holder = inspect.unwrap(_underlying_function(fn))
     if not getattr(holder, "__annotations__", None):
         return {}
     try:
         return typing_extensions.get_type_hints(holder, localns=names or None, include_extras=True)
     except NameError as error:
         if error.name == "Context" and "Context" not in names:
-            # Linters like to move this import under TYPE_CHECKING.
+            # Linters move this import under TYPE_CHECKING.
             return _hints(fn, where, {**names, "Context": Context})
         raise StepError(
             f"{where}: its annotations name {error.name!r}, which is not defined in {holder.__module__}; "
@@ -197,19 +198,19 @@ def _hints(fn: Any, where: str, names: dict[str, Any]) -> dict[str, Any]:
         raise StepError(f"{where}: its annotations cannot be read: {error}") from error
 
 
-def _by_place(parameter: Parameter) -> Parameter:
-    """What stands before `*args` is given by place, or the value would get there."""
+def _as_positional_only(parameter: Parameter) -> Parameter:
+    """Return the parameter as positional-only, so that the value cannot fill a parameter before `*args`."""
     keyword_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY
     return parameter if keyword_only else replace(parameter, kind=inspect.Parameter.POSITIONAL_ONLY)
 
 
-def _only_rest(name: str, annotation: Any, takes_rest: bool) -> Parameter:
-    """`*args` where nothing else can take the value: it is the one argument there is.
+def _var_positional(name: str, annotation: Any, takes_kwargs: bool) -> Parameter:
+    """Return a parameter for `*args`, where no other parameter can take the value: it takes it as the only argument.
 
-    With `**kwargs` beside it, as in a decorator that does not say what it decorates, it takes what is no mapping.
+    With `**kwargs` beside it (a decorator without `functools.wraps`), it takes values that are not mappings.
     """
-    default = None if takes_rest else EMPTY
-    return Parameter(f"*{name}", annotation, inspect.Parameter.POSITIONAL_ONLY, default)  # no key is called so
+    default = None if takes_kwargs else EMPTY
+    return Parameter(f"*{name}", annotation, inspect.Parameter.POSITIONAL_ONLY, default)  # The name is never a key.
 
 
 def _parameter(parameter: inspect.Parameter, annotation: Any, where: str) -> Parameter:

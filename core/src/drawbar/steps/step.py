@@ -14,10 +14,17 @@ from drawbar.steps.binding import Arguments, Binder, Needs, compile_binder, need
 from drawbar.steps.callables import find_by_name, importable_name
 from drawbar.steps.ids import checked_id
 from drawbar.steps.policy import Policy
-from drawbar.steps.signature import EMPTY, Signature, enclosing_names, has_text, is_async, read_signature
+from drawbar.steps.signature import (
+    EMPTY,
+    Signature,
+    enclosing_names,
+    has_string_annotations,
+    is_async,
+    read_signature,
+)
 from drawbar.values.converter import Converter, converter, first_sentence, is_any
 from drawbar.values.json_form import Misfit, plain
-from drawbar.values.shape import ANYTHING, Shape, Typed, name_of, shape_of, union
+from drawbar.values.shape import ANY_SHAPE, Shape, Typed, name_of, shape_of, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,9 +38,15 @@ R = TypeVar("R")
 _NO_REFS: Mapping[Any, Any] = {}
 
 
+class StepSequence:
+    """Base class of the values that hold several steps: chains, workflows and builders. They are not a single step."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Types:
-    """What a step's annotations say, once they are resolved."""
+    """The types of a step, from its resolved annotations and its options."""
 
     signature: Signature
     needs: Needs
@@ -42,15 +55,16 @@ class _Types:
 
 
 class Step(Generic[P, R]):
-    """A named, typed function of a workflow. Calling it calls the function.
+    """A named, typed function of a workflow. A call of the step calls the function.
 
-    Made by `step`. Annotations are resolved at first use, so that they may name what is defined further down.
+    `step` makes it. Annotations are resolved at first use, so that they may refer to names that the module defines
+    later.
 
     Attributes:
-        id: Its id.
+        id: The id of the step.
         fn: The function.
         policy: Retry, timeout, fallback, place and queue.
-        is_async: Whether the function is to be awaited.
+        is_async: True if the function has to be awaited.
     """
 
     __name__: str
@@ -70,24 +84,43 @@ class Step(Generic[P, R]):
         self.policy = policy
         self.is_async = is_async(fn)
         self._input, self._output, self._resume = input, output, resume
-        self._names = enclosing_names(fn) if has_text(fn) else {}
+        self._names = enclosing_names(fn) if has_string_annotations(fn) else {}
         self._bind: Binder = self._first_bind
         self._dump: Callable[[Any], Json] = self._first_dump
         functools.update_wrapper(self, fn, updated=())
         self.__wrapped__ = fn
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Calls the function, as if it were no step."""
+        """Call the function, with its own arguments and its own result."""
         return self.fn(*args, **kwargs)
 
     def with_id(self, id: str) -> Step[P, R]:
-        """The same step under another id, to use it twice in a workflow."""
+        """Return the same step under another id, to use it twice in a workflow.
+
+        Args:
+            id: The new id: letters, digits, `_` and `-`.
+
+        Raises:
+            StepError: The text is not an id.
+        """
         return self._copy(checked_id(id, "step", StepError), self.policy, self._input, self._output, self._resume)
 
     def but(self, policy: Policy, *, input: Any = None, output: Any = None, resume: Any = None) -> Step[P, R]:
-        """The same step under another policy; types that are given take the place of those it has."""
-        types = ((input, self._input), (output, self._output), (resume, self._resume))
-        return self._copy(self.id, policy, *(had if given is None else given for given, had in types))
+        """Return the same step with another policy, and other types where they are given.
+
+        Args:
+            policy: The new policy; it replaces the old one as a whole.
+            input: The type of the value. Default: the type of this step.
+            output: The type of the output. Default: the type of this step.
+            resume: The type of the data for `resume`. Default: the type of this step.
+        """
+        return self._copy(
+            self.id,
+            policy,
+            self._input if input is None else input,
+            self._output if output is None else output,
+            self._resume if resume is None else resume,
+        )
 
     def _copy(self, id: str, policy: Policy, input: Any, output: Any, resume: Any) -> Step[P, R]:
         other = Step(self.fn, id=id, policy=policy, input=input, output=output, resume=resume)
@@ -95,12 +128,15 @@ class Step(Generic[P, R]):
         return other
 
     def bind(self, value: Json, ctx: Context | None = None, refs: Mapping[Ref, Json] = _NO_REFS) -> Arguments:
-        """Makes the function's arguments of the value that reaches the step.
+        """Make the function's arguments from the value that reaches the step.
 
         Args:
-            value: In JSON form. Nothing that the function does to its arguments reaches it.
-            ctx: For parameters annotated `Context`.
-            refs: What each reference of the step means, its path already followed (`Ref.lookup`).
+            value: The value, in JSON form. The arguments share no container with it.
+            ctx: The context, for parameters annotated `Context`.
+            refs: The value of each reference of the step, its path already followed (`Ref.lookup`).
+
+        Returns:
+            The positional and the keyword arguments.
 
         Raises:
             InvalidInput: A parameter is missing or does not fit its type.
@@ -108,10 +144,13 @@ class Step(Generic[P, R]):
         return self._bind(value, ctx, refs)
 
     def dump(self, output: Any) -> Json:
-        """Validates what the function returned, and brings it to JSON form.
+        """Validate the value that the function returned, and return its JSON form.
+
+        Args:
+            output: The returned value.
 
         Raises:
-            InvalidOutput: It is not of the declared type, or has no JSON form.
+            InvalidOutput: The value is not of the declared type, or has no JSON form.
         """
         try:
             return self._dump(output)
@@ -121,10 +160,11 @@ class Step(Generic[P, R]):
             raise InvalidOutput(f"step {self.id!r}: its output{what} is not valid: {error}") from None
 
     def check(self) -> None:
-        """Resolves and compiles everything, so that what is wrong shows at commit.
+        """Resolve the types and compile the binder, so that errors show at commit.
 
         Raises:
-            StepError: A type cannot be resolved, or has no JSON form.
+            StepError: A type cannot be resolved, or has no JSON form; the fallback has none; or a step for another
+                process cannot be sent there.
         """
         self._bind = self._compile_binder()
         self._dump = self._output_converter.dump
@@ -137,12 +177,12 @@ class Step(Generic[P, R]):
         if policy.run_in == "process":
             if self.wants_context:
                 raise StepError(
-                    f"{where} runs in another process and takes a Context, which stays; use run_in='thread'"
+                    f"{where} runs in another process, where there is no Context; use run_in='thread'"
                 )
             self.__reduce__()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Steps go to other processes by name."""
+        """Pickle the step by the name of its function."""
         name = importable_name(self.fn)
         if name is None:
             raise StepError(
@@ -153,37 +193,37 @@ class Step(Generic[P, R]):
 
     @property
     def wants_context(self) -> bool:
-        """Whether any parameter takes the Context."""
+        """True if any parameter takes the Context."""
         return self._types.signature.wants_context
 
     @property
     def refs(self) -> Mapping[str, Ref]:
-        """The references in its annotations, by parameter."""
+        """The references in the annotations, by name of the parameter."""
         return self._types.signature.refs
 
     @property
     def optional(self) -> frozenset[Ref]:
-        """The references of parameters with a default: it is meant when nothing is there."""
+        """The references of parameters with a default, which is used when the reference has no value."""
         return frozenset(p.ref for p in self._types.signature.parameters if p.ref is not None and not p.required)
 
     @property
     def needs(self) -> Needs:
-        """What it asks of the value that reaches it."""
+        """The requirements on the value that reaches the step."""
         return self._types.needs
 
     @property
     def resume(self) -> Shape | None:
-        """The type of the data that it is resumed with; None when it takes any."""
+        """The shape of the data for `resume`; None when any JSON is accepted."""
         return self._types.resume
 
     @property
     def output_shape(self) -> Shape:
-        """What is known of its output (of its fallback's, too)."""
+        """The shape of the output, of the fallback's too."""
         return self._types.output
 
     @property
     def output_annotation(self) -> Any:
-        """The declared type of its output: `output=`, else the function's annotation, else `Any`."""
+        """The declared type of the output: `output=`, else the function's annotation, else `Any`."""
         if self._output is not None:
             return self._output
         returns = self._types.signature.returns
@@ -191,7 +231,7 @@ class Step(Generic[P, R]):
 
     @property
     def fallback(self) -> Step[..., Any] | None:
-        """The step that takes over when the attempts are used up; None when there is no such step."""
+        """The fallback, if it is a step; None if it is a value, or if there is no fallback."""
         found = self.policy.fallback
         return found if isinstance(found, Step) else None
 
@@ -199,7 +239,7 @@ class Step(Generic[P, R]):
     def _types(self) -> _Types:
         where = f"step {self.id!r}"
         signature = read_signature(self.fn, where, self._names)
-        self._names = {}  # resolved: let go of other people's local variables
+        self._names = {}  # Resolved: keep no local variables of the caller alive.
         declared = signature.returns if self._output is None else self._output
         _converter(declared, f"{where}: its output")
         resume = None
@@ -213,16 +253,16 @@ class Step(Generic[P, R]):
         )
 
     def _with_fallback(self, shape: Shape) -> Shape:
-        """A fallback may give something else than the step declares."""
+        """Return the shape of the output, widened by a fallback that gives another type."""
         policy = self.policy
         if not policy.has_fallback:
             return shape
         if isinstance(policy.fallback, Step):
             return union([shape, policy.fallback.output_shape])
         try:
-            shape.form(policy.fallback)
+            shape.to_json(policy.fallback)
         except Misfit:
-            return union([shape, Typed(None)]) if policy.fallback is None else ANYTHING
+            return union([shape, Typed(None)]) if policy.fallback is None else ANY_SHAPE
         return shape
 
     @property

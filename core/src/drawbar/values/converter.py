@@ -1,7 +1,7 @@
-"""Types ↔ their JSON form, on pydantic: one converter a type.
+"""Converters between a type and its JSON form, on pydantic: one converter for each type.
 
-Models are written and read by field name (aliases are understood as well), so that what was written can be
-read back, and spread over parameters, whatever aliases a model has.
+Models are written by field name, and read by field name or alias. So every written value can be read back, and can be
+spread over parameters, whatever aliases a model has.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ _SILENT = (Any, object, inspect.Parameter.empty, NoReturn, Never)
 
 
 class Converter:
-    """One type, both ways. Made by `converter`, which keeps them.
+    """Conversion of one type to JSON form and back. `converter` makes and caches converters.
 
     Attributes:
         annotation: The type.
-        load: JSON form to the type; raises Misfit. What it returns shares no container with its argument.
-        dump: A value of the type (or its JSON form) to fresh JSON form; raises Misfit.
+        load: Function from JSON form to a value of the type. The value shares no container with the JSON form. It
+            raises Misfit.
+        dump: Function from a value of the type, or its JSON form, to a new JSON form. It raises Misfit.
     """
 
     __slots__ = ("annotation", "dump", "load")
@@ -53,7 +54,7 @@ class Converter:
             self.load, self.dump = fresh, plain
             return
         if Iterable in (annotation, typing_extensions.get_origin(annotation)):
-            # To pydantic an iterable is an iterator: the second one to look at it would find nothing.
+            # Pydantic makes a one-shot iterator of an `Iterable`: a second reader would find it empty.
             annotation = list[typing_extensions.get_args(annotation) or Any]  # type: ignore[misc]
         adapter: TypeAdapter[Any] = TypeAdapter(_with_own_typed_dicts(annotation))
         load, dump = _loader(adapter, annotation), _dumper(adapter)
@@ -64,15 +65,18 @@ class Converter:
 
 
 def converter(annotation: Any) -> Converter:
-    """The converter of a type.
+    """Return the converter of a type.
+
+    Args:
+        annotation: The type, as an annotation has it.
 
     Raises:
-        pydantic.errors.PydanticUserError: Pydantic cannot make anything of the type.
+        pydantic.errors.PydanticUserError: Pydantic does not support the type.
     """
     try:
-        # The text is in the key because `int | str` equals `str | int`, while the order matters to pydantic.
+        # The repr is part of the cache key: `int | str` equals `str | int`, but pydantic tries them in order.
         return _converter(annotation, repr(annotation))
-    except TypeError:  # metadata that cannot be hashed
+    except TypeError:  # The annotation holds metadata that cannot be hashed.
         return Converter(annotation)
 
 
@@ -82,12 +86,12 @@ def _converter(annotation: Any, _text: str) -> Converter:
 
 
 def is_any(annotation: Any) -> bool:
-    """Whether a type says nothing: no annotation, `Any`, `object`, a type variable, what never returns."""
+    """Return True if a type is not known: no annotation, `Any`, `object`, a type variable, `Never`, `NoReturn`."""
     return annotation in _SILENT or isinstance(annotation, TypeVar)
 
 
 def _with_own_typed_dicts(annotation: Any) -> Any:
-    """Puts TypedDicts of `typing_extensions` in place of `typing`'s, which pydantic refuses before 3.12."""
+    """Replace `typing.TypedDict` by that of `typing_extensions`: pydantic needs it before Python 3.12."""
     if sys.version_info >= (3, 12):
         return annotation
     if typing_extensions.is_typeddict(annotation) and type(annotation).__module__ == "typing":
@@ -114,10 +118,10 @@ def _loader(adapter: TypeAdapter[Any], annotation: Any) -> Callable[[Json], Any]
             return validate(own, by_alias=True, by_name=True)
         except ValidationError as error:
             reason = explain(error)
-        except Exception as error:  # a validator of the user's that breaks, instead of refusing
+        except Exception as error:  # A validator of the user raised something else than ValueError.
             raise Misfit(f"{type(error).__name__}: {error}") from error
         try:
-            # Strict types take from JSON text what they refuse from Python: a date as str, a tuple as list.
+            # Strict types accept from JSON text what they reject as Python: a date as str, a tuple as list.
             return validate_json(encode(value), by_alias=True, by_name=True)
         except ValidationError:
             raise Misfit(reason) from None
@@ -128,14 +132,14 @@ def _loader(adapter: TypeAdapter[Any], annotation: Any) -> Callable[[Json], Any]
 def _dumper(adapter: TypeAdapter[Any]) -> Callable[[Any], Json]:
     validate, validate_json, serialize = adapter.validate_python, adapter.validate_json, adapter.dump_python
 
-    def form(value: Any) -> Json:
-        # warnings="error": above, pydantic takes an instance of the class as it is, whatever its fields hold.
-        # round_trip: without what could not be read back (computed fields, where extra ones are forbidden).
+    def serialized(value: Any) -> Json:
+        # warnings="error": validation accepts an instance of the class unchecked, so its fields may hold anything.
+        # round_trip: leave out what could not be read back (computed fields, if extra ones are forbidden).
         return plain(serialize(value, mode="json", by_alias=False, round_trip=True, warnings="error"))
 
     def dump(value: Any) -> Json:
         try:
-            return form(validate(value, by_alias=True, by_name=True))
+            return serialized(validate(value, by_alias=True, by_name=True))
         except ValidationError as error:
             reason = explain(error)
             if type(value) not in CONTAINERS and type(value) not in _SCALARS:
@@ -145,8 +149,8 @@ def _dumper(adapter: TypeAdapter[Any]) -> Callable[[Any], Json]:
         except Exception as error:
             raise Misfit(f"{type(error).__name__}: {error}") from error
         try:
-            # Either the JSON form of a strict type, or an object whose fields were never validated.
-            return form(validate_json(encode(plain(value)), by_alias=True, by_name=True))
+            # The value is the JSON form of a strict type, or an object whose fields were never validated.
+            return serialized(validate_json(encode(plain(value)), by_alias=True, by_name=True))
         except ValidationError as error:
             raise Misfit(reason or explain(error)) from None
         except (PydanticSerializationError, Misfit) as error:
@@ -166,7 +170,7 @@ def _why(value: Any, error: Exception) -> str:
 def _scalar(
     exact: Any, load: Callable[[Json], Any], dump: Callable[[Any], Json]
 ) -> tuple[Callable[[Json], Any], Callable[[Any], Json]]:
-    """Ways round pydantic for the commonest types: a value of exactly this type needs no validation."""
+    """Return shortcuts around pydantic for scalars: a value of exactly this type needs no validation."""
 
     def load_exact(value: Json) -> Any:
         return value if type(value) is exact else load(value)
@@ -184,7 +188,7 @@ def _scalar(
 
 
 def explain(error: ValidationError) -> str:
-    """A validation error in one line: the first few places and what is wrong there."""
+    """Return a validation error as one line: the first three fields, with the problem of each."""
     parts = []
     errors = error.errors(include_url=False, include_context=False)
     for item in errors[:3]:
@@ -197,11 +201,11 @@ def explain(error: ValidationError) -> str:
 
 
 def name_of(annotation: Any) -> str:
-    """A type as one would write it, for messages."""
+    """Return a type as source code has it, for messages."""
     plain_class = isinstance(annotation, type) and not hasattr(annotation, "__args__")
     return annotation.__qualname__ if plain_class else str(annotation).replace("typing.", "")
 
 
 def first_sentence(error: Exception) -> str:
-    """What pydantic says first of a type it cannot take; then it gives advice for other cases than ours."""
+    """Return the first sentence of pydantic's error about a type. The advice that follows does not fit our cases."""
     return str(error).partition("\n")[0].partition(". ")[0]

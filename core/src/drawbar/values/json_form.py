@@ -1,7 +1,7 @@
 """The JSON form of values: None, bool, int, float, str, list, and dict with str keys.
 
-Every value that crosses a step boundary takes this form, in process too, so that nothing works here and
-breaks on a queue. What other JSON parsers choke on (NaN, text that is not Unicode) is refused as well.
+Every value that crosses a step boundary takes this form, in process too: so a workflow that works in process also works
+on a queue. Values that other JSON parsers reject (NaN, text with lone surrogates) are rejected here too.
 """
 
 from __future__ import annotations
@@ -29,23 +29,26 @@ _HINT = "; return plain data, a dataclass or a pydantic model (for a file, its p
 
 
 class Misfit(Exception):
-    """A value does not fit a type; the text says why. Callers add where, and raise an error of their own."""
+    """A value does not fit a type; the message says why.
+
+    It is internal: callers add the place, and raise a public error.
+    """
 
 
 def fresh(value: Json) -> Json:
-    """A copy of a JSON form: nobody who gets it can change the recorded one."""
+    """Return a copy of a JSON form, so that changes of it do not reach the recorded value."""
     return copy_json(value) if type(value) in CONTAINERS else value
 
 
 def to_json(value: Any, where: str) -> Json:
-    """Brings a value of any type to JSON form, in fresh containers.
+    """Return the JSON form of a value of any type, in new containers.
 
     Args:
-        value: What to convert: JSON, dataclasses, models, dates, paths, …, nested as you like.
-        where: Whose value it is, for the error ("the output of step 'a'").
+        value: The value: JSON, dataclasses, models, dates, paths, …, in any nesting.
+        where: Subject of the error message: `the output of step 'a'`.
 
     Raises:
-        InvalidOutput: It has no JSON form; says which part of it, and what to do.
+        InvalidOutput: The value has no JSON form. The message names the part of it, and what to do.
     """
     try:
         return plain(value)
@@ -54,7 +57,7 @@ def to_json(value: Any, where: str) -> Json:
 
 
 def plain(value: Any) -> Json:
-    """As `to_json`, but raises Misfit with the path of the culprit."""
+    """Return the JSON form of a value of any type, as `to_json` does, but raise Misfit with the path of the problem."""
     try:
         return _convert(value)
     except Misfit:
@@ -84,7 +87,7 @@ def _convert(value: Any) -> Json:
     if inspect.isawaitable(value) or inspect.isgenerator(value):
         _refuse(value)
     try:
-        # Always plain containers and scalars, so this recursion ends one level further down.
+        # The result holds plain containers and scalars only, so this recursion is one level deep.
         return _convert(copy_json(value, by_alias=False, round_trip=True))
     except (PydanticSerializationError, ValueError):
         return _refuse(value)
@@ -115,7 +118,7 @@ def _refuse(value: Any) -> Any:
 
 
 def _locate(value: Any, path: str) -> str:
-    """Says which part of a value has no JSON form; only called when there is one."""
+    """Return the message about the part of a value that has no JSON form. There must be such a part."""
     if isinstance(value, dict):
         for key, item in value.items():
             if not _has_form(_key, key):
@@ -124,9 +127,9 @@ def _locate(value: Any, path: str) -> str:
                 return _locate(item, f"{path}.{key}" if path else str(key))
         return f"{_at(path)}two keys become the same string in JSON; use strings as keys"
     if isinstance(value, list | tuple | deque):
-        for place, item in enumerate(value):
+        for index, item in enumerate(value):
             if not _has_form(_convert, item):
-                return _locate(item, f"{path}[{place}]")
+                return _locate(item, f"{path}[{index}]")
     where = _at(path)
     if isinstance(value, float):
         return f"{where}{value} has no JSON form; use None, or a string"
@@ -160,7 +163,7 @@ def _at(path: str) -> str:
 
 
 def show(value: Any) -> str:
-    """The repr of a value, short enough for a message."""
+    """Return the repr of a value, cut to 80 characters, for a message."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -170,7 +173,7 @@ def _name(kind: type) -> str:
 
 
 def size_of(value: Json) -> int:
-    """Bytes of a JSON form, as UTF-8 text; cheap for scalars, where it may be a few bytes off."""
+    """Return the size of a JSON form as UTF-8 text, in bytes. For scalars it is a quick estimate."""
     kind = type(value)
     if kind is str:
         return (len(value) if value.isascii() else len(value.encode())) + 2

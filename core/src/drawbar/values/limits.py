@@ -1,4 +1,4 @@
-"""Limits of values: what a caller hands in has a JSON form, and no value is over the size limit."""
+"""Checks of values from callers: their JSON form, and the size limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def accept_external(value: Any, what: str, limit: int) -> Json:
-    """Return the JSON form of a value that a caller hands in.
+    """Return the JSON form of a value from a caller.
 
     Args:
         value: The value.
@@ -20,24 +20,24 @@ def accept_external(value: Any, what: str, limit: int) -> Json:
         limit: The size limit in bytes (setting `max_value_size`).
 
     Raises:
-        InvalidInput: It has no JSON form, or is over the limit.
+        InvalidInput: The value has no JSON form, or is over the limit.
     """
     try:
-        form = plain(value)
+        json_form = plain(value)
     except Misfit as error:
         raise InvalidInput(f"{what}: {error}") from None
-    check_size(form, what, limit, InvalidInput)
-    return form
+    check_size(json_form, what, limit, InvalidInput)
+    return json_form
 
 
 def check_run_id(run_id: object) -> None:
-    """Check the id that a caller wants for a run.
+    """Check the id that a caller gives to a run.
 
     Raises:
-        InvalidInput: It is not a text, is empty, or holds characters that are not Unicode.
+        InvalidInput: The id is not a string, is empty, or holds lone surrogates.
     """
     if not isinstance(run_id, str) or not run_id or run_id != run_id.encode(errors="ignore").decode():
-        raise InvalidInput(f"run_id must be a text that is not empty, got {run_id!r}; leave it out to get a new id")
+        raise InvalidInput(f"run_id must be a non-empty string, got {run_id!r}; leave it out to get a new id")
 
 
 def check_size(value: Json, what: str, limit: int, error: type[RunError] = ValueTooLarge) -> None:
@@ -47,10 +47,10 @@ def check_size(value: Json, what: str, limit: int, error: type[RunError] = Value
         value: The value.
         what: Its name, for the error: `the output of fetch_user`.
         limit: The size limit in bytes (setting `max_value_size`).
-        error: The class to raise: InvalidInput for a value from a caller.
+        error: The class of error to raise; InvalidInput for a value from a caller.
 
     Raises:
-        RunError: It is over the limit; of the class `error`.
+        RunError: The value is over the limit; the error is of the class `error`.
     """
     size = size_of(value)
     if size > limit:

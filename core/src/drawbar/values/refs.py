@@ -1,4 +1,4 @@
-"""References: a value of the run, by where it is. They stand in annotations and in the dict of a map.
+"""References to values of a run: in the annotations of a step, and in the dict of a map.
 
 ::
 
@@ -22,19 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A place in the values of a run.
+    """A reference to a value of the run. The subclasses name its root.
 
     Attributes:
-        path: Keys and list indexes, joined by dots; None for the whole.
+        path: Keys and list indexes, joined by dots, from the root to the value; None for the whole root.
     """
 
     path: str | None = None
 
     def lookup(self, root: Json) -> Json:
-        """What is at the path, in a JSON form. Not a copy.
+        """Return the value at the path. It is not a copy.
+
+        Args:
+            root: The root of the reference, in JSON form.
 
         Raises:
-            InvalidInput: Nothing is there; says how far the path goes.
+            InvalidInput: There is no value at the path. The message says which part of the path exists.
         """
         value = root
         if self.path is not None:
@@ -46,7 +49,11 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class OutputOf(Ref):
-    """The output of a step (or another node) that has run before."""
+    """The output of a step, or another node, that has run before.
+
+    Attributes:
+        step: Id of the step or node.
+    """
 
     step: str = ""
 
@@ -79,32 +86,58 @@ class ValueAt(Ref):
 
 
 def output_of(step: Any, path: str | None = None) -> OutputOf:
-    """The output of a step, chain or nested workflow that has run before this one.
+    """Refer to the output of a step, chain or nested workflow that has run before.
+
+    The reference stands in an annotation, `Annotated[User, output_of(fetch)]`, or in the dict of a map.
 
     Args:
-        step: The step itself (or the function it was made of), or its id.
-        path: Where in the output, as in `"user.emails.0"`; left out, all of it.
+        step: The step itself, its function, or its id.
+        path: Keys and list indexes in the output, joined by dots: `"user.emails.0"`. Default: the whole output.
+
+    Raises:
+        StepError: `step` names no step, or the path has empty parts.
     """
     return OutputOf(_checked(path, "output_of"), id_of(step))
 
 
 def run_input(path: str | None = None) -> RunInput:
-    """The input of the run (that of the outermost workflow), or what is in it at a path."""
+    """Refer to the input of the run, that is, of the outermost workflow.
+
+    Args:
+        path: Keys and list indexes in the input, joined by dots: `"user.emails.0"`. Default: the whole input.
+
+    Raises:
+        StepError: The path has empty parts.
+    """
     return RunInput(_checked(path, "run_input"))
 
 
 def run_state(path: str | None = None) -> RunState:
-    """The state of the run as it is when the step starts, or what is in it at a path."""
+    """Refer to the state of the run, as it is when the step starts.
+
+    Args:
+        path: Keys and list indexes in the state, joined by dots: `"counts.0"`. Default: the whole state.
+
+    Raises:
+        StepError: The path has empty parts.
+    """
     return RunState(_checked(path, "run_state"))
 
 
 def value_at(path: str | None = None) -> ValueAt:
-    """The value that reaches this node, or what is in it at a path."""
+    """Refer to the value that reaches the node: for the dict of a map, not for annotations.
+
+    Args:
+        path: Keys and list indexes in the value, joined by dots: `"items.0"`. Default: the whole value.
+
+    Raises:
+        StepError: The path has empty parts.
+    """
     return ValueAt(_checked(path, "value_at"))
 
 
 def refs_in(template: Any) -> Iterator[Ref]:
-    """Every reference in a map's dict, nested dicts and lists included."""
+    """Yield every reference in a map's dict, also in nested dicts and lists."""
     if isinstance(template, Ref):
         yield template
     elif isinstance(template, Mapping):
@@ -116,11 +149,11 @@ def refs_in(template: Any) -> Iterator[Ref]:
 
 
 def fill(template: Any, resolve: Callable[[Ref], Json]) -> Json:
-    """A map's dict with its references replaced, in fresh containers.
+    """Return a map's dict with each reference replaced by its value, in new containers.
 
     Args:
-        template: The dict (its constants in JSON form).
-        resolve: Gives the JSON form that a reference means, path included.
+        template: The dict. Its constants are in JSON form.
+        resolve: Function from a reference to its value in JSON form, the path followed.
     """
     if isinstance(template, Ref):
         return fresh(resolve(template))
@@ -151,7 +184,11 @@ def _get(value: Json, key: str, depth: int, ref: Ref) -> Json:
 
 
 def id_of(step: Any) -> str:
-    """The id of a step, given as itself, as its function, or as its id."""
+    """Return the id of a step, given as the step itself, as its function, or as its id.
+
+    Raises:
+        StepError: It is none of these.
+    """
     if isinstance(step, str):
         if step:
             return step
@@ -159,7 +196,7 @@ def id_of(step: Any) -> str:
         name = getattr(step, "id", None) or getattr(step, "__name__", None)
         if isinstance(name, str) and name != "<lambda>":
             return name
-    raise StepError(f"output_of({step!r}): name a step by itself, by its function, or by its id")
+    raise StepError(f"output_of({step!r}): give the step itself, its function, or its id")
 
 
 def _checked(path: str | None, call: str) -> str | None:
@@ -167,7 +204,7 @@ def _checked(path: str | None, call: str) -> str | None:
         return None
     if not isinstance(path, str) or not all(path.split(".")):
         raise StepError(
-            f"{call}: the path {path!r} should be keys and list indexes, joined by dots: 'user.emails.0'"
+            f"{call}: the path {path!r} must be keys and list indexes, joined by dots: 'user.emails.0'"
         )
     return path
 

@@ -1,7 +1,7 @@
-"""What a type tells before a value is there: whether its JSON form is a list or a mapping, with which fields.
+"""Schemas of types: the JSON types that a value of a type may have, and the fields of objects.
 
-Only what is certain counts. Wherever code of the user's may change a value on its way (validators,
-serializers, custom types), the answer is ANY: the checker then stays silent.
+A schema states only what is certain. Where user code may change a value (validators, serializers, custom types), the
+schema is ANY_SCHEMA, and the checker reports nothing.
 """
 
 from __future__ import annotations
@@ -27,68 +27,69 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-class Kind(Enum):
-    """The kinds of JSON forms."""
+class JsonType(Enum):
+    """The types of JSON values, in the words of JSON Schema; ANY if the type is not known."""
 
     ANY = auto()
     NULL = auto()
-    TRUTH = auto()
+    BOOLEAN = auto()
     NUMBER = auto()
-    TEXT = auto()
-    LIST = auto()
-    MAPPING = auto()
+    STRING = auto()
+    ARRAY = auto()
+    OBJECT = auto()
 
 
 class _Absent:
-    """The type of ABSENT (None will not do: it is a type)."""
+    """The type of ABSENT."""
 
 
 ABSENT = _Absent()
+"""The answer of `Schema.get` for a key that cannot exist. (None would be a type.)"""
 
 
 @dataclass(frozen=True)
-class Form:
-    """One JSON form that a type may have. A union has several."""
+class Schema:
+    """A schema of one JSON type. A union of types has several schemas."""
 
-    kind: Kind
+    json_type: JsonType
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """For a MAPPING: the types of its known keys."""
+    """For an OBJECT: the Python types of its known keys."""
     open: bool = True
-    """For a MAPPING: whether there may be other keys."""
+    """For an OBJECT: True if it may have other keys."""
     required: tuple[tuple[str, ...], ...] = ()
-    """For a MAPPING that a value has to fit: for each key that must be there, the names it may go by."""
+    """For an OBJECT that a value has to fit: for each required key, the names that it may have (its aliases)."""
     item: Any = Any
-    """For a LIST: the type of its items. For an open MAPPING: the type of its values."""
+    """For an ARRAY: the Python type of its items. For an open OBJECT: that of the values of its other keys."""
 
     def get(self, key: str) -> Any:
-        """The type under a key; ABSENT when it is certain that there is none."""
-        if self.kind is Kind.ANY:
+        """Return the type under a key; ABSENT when there is certainly no such key."""
+        if self.json_type is JsonType.ANY:
             return Any
-        if self.kind is Kind.MAPPING:
+        if self.json_type is JsonType.OBJECT:
             return self.fields.get(key, self.item if self.open else ABSENT)
-        return self.item if self.kind is Kind.LIST and key.lstrip("-").isdigit() else ABSENT
+        return self.item if self.json_type is JsonType.ARRAY and key.lstrip("-").isdigit() else ABSENT
 
 
-ANY = Form(Kind.ANY)
-NULL = Form(Kind.NULL)
-TRUTH = Form(Kind.TRUTH)
-NUMBER = Form(Kind.NUMBER)
-TEXT = Form(Kind.TEXT)
+ANY_SCHEMA = Schema(JsonType.ANY)
+NULL_SCHEMA = Schema(JsonType.NULL)
+BOOLEAN_SCHEMA = Schema(JsonType.BOOLEAN)
+NUMBER_SCHEMA = Schema(JsonType.NUMBER)
+STRING_SCHEMA = Schema(JsonType.STRING)
 
-_UNKNOWN = ((ANY,), (ANY,))
-_TEXTUAL = ((TEXT,), (TEXT,))
-_TEMPORAL = ((TEXT,), (TEXT, NUMBER))
-_NUMERIC = ((NUMBER,), (NUMBER, TRUTH, TEXT))
-_SCALARS: dict[Any, tuple[tuple[Form, ...], tuple[Form, ...]]] = {
+_UNKNOWN = ((ANY_SCHEMA,), (ANY_SCHEMA,))
+_TEXTUAL = ((STRING_SCHEMA,), (STRING_SCHEMA,))
+_TEMPORAL = ((STRING_SCHEMA,), (STRING_SCHEMA, NUMBER_SCHEMA))
+_NUMERIC = ((NUMBER_SCHEMA,), (NUMBER_SCHEMA, BOOLEAN_SCHEMA, STRING_SCHEMA))
+_SCALARS: dict[Any, tuple[tuple[Schema, ...], tuple[Schema, ...]]] = {
     int: _NUMERIC,
     float: _NUMERIC,
-    bool: ((TRUTH,), (TRUTH, NUMBER, TEXT)),
-    decimal.Decimal: ((TEXT,), (TEXT, NUMBER, TRUTH)),
+    bool: ((BOOLEAN_SCHEMA,), (BOOLEAN_SCHEMA, NUMBER_SCHEMA, STRING_SCHEMA)),
+    decimal.Decimal: ((STRING_SCHEMA,), (STRING_SCHEMA, NUMBER_SCHEMA, BOOLEAN_SCHEMA)),
     complex: _UNKNOWN,
     **dict.fromkeys((str, bytes, uuid.UUID, pathlib.Path, pathlib.PurePath), _TEXTUAL),
     **dict.fromkeys((datetime.datetime, datetime.date, datetime.time, datetime.timedelta), _TEMPORAL),
 }
-"""How scalars are written, and what they are read from."""
+"""Schemas of scalars, by type: those of the written value, then those that the type is read from."""
 
 _LISTS: frozenset[Any] = frozenset(
     {list, tuple, set, frozenset, deque, abc.Sequence, abc.MutableSequence, abc.Set, abc.MutableSet}
@@ -99,80 +100,85 @@ _ALIAS = typing_extensions.TypeAliasType
 _ALIASES = (_ALIAS, getattr(typing, "TypeAliasType", _ALIAS))
 _QUALIFIERS = (typing.Required, typing.NotRequired, typing.Final, typing_extensions.ReadOnly)
 
-Side = Literal["in", "out", "shape"]
-"""`in`: what may become the type; `out`: what it may become; `shape`: as written, whatever validators do."""
+Mode = Literal["validation", "serialization", "declared"]
+"""The question that `schemas_of` answers. The first two are the modes of pydantic's JSON Schema.
+
+`validation`: the values that the type can be read from. `serialization`: the values that it is written as. `declared`:
+the values as the annotation has them, without regard to validators and serializers.
+"""
 
 
-def forms_of(annotation: Any, side: Side) -> tuple[Form, ...]:
-    """The JSON forms that a type may take (`out`) or be made of (`in`)."""
-    if hasattr(annotation, "__drawbar_forms__"):  # a shape in the place of a type
-        known: tuple[Form, ...] = annotation.__drawbar_forms__()
+def schemas_of(annotation: Any, mode: Mode) -> tuple[Schema, ...]:
+    """Return the schemas of a type: one, or several for a union."""
+    if hasattr(annotation, "__drawbar_schemas__"):  # A shape in place of a type: see `shape.py`.
+        known: tuple[Schema, ...] = annotation.__drawbar_schemas__()
         return known
     if isinstance(annotation, _ALIASES):
-        return forms_of(annotation.__value__, side)
+        return schemas_of(annotation.__value__, mode)
     origin = get_origin(annotation)
     if origin is Annotated:
         inner, *metadata = get_args(annotation)
-        return (ANY,) if side != "shape" and _is_hooked(metadata) else forms_of(inner, side)
+        return (ANY_SCHEMA,) if mode != "declared" and _is_hooked(metadata) else schemas_of(inner, mode)
     if origin in _QUALIFIERS:
-        return forms_of(get_args(annotation)[0], side)
+        return schemas_of(get_args(annotation)[0], mode)
     if origin in (Union, types.UnionType):
-        return tuple(form for member in get_args(annotation) for form in forms_of(member, side))
+        return tuple(schema for member in get_args(annotation) for schema in schemas_of(member, mode))
     if origin is Literal:
-        return _forms_of_values(get_args(annotation))
+        return _schemas_of_values(get_args(annotation))
     if isinstance(annotation, typing.NewType):
-        return forms_of(annotation.__supertype__, side)
+        return schemas_of(annotation.__supertype__, mode)
     if annotation is None or annotation is type(None):
-        return (NULL,)
+        return (NULL_SCHEMA,)
     kind = origin or annotation
     if not isinstance(kind, type):
-        return (ANY,)
-    return _forms_of_class(kind, get_args(annotation), side)
+        return (ANY_SCHEMA,)
+    return _schemas_of_class(kind, get_args(annotation), mode)
 
 
-def _forms_of_class(kind: Any, args: tuple[Any, ...], side: Side) -> tuple[Form, ...]:
+def _schemas_of_class(kind: Any, args: tuple[Any, ...], mode: Mode) -> tuple[Schema, ...]:
     if kind in _SCALARS:
         written, read = _SCALARS[kind]
-        return read if side == "in" else written
+        return read if mode == "validation" else written
     if kind in _LISTS:
         variadic = kind is not tuple or (len(args) == 2 and args[1] is ...)
-        return (Form(Kind.LIST, item=args[0] if args and variadic else Any),)
+        return (Schema(JsonType.ARRAY, item=args[0] if args and variadic else Any),)
     if kind in _MAPPINGS:
-        return (Form(Kind.MAPPING, item=args[1] if len(args) == 2 else Any),)
+        return (Schema(JsonType.OBJECT, item=args[1] if len(args) == 2 else Any),)
     if issubclass(kind, enum.Enum):
-        # Read back by value, and not strictly: an enum of numbers takes their text.
-        forms = _forms_of_values([member.value for member in kind])
-        return (*forms, TEXT) if side == "in" else forms
+        # An enum is read by value, and not strictly: an enum of numbers accepts numeric strings.
+        schemas = _schemas_of_values([member.value for member in kind])
+        return (*schemas, STRING_SCHEMA) if mode == "validation" else schemas
     if issubclass(kind, BaseModel):
-        return _forms_of_model(kind, side)
+        return _schemas_of_model(kind, mode)
     if typing_extensions.is_typeddict(kind):
-        return (_form_of_typed_dict(kind),)
+        return (_schema_of_typed_dict(kind),)
     if dataclasses.is_dataclass(kind):
-        return (_form_of_dataclass(kind, side),)
+        return (_schema_of_dataclass(kind, mode),)
     if issubclass(kind, tuple):
-        # A named tuple is written as a list, and read from a mapping too.
-        return (Form(Kind.LIST),) if side == "out" else (Form(Kind.LIST), Form(Kind.MAPPING))
-    return (ANY,)
+        # A named tuple is written as an array, and can also be read from an object.
+        written = (Schema(JsonType.ARRAY),)
+        return written if mode == "serialization" else (*written, Schema(JsonType.OBJECT))
+    return (ANY_SCHEMA,)
 
 
-def _forms_of_values(values: Iterable[Any]) -> tuple[Form, ...]:
-    """The forms of the values of an enum or `Literal`."""
+def _schemas_of_values(values: Iterable[Any]) -> tuple[Schema, ...]:
+    """Return the schemas of the values of an enum or `Literal`."""
     kinds = {type(value.value if isinstance(value, enum.Enum) else value) for value in values}
-    return tuple(NULL if kind is type(None) else _SCALARS.get(kind, _UNKNOWN)[0][0] for kind in kinds)
+    return tuple(NULL_SCHEMA if kind is type(None) else _SCALARS.get(kind, _UNKNOWN)[0][0] for kind in kinds)
 
 
-def _forms_of_model(model: type[BaseModel], side: Side) -> tuple[Form, ...]:
-    if side != "shape" and _is_custom(model, side):
-        return (ANY,)
+def _schemas_of_model(model: type[BaseModel], mode: Mode) -> tuple[Schema, ...]:
+    if mode != "declared" and _is_custom(model, mode):
+        return (ANY_SCHEMA,)
     if issubclass(model, RootModel):
-        return forms_of(model.model_fields["root"].annotation, side)
+        return schemas_of(model.model_fields["root"].annotation, mode)
     serializers = model.__pydantic_decorators__.field_serializers.values()
     rewritten = {name for serializer in serializers for name in serializer.info.fields}
     lax = bool(model.model_config.get("coerce_numbers_to_str"))
     fields: dict[str, Any] = {}
     required = []
     for name, info in model.model_fields.items():
-        if side == "out" and info.exclude:
+        if mode == "serialization" and info.exclude:
             continue
         custom = lax or name in rewritten or "*" in rewritten or _is_hooked(info.metadata)
         fields[name] = Any if custom else info.annotation
@@ -180,21 +186,21 @@ def _forms_of_model(model: type[BaseModel], side: Side) -> tuple[Form, ...]:
             names = _names(name, info)
             if names:
                 required.append(names)
-    return (Form(Kind.MAPPING, fields, model.model_config.get("extra") == "allow", tuple(required)),)
+    return (Schema(JsonType.OBJECT, fields, model.model_config.get("extra") == "allow", tuple(required)),)
 
 
 def _is_hooked(metadata: Sequence[Any]) -> bool:
-    """Whether an annotation carries a validator or serializer."""
+    """Return True if an annotation has a validator or serializer."""
     return any(hasattr(item, "__get_pydantic_core_schema__") for item in metadata)
 
 
-def _is_custom(model: Any, side: Side) -> bool:
-    """Whether the user's code changes what a model is read from, or written as."""
+def _is_custom(model: Any, mode: Mode) -> bool:
+    """Return True if user code changes the values that a model is read from, or written as."""
     hook = getattr(getattr(model, "__get_pydantic_core_schema__", None), "__func__", None)
     if hook not in (None, _BASE_HOOK, _ROOT_HOOK):
         return True
     decorators = model.__pydantic_decorators__
-    if side == "out":
+    if mode == "serialization":
         return bool(decorators.model_serializers)
     if decorators.root_validators or getattr(model, "__pydantic_custom_init__", False):
         return True
@@ -206,31 +212,31 @@ _ROOT_HOOK = RootModel.__get_pydantic_core_schema__.__func__  # type: ignore[att
 
 
 def _names(name: str, info: Any) -> tuple[str, ...]:
-    """The keys under which a field is looked for; none when an alias is a path: too much for here."""
+    """Return the keys that a field is read from; none when the alias is a path, which is not supported here."""
     alias = info.validation_alias or info.alias
     if isinstance(alias, AliasPath | AliasChoices):
         return ()
     return (name, alias) if alias else (name,)
 
 
-def _form_of_typed_dict(kind: Any) -> Form:
+def _schema_of_typed_dict(kind: Any) -> Schema:
     config = getattr(kind, "__pydantic_config__", {})
     required = tuple((key,) for key in kind.__annotations__ if key in kind.__required_keys__)
-    return Form(Kind.MAPPING, _hints(kind), config.get("extra") == "allow", required)
+    return Schema(JsonType.OBJECT, _hints(kind), config.get("extra") == "allow", required)
 
 
-def _form_of_dataclass(kind: Any, side: Side) -> Form:
+def _schema_of_dataclass(kind: Any, mode: Mode) -> Schema:
     by_pydantic = hasattr(kind, "__pydantic_decorators__")
-    hooked = hasattr(kind, "__get_pydantic_core_schema__") or (by_pydantic and _is_custom(kind, side))
-    if side != "shape" and hooked:
-        return ANY
+    hooked = hasattr(kind, "__get_pydantic_core_schema__") or (by_pydantic and _is_custom(kind, mode))
+    if mode != "declared" and hooked:
+        return ANY_SCHEMA
     config = getattr(kind, "__pydantic_config__", {})
     hints = _hints(kind)
     fields = {item.name: hints.get(item.name, Any) for item in dataclasses.fields(kind)}
     required = tuple((item.name,) for item in dataclasses.fields(kind) if item.init and _is_required(item))
-    # Fields of a pydantic dataclass may have aliases and be left out: not worth knowing here.
-    return Form(
-        Kind.MAPPING, fields, by_pydantic or config.get("extra") == "allow", () if by_pydantic else required
+    # Fields of a pydantic dataclass may have aliases, so their names are not required.
+    return Schema(
+        JsonType.OBJECT, fields, by_pydantic or config.get("extra") == "allow", () if by_pydantic else required
     )
 
 
@@ -241,44 +247,50 @@ def _is_required(item: dataclasses.Field[Any]) -> bool:
 def _hints(kind: Any) -> Mapping[str, Any]:
     try:
         return typing_extensions.get_type_hints(kind, include_extras=True)
-    except Exception:  # noqa: BLE001 - names that cannot be resolved here: pydantic will say so, if it cannot either
+    except Exception:  # noqa: BLE001 - unresolved names: pydantic reports them, if it cannot resolve them either
         return dict.fromkeys(kind.__annotations__, Any)
 
 
 def holds_mapping(annotation: Any) -> bool:
-    """Whether a parameter can itself hold a mapping: a model, dataclass, TypedDict, dict, `Any`, no type."""
+    """Return True if a parameter can hold a mapping: a model, dataclass, TypedDict, dict, `Any`, no annotation."""
     if annotation is inspect.Parameter.empty:
         return True
-    return any(form.kind in (Kind.ANY, Kind.MAPPING) for form in forms_of(annotation, "shape"))
+    return any(schema.json_type in (JsonType.ANY, JsonType.OBJECT) for schema in schemas_of(annotation, "declared"))
 
 
-def may_fit(source: tuple[Form, ...], target: tuple[Form, ...], depth: int = 6) -> bool:
-    """Whether a value of one of the `source` forms could fit one of the `target` forms. In doubt, yes."""
+def may_fit(source: tuple[Schema, ...], target: tuple[Schema, ...], depth: int = 6) -> bool:
+    """Return False if certainly no value of the `source` schemas fits one of the `target` schemas.
+
+    Args:
+        source: The schemas of the value (mode `serialization`).
+        target: The schemas of the type that it has to fit (mode `validation`).
+        depth: Largest depth of nested fields to compare.
+    """
     return any(_may_fit(one, other, depth) for one in source for other in target)
 
 
-def _may_fit(source: Form, target: Form, depth: int) -> bool:
-    if Kind.ANY in (source.kind, target.kind) or depth == 0:
+def _may_fit(source: Schema, target: Schema, depth: int) -> bool:
+    if JsonType.ANY in (source.json_type, target.json_type) or depth == 0:
         return True
-    if source.kind is not target.kind or source.kind is not Kind.MAPPING:
-        return source.kind is target.kind  # a list may be empty, whatever its items should be
+    if source.json_type is not target.json_type or source.json_type is not JsonType.OBJECT:
+        return source.json_type is target.json_type  # The items do not matter: an array may be empty.
     for names in target.required:
-        wanted = forms_of(target.fields.get(names[0], Any), "in")
-        found = [forms_of(source.get(name), "out") for name in names if source.get(name) is not ABSENT]
+        wanted = schemas_of(target.fields.get(names[0], Any), "validation")
+        found = [schemas_of(source.get(name), "serialization") for name in names if source.get(name) is not ABSENT]
         if not any(may_fit(one, wanted, depth - 1) for one in found):
             return False
     return True
 
 
-def missing(source: tuple[Form, ...], target: tuple[Form, ...]) -> tuple[str, ...]:
-    """The keys that a value lacks for certain, where a mapping has to be made of it; none when it may do."""
+def missing(source: tuple[Schema, ...], target: tuple[Schema, ...]) -> tuple[str, ...]:
+    """Return the required keys that a value certainly lacks; none when the value may fit."""
     lacks: tuple[str, ...] = ()
     for one in source:
         for other in target:
-            if one.kind is Kind.ANY or other.kind is not Kind.MAPPING:
+            if one.json_type is JsonType.ANY or other.json_type is not JsonType.OBJECT:
                 return ()
-            # What is no mapping has no keys at all: `get` says so of everything else.
-            there = one if one.kind is Kind.MAPPING else Form(Kind.MAPPING, open=False)
+            # A value that is not an object has no keys.
+            there = one if one.json_type is JsonType.OBJECT else Schema(JsonType.OBJECT, open=False)
             lacks = tuple(names[0] for names in other.required if all(there.get(n) is ABSENT for n in names))
             if not lacks:
                 return ()
@@ -286,7 +298,7 @@ def missing(source: tuple[Form, ...], target: tuple[Form, ...]) -> tuple[str, ..
 
 
 def copies_all(annotation: Any) -> bool:
-    """Whether pydantic makes new containers all the way down: of scalars it does, of `Any` and models not."""
+    """Return True if pydantic copies all containers of a value of this type. It does not for `Any` and models."""
     if isinstance(annotation, TypeVar) or annotation is Any:
         return False
     origin, args = get_origin(annotation), get_args(annotation)

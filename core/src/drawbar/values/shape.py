@@ -1,7 +1,7 @@
-"""What the graph knows of a value before it is there: its shape.
+"""Shapes: the knowledge of a graph about a value before it exists.
 
-A shape turns a recorded JSON form back to what the step declared (`revive`), brings a value to JSON form
-(`dump`), and answers what the checker asks at commit. The conversions are in `jsonform` and `convert`.
+A shape converts a recorded JSON form to the declared type (`revive`), converts a value to JSON form (`dump`), and
+answers the questions of the checker at commit. The conversions are in `json_form` and `converter`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Union
 from drawbar.errors import InvalidInput, InvalidOutput
 from drawbar.values.converter import Converter, converter, is_any, name_of
 from drawbar.values.json_form import Misfit, fresh, plain, size_of, to_json
-from drawbar.values.schema import ABSENT, ANY, Form, Kind, forms_of, may_fit
+from drawbar.values.schema import ABSENT, ANY_SCHEMA, JsonType, Schema, may_fit, schemas_of
 
 if TYPE_CHECKING:
     from drawbar.records import Json
@@ -40,19 +40,27 @@ __all__ = [
 
 
 class Shape(ABC):
-    """What is known of a value. Immutable; two equal shapes know the same."""
+    """The shape of a value. It is immutable, and compared by value."""
 
     __slots__ = ()
 
     @abstractmethod
     def load(self, value: Json) -> Any:
-        """JSON form to declared types, sharing no container with it; raises Misfit."""
-
-    def revive(self, value: Json, where: str = "a recorded value") -> Any:
-        """JSON form to declared types. Nothing that is done to the result reaches the recorded value.
+        """Convert a JSON form to the declared types. The result shares no container with it.
 
         Raises:
-            InvalidInput: The value does not fit the type (any more).
+            Misfit: The JSON form does not fit the types.
+        """
+
+    def revive(self, value: Json, where: str = "a recorded value") -> Any:
+        """Convert a recorded JSON form to the declared types. The result shares no container with it.
+
+        Args:
+            value: The JSON form.
+            where: Subject of the error message.
+
+        Raises:
+            InvalidInput: The JSON form does not fit the types, for example because they have changed.
         """
         try:
             return self.load(value)
@@ -60,71 +68,81 @@ class Shape(ABC):
             raise InvalidInput(f"{where}: {error}") from None
 
     @abstractmethod
-    def form(self, value: Any) -> Json:
-        """A value of the declared types (or its JSON form) to fresh JSON form; raises Misfit."""
-
-    def dump(self, value: Any, where: str = "the value") -> Json:
-        """A value of the declared types (or its JSON form) to fresh JSON form.
+    def to_json(self, value: Any) -> Json:
+        """Convert a value of the declared types, or its JSON form, to a new JSON form.
 
         Raises:
-            InvalidOutput: It is not of these types, or has no JSON form.
+            Misfit: The value is not of these types, or has no JSON form.
+        """
+
+    def dump(self, value: Any, where: str = "the value") -> Json:
+        """Convert a value of the declared types, or its JSON form, to a new JSON form.
+
+        Args:
+            value: The value.
+            where: Subject of the error message.
+
+        Raises:
+            InvalidOutput: The value is not of these types, or has no JSON form.
         """
         try:
-            return self.form(value)
+            return self.to_json(value)
         except Misfit as error:
             raise InvalidOutput(f"{where}: {error}") from None
 
     @abstractmethod
-    def forms(self) -> tuple[Form, ...]:
-        """The JSON forms that the value may have."""
+    def schemas(self) -> tuple[Schema, ...]:
+        """Return the schemas that the value may have."""
 
     def key(self, key: str) -> Shape | None:
-        """The shape of what is under a key (or list index); None when it is certain that there is nothing."""
-        found = [form.get(key) for form in self.forms()]
+        """Return the shape of the value under a key or list index; None when there is certainly no such value."""
+        found = [schema.get(key) for schema in self.schemas()]
         shapes = [shape_of(annotation) for annotation in found if annotation is not ABSENT]
         return union(shapes) if shapes else None
 
     def at(self, path: str | None) -> Shape | None:
-        """The shape of what is at a dotted path; None when it is certain that there is nothing."""
+        """Return the shape of the value at a dotted path; None when there is certainly no such value."""
         shape: Shape | None = self
         for key in path.split(".") if path else ():
             shape = shape.key(key) if shape is not None else None
         return shape
 
     def may_have(self, key: str) -> bool:
-        """Whether the value may be a mapping with such a key."""
-        return any(form.kind is not Kind.LIST and form.get(key) is not ABSENT for form in self.forms())
+        """Return True if the value may be a mapping with this key."""
+        return any(
+            schema.json_type is not JsonType.ARRAY and schema.get(key) is not ABSENT for schema in self.schemas()
+        )
 
-    def may_be(self, kind: Kind) -> bool:
-        """Whether the value may have a JSON form of this kind."""
-        return any(form.kind in (kind, Kind.ANY) for form in self.forms())
+    def may_be(self, json_type: JsonType) -> bool:
+        """Return True if the JSON form of the value may be of this type."""
+        return any(schema.json_type in (json_type, JsonType.ANY) for schema in self.schemas())
 
     def may_fit(self, annotation: Any) -> bool:
-        """Whether the value may be valid for a type. In doubt, yes."""
-        return may_fit(self.forms(), forms_of(annotation, "in"))
+        """Return False if the value is certainly not valid for a type."""
+        return may_fit(self.schemas(), schemas_of(annotation, "validation"))
 
     @property
     def item(self) -> Shape:
         """The shape of the items, if the value is a list."""
-        lists = [form.item if form.kind is Kind.LIST else Any for form in self.forms()]
+        lists = [schema.item if schema.json_type is JsonType.ARRAY else Any for schema in self.schemas()]
         return union([shape_of(item) for item in lists])
 
 
 @dataclass(frozen=True, slots=True)
 class AnyShape(Shape):
-    """Nothing is known: plain JSON, in and out."""
+    """The shape of a value of which nothing is known: plain JSON. `ANY_SHAPE` is the instance to use."""
 
     def load(self, value: Json) -> Any:
-        """A fresh copy."""
+        """Return a copy."""
         return fresh(value)
 
-    def form(self, value: Any) -> Json:
-        """By what the value is."""
+    def to_json(self, value: Any) -> Json:
+        """Convert by the type of the value."""
         return plain(value)
 
-    def forms(self) -> tuple[Form, ...]:
-        """Any."""
-        return (ANY,)
+    def schemas(self) -> tuple[Schema, ...]:
+        """Return ANY_SCHEMA."""
+        return (ANY_SCHEMA,)
 
     def __str__(self) -> str:
         return "any"
@@ -132,24 +150,24 @@ class AnyShape(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Likely(Shape):
-    """What comes out of a workflow that declares no output, unless a step of it bails with something else."""
+    """The shape of the output of a workflow without a declared output: a step may bail with any other value."""
 
     shape: Shape
 
     def load(self, value: Json) -> Any:
-        """In the likely type if it fits, else as plain JSON."""
+        """Convert to the likely type if the value fits it; else return a copy of the JSON form."""
         try:
             return self.shape.load(value)
         except Misfit:
             return fresh(value)
 
-    def form(self, value: Any) -> Json:
-        """By what the value is."""
+    def to_json(self, value: Any) -> Json:
+        """Convert by the type of the value."""
         return plain(value)
 
-    def forms(self) -> tuple[Form, ...]:
-        """Any: nothing is certain."""
-        return (ANY,)
+    def schemas(self) -> tuple[Schema, ...]:
+        """Return ANY_SCHEMA: a bail can give any value."""
+        return (ANY_SCHEMA,)
 
     def __str__(self) -> str:
         return f"{self.shape}, unless a step bails"
@@ -157,11 +175,11 @@ class Likely(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Typed(Shape):
-    """A type that pydantic understands.
+    """The shape of a declared type that pydantic supports.
 
     Attributes:
         annotation: The type.
-        exact: Whether every value was validated against it: a model has its declared fields, and no others.
+        exact: True if every value is validated against the type: then a model has its declared fields and no others.
     """
 
     annotation: Any
@@ -172,17 +190,17 @@ class Typed(Shape):
         object.__setattr__(self, "_converter", converter(self.annotation))
 
     def load(self, value: Json) -> Any:
-        """By the type."""
+        """Convert to the type."""
         return self._converter.load(value)
 
-    def form(self, value: Any) -> Json:
-        """By the type."""
+    def to_json(self, value: Any) -> Json:
+        """Convert from the type."""
         return self._converter.dump(value)
 
-    def forms(self) -> tuple[Form, ...]:
-        """As the type tells."""
-        forms = forms_of(self.annotation, "out")
-        return forms if self.exact else tuple(replace(form, open=True) for form in forms)
+    def schemas(self) -> tuple[Schema, ...]:
+        """Return the schemas of the type."""
+        schemas = schemas_of(self.annotation, "serialization")
+        return schemas if self.exact else tuple(replace(schema, open=True) for schema in schemas)
 
     def __str__(self) -> str:
         return name_of(self.annotation)
@@ -190,30 +208,30 @@ class Typed(Shape):
 
 @dataclass(frozen=True, slots=True, eq=True)
 class Fields(Shape):
-    """A mapping with these keys and no others: what parallel, branch and a map of a dict give."""
+    """The shape of a mapping with these keys and no others: the output of parallel, branch and a map of a dict."""
 
     fields: Mapping[str, Shape]
     optional: frozenset[str] = frozenset()
-    """Keys that may be absent (arms of a branch)."""
+    """The keys that may be absent: the arms of a branch."""
 
     def load(self, value: Json) -> Any:
-        """A dict; each value by its shape."""
+        """Convert to a dict, each value by its shape."""
         if not isinstance(value, Mapping):
             raise Misfit(f"expected a mapping, got {type(value).__name__}")
-        return {key: self.fields.get(key, ANYTHING).load(item) for key, item in value.items()}
+        return {key: self.fields.get(key, ANY_SHAPE).load(item) for key, item in value.items()}
 
-    def form(self, value: Any) -> Json:
-        """A dict; each value by its shape."""
+    def to_json(self, value: Any) -> Json:
+        """Convert a mapping, each value by its shape."""
         if not isinstance(value, Mapping):
             raise Misfit(f"expected a mapping, got {type(value).__name__}")
-        return plain({key: self.fields.get(key, ANYTHING).form(item) for key, item in value.items()})
+        return plain({key: self.fields.get(key, ANY_SHAPE).to_json(item) for key, item in value.items()})
 
-    def forms(self) -> tuple[Form, ...]:
-        """A closed mapping."""
-        return (Form(Kind.MAPPING, {key: _Known(shape) for key, shape in self.fields.items()}, open=False),)
+    def schemas(self) -> tuple[Schema, ...]:
+        """Return the schema of an object without other keys."""
+        return (Schema(JsonType.OBJECT, {key: _Known(shape) for key, shape in self.fields.items()}, open=False),)
 
     def key(self, key: str) -> Shape | None:
-        """The shape under a key."""
+        """Return the shape of the value under a key."""
         return self.fields.get(key)
 
     def __str__(self) -> str:
@@ -222,25 +240,25 @@ class Fields(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Items(Shape):
-    """A list: what foreach gives."""
+    """The shape of a list: the output of foreach."""
 
     item: Shape
 
     def load(self, value: Json) -> Any:
-        """A list; each item by its shape."""
+        """Convert to a list, each item by its shape."""
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise Misfit(f"expected a list, got {type(value).__name__}")
         return [self.item.load(item) for item in value]
 
-    def form(self, value: Any) -> Json:
-        """A list; each item by its shape."""
+    def to_json(self, value: Any) -> Json:
+        """Convert a sequence, each item by its shape."""
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise Misfit(f"expected a list, got {type(value).__name__}")
-        return [self.item.form(item) for item in value]
+        return [self.item.to_json(item) for item in value]
 
-    def forms(self) -> tuple[Form, ...]:
-        """A list."""
-        return (Form(Kind.LIST, item=_Known(self.item)),)
+    def schemas(self) -> tuple[Schema, ...]:
+        """Return the schema of an array."""
+        return (Schema(JsonType.ARRAY, item=_Known(self.item)),)
 
     def __str__(self) -> str:
         return f"list[{self.item}]"
@@ -248,69 +266,70 @@ class Items(Shape):
 
 @dataclass(frozen=True, slots=True)
 class OneOf(Shape):
-    """One of several, which cannot be written as a union of types."""
+    """The union of several shapes, where it cannot be written as a union of types."""
 
     options: tuple[Shape, ...]
 
     def load(self, value: Json) -> Any:
-        """By the first that fits."""
+        """Convert to the first option that fits."""
         for option in self.options:
             try:
                 return option.load(value)
             except Misfit:
                 continue
-        raise Misfit(f"it is none of {self}")
+        raise Misfit(f"it fits none of {self}")
 
-    def form(self, value: Any) -> Json:
-        """By the first that fits."""
+    def to_json(self, value: Any) -> Json:
+        """Convert from the first option that fits."""
         for option in self.options:
             try:
-                return option.form(value)
+                return option.to_json(value)
             except Misfit:
                 continue
-        raise Misfit(f"it is none of {self}")
+        raise Misfit(f"it fits none of {self}")
 
-    def forms(self) -> tuple[Form, ...]:
-        """Those of all."""
-        return tuple(form for option in self.options for form in option.forms())
+    def schemas(self) -> tuple[Schema, ...]:
+        """Return the schemas of all options."""
+        return tuple(schema for option in self.options for schema in option.schemas())
 
     def __str__(self) -> str:
         return " | ".join(map(str, self.options))
 
 
-ANYTHING = AnyShape()
+ANY_SHAPE = AnyShape()
+"""The shape of a value of which nothing is known."""
 
 
 class _Known:
-    """A shape in the place of a type, inside a form."""
+    """A shape in place of a type, inside a schema."""
 
     __slots__ = ("shape",)
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
 
-    def __drawbar_forms__(self) -> tuple[Form, ...]:
-        return self.shape.forms()
+    def __drawbar_schemas__(self) -> tuple[Schema, ...]:
+        return self.shape.schemas()
 
 
 def shape_of(annotation: Any) -> Shape:
-    """The shape that a type stands for."""
+    """Return the shape of a type."""
     if isinstance(annotation, _Known):
         return annotation.shape
-    return ANYTHING if is_any(annotation) else Typed(annotation)
+    return ANY_SHAPE if is_any(annotation) else Typed(annotation)
 
 
 def union(shapes: Sequence[Shape]) -> Shape:
-    """The shape of a value that has one of these."""
+    """Return the shape of a value that has one of several shapes."""
     options: list[Shape] = []
     for shape in shapes:
         for option in shape.options if isinstance(shape, OneOf) else (shape,):
             if isinstance(option, AnyShape):
-                return ANYTHING
+                return ANY_SHAPE
             if option not in options:
                 options.append(option)
     if not options:
-        return ANYTHING
+        return ANY_SHAPE
     if all(isinstance(option, Typed) for option in options):
         typed = [option for option in options if isinstance(option, Typed)]
         exact = all(option.exact for option in typed)

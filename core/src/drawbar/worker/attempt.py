@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from drawbar.errors import StepTimeout
-from drawbar.steps.signals import BailStep, SuspendStep
+from drawbar.steps.context import BailStep, SuspendStep
 from drawbar.worker.failures import classify_exception
 from drawbar.worker.process_pool import run_in_process
 

@@ -74,7 +74,7 @@ def coerce(shape: Shape, value: Json, what: str, kind: type[RunError]) -> Json:
         RunError: Of the given kind: the value does not fit.
     """
     try:
-        return shape.form(shape.load(value))
+        return shape.to_json(shape.load(value))
     except Misfit as error:
         raise kind(f"{what}: {error}") from None
 

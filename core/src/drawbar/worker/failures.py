@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from drawbar.errors import StepError
-from drawbar.steps.signals import BailStep, SuspendStep
+from drawbar.steps.context import BailStep, SuspendStep
 
 if TYPE_CHECKING:
     from drawbar.records import Json

@@ -130,7 +130,7 @@ class Worker:
             message.address,
             owner=self.owner,
             lease=self.settings.lease,
-            widen=machine.widens(message.address),
+            widen=machine.should_widen(message.address),
         )
         if claim.status is not ClaimStatus.GRANTED:
             await self._not_granted(message, claim)

@@ -13,9 +13,9 @@ from drawbar.graph.nodes import (
     Branch,
     Choose,
     Foreach,
+    GraphNode,
     Loop,
     Map,
-    Node,
     Parallel,
     Scope,
     Sleep,
@@ -119,12 +119,12 @@ def outline(workflow: Any) -> Outline:
     )
 
 
-def items_of(nodes: Iterable[Node], prefix: str = "") -> tuple[Item, ...]:
+def items_of(nodes: Iterable[GraphNode], prefix: str = "") -> tuple[Item, ...]:
     """The items of nodes in sequence; `prefix` is what their templates begin with."""
     return tuple(_item(node, prefix) for node in nodes)
 
 
-def _item(node: Node, prefix: str) -> Item:
+def _item(node: GraphNode, prefix: str) -> Item:
     match node:
         case Then(body=body):
             return _body(body, prefix + body.id)

@@ -12,9 +12,9 @@ from drawbar.graph.nodes import (
     Branch,
     Choose,
     Foreach,
+    GraphNode,
     Loop,
     Map,
-    Node,
     Parallel,
     Scope,
     Sleep,
@@ -44,7 +44,7 @@ def to_json(workflow: Any) -> str:
     return json.dumps(structure(workflow), indent=2, ensure_ascii=False) + "\n"
 
 
-def _node(node: Node) -> dict[str, Any]:
+def _node(node: GraphNode) -> dict[str, Any]:
     about: dict[str, Any] = {"id": node.id}
     match node:
         case Then(body=body):

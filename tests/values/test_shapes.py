@@ -20,7 +20,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from drawbar.values.schema import Kind, holds_mapping
+from drawbar.values.schema import JsonType, holds_mapping
 from drawbar.values.shape import AnyShape, Fields, Items, Typed, shape_of
 
 
@@ -247,6 +247,6 @@ def test_the_items_of_a_list_are_known() -> None:
 
 
 def test_a_value_may_be_of_a_kind() -> None:
-    assert Typed(list[int] | None).may_be(Kind.LIST)
-    assert not Typed(User).may_be(Kind.LIST)
-    assert AnyShape().may_be(Kind.LIST)
+    assert Typed(list[int] | None).may_be(JsonType.ARRAY)
+    assert not Typed(User).may_be(JsonType.ARRAY)
+    assert AnyShape().may_be(JsonType.ARRAY)
