@@ -15,6 +15,7 @@ import pytest
 
 from drawbar.engine import Engine, Message
 from drawbar.engine.deprecated import RENAMED
+from tests.support.source import ROOT
 
 METHODS = {"end": "finish", "end_soon": "request_stop"}
 ATTRIBUTES = {old: new for old, new in RENAMED.items() if old not in (*METHODS, "ending")}
@@ -168,6 +169,12 @@ def test_a_subclass_for_several_versions_has_both_names() -> None:
 
 def test_every_old_name_has_a_new_one() -> None:
     assert {old for old, new in RENAMED.items() if new not in (*vars(Engine), "serves", "owns_process")} == set()
+
+
+def test_the_reference_lists_the_old_names() -> None:
+    page = (ROOT / "docs/reference/engines.md").read_text("utf-8")
+
+    assert [old for old, new in RENAMED.items() if f"| `{old}` | `{new}` |" not in page] == []
 
 
 def test_warnings_is_replaced_by_functions(engine: Acme) -> None:
