@@ -158,6 +158,23 @@ def test_an_override_under_the_new_name_below_one_under_the_old() -> None:
     assert engine.stop_requested
 
 
+def test_an_override_under_the_new_name_calls_the_old_one() -> None:
+    """As after half of a migration."""
+
+    class Half(Acme):
+        def request_stop(self) -> None:
+            self.said.append("half")
+            with warns("Half.end_soon is now called request_stop"):
+                super().end_soon()
+
+    engine = Half.configured()
+    engine.said = []
+    engine.request_stop()
+
+    assert engine.said == ["half"]
+    assert engine.stop_requested
+
+
 def test_a_subclass_for_several_versions_has_both_names() -> None:
     with warns("Both.embedded is now called runs_in_client"):
         class Both(Acme):
