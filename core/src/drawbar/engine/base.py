@@ -263,7 +263,7 @@ class Engine(OldNames, ABC):
         await anyio.to_thread.run_sync(background.stop)
 
     def background(self, *, forks: bool) -> Background:
-        """Return what the main process of a worker starts before it takes messages, and stops at its end.
+        """Return the object that a worker's main process starts before it takes messages, and stops at its end.
 
         In a worker that the task queue's own command has started, this logs what is served, and calls `serve_queue`
         for each of `queues`. A worker that cannot work on workflows logs why, sets `serves` to False, and leaves the
