@@ -68,7 +68,7 @@ def test_a_client_hears_soon_that_the_store_is_down(any_broker: str, redis: Priv
         redis.resume()
     redis.stop()
     with (
-        pytest.raises(StoreUnavailable, match=r"cannot be reached.*Is it running"),
+        pytest.raises(StoreUnavailable, match=r"cannot be reached.*Check that it is running"),
         open_engine("celery", broker_url=any_broker, store=redis.url, **times),
     ):
         pass
