@@ -1,4 +1,4 @@
-"""Plain functions on access logs in combined log format. Nothing in here knows Drawbar."""
+"""Plain functions on access logs in combined log format. This module does not import Drawbar."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Chunk:
 
 @dataclass
 class Counts:
-    """What one part of a log, or all of it, adds up to."""
+    """The counts of one part of a log, or of a whole log."""
 
     requests: int = 0
     bytes: int = 0
@@ -46,7 +46,7 @@ class Counts:
 
 @dataclass
 class Page:
-    """A page and how often it was asked for."""
+    """A page and its number of requests."""
 
     path: str
     requests: int
@@ -54,7 +54,7 @@ class Page:
 
 @dataclass
 class Summary:
-    """The whole log in numbers; `errors` are the answers from 500 up, by hour like `hours`."""
+    """The numbers of a whole log. `hours` and `errors` (status 500 and above) are counts by hour."""
 
     requests: int
     bytes: int
@@ -66,7 +66,7 @@ class Summary:
 
 
 def split(log: Path, chunk_mb: float) -> list[Chunk]:
-    """Cut a log into ranges of bytes, without reading it."""
+    """Split a log into ranges of bytes, without reading it."""
     count("split")
     size, step = log.stat().st_size, max(1, int(chunk_mb * 1_000_000))
     return [Chunk(log, start, min(start + step, size)) for start in range(0, size, step)]
@@ -103,7 +103,7 @@ def count_chunk(chunk: Chunk) -> Counts:
 
 
 def read_lines(chunk: Chunk) -> list[bytes]:
-    """Read the lines that begin in the chunk, the last one to its end wherever that is."""
+    """Read the lines that begin in the chunk. The last one may end after the chunk."""
     with chunk.log.open("rb") as log:
         if chunk.start:
             log.seek(chunk.start - 1)
@@ -116,7 +116,7 @@ def read_lines(chunk: Chunk) -> list[bytes]:
 
 
 def page_of(request: bytes) -> bytes:
-    """Give the path of a request line without its query; nothing for an asset or an unreadable request."""
+    """Return the path of a request line without its query, or b"" for an asset or an invalid request."""
     parts = request.split(b" ")
     if len(parts) != 3:
         return b""
@@ -125,12 +125,12 @@ def page_of(request: bytes) -> bytes:
 
 
 def iso_hour(hour: bytes) -> str:
-    """Turn `03/Mar/2025:14` into `2025-03-03T14`, which sorts."""
+    """Return `2025-03-03T14` for `03/Mar/2025:14`: this form can be sorted."""
     return datetime.strptime(hour.decode(), "%d/%b/%Y:%H").strftime("%Y-%m-%dT%H")
 
 
 def merge(counts: list[Counts]) -> Summary:
-    """Add up the parts."""
+    """Add up the counts of all parts."""
     count("merge")
     totals: dict[str, Counter[str]] = {name: Counter() for name in ("statuses", "hours", "errors", "pages")}
     for part in counts:
@@ -155,7 +155,7 @@ def draw_chart(summary: Summary, out: Path) -> Path:
 
 
 def chart(summary: Summary) -> str:
-    """Write the SVG: one bar an hour, a grid of round numbers, the days below."""
+    """Return the SVG: a bar for each hour, a grid with round numbers, and the days below."""
     width, height, left, top, bottom = 1000, 360, 64, 56, 48
     base = height - bottom
     highest = max(summary.hours.values(), default=1)
@@ -196,7 +196,7 @@ def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
 
 
 def nice_step(rough: float) -> int:
-    """Round up to 1, 2 or 5 times a power of ten, the steps that people read without effort."""
+    """Round up to 1, 2 or 5 times a power of ten, for a grid that is easy to read."""
     power = 1
     while True:
         for digit in (1, 2, 5):
@@ -206,12 +206,12 @@ def nice_step(rough: float) -> int:
 
 
 def write_report(summary: Summary, out: Path) -> Path:
-    """Write the numbers as text."""
+    """Write the numbers to a text file."""
     count("report")
     lines = [
         f"{summary.requests:>12,}  requests",
         f"{summary.bytes:>12,}  bytes sent",
-        f"{summary.malformed:>12,}  lines that are no log lines",
+        f"{summary.malformed:>12,}  invalid lines",
         "",
         "Status codes",
         *(f"{n:>12,}  {status}" for status, n in summary.statuses.items()),
@@ -223,7 +223,7 @@ def write_report(summary: Summary, out: Path) -> Path:
 
 
 def save(path: Path, text: str) -> Path:
-    """Write a file under another name and move it into place, so that a crash never leaves half a file."""
+    """Write a file under a temporary name, then rename it, so that a crash never leaves half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}-{os.getpid()}")
     unfinished.write_text(text, encoding="utf-8")
@@ -231,9 +231,9 @@ def save(path: Path, text: str) -> Path:
 
 
 def count(what: str) -> None:
-    """Note in the file DRAWBAR_EXAMPLE_COUNTER that a step began; take DRAWBAR_EXAMPLE_PAUSE seconds longer.
+    """Log the start of a step to the file DRAWBAR_EXAMPLE_COUNTER, then wait DRAWBAR_EXAMPLE_PAUSE seconds.
 
-    Only to demonstrate crash recovery: it shows from outside which steps ran, and leaves time for a kill.
+    This only demonstrates crash recovery: the file shows which steps ran, and the pause leaves time for a kill.
     """
     if counter := os.environ.get("DRAWBAR_EXAMPLE_COUNTER"):
         with Path(counter).open("a", encoding="utf-8") as lines:

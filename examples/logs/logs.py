@@ -1,4 +1,4 @@
-"""Count an access log in parts, several at a time, and show the sum as a chart and as a report."""
+"""Count an access log in parts, several at a time, and write the totals as a chart and a report."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from drawbar import output_of, run_input, step, value_at, workflow
 
 FromHere = Annotated[Path, AfterValidator(Path.absolute)]
-"""A path, from where the run is started: a worker on a queue may have been started in another folder."""
+"""A path, made absolute when the run is started: a worker may run in another folder."""
 
 
 class Log(BaseModel):
-    """Which log, how large a part of it is, and where the results go."""
+    """The log, the size of its parts in megabytes, and the folder of the results."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -25,7 +25,7 @@ class Log(BaseModel):
 
 
 class Analysis(BaseModel):
-    """The numbers in short, and the files that show them all."""
+    """The most important numbers, and the files with all of them."""
 
     requests: int
     statuses: dict[str, int]

@@ -1,8 +1,8 @@
-"""Write an access log with the habits of real traffic: `python make_log.py out/access.log --megabytes 32`.
+"""Write an access log that looks like real traffic: `python make_log.py out/access.log --megabytes 32`.
 
-Combined log format, the same bytes for the same seed. Requests come in waves of day and night, few paths get
-most of them, assets come from the browser's cache, crawlers ask for what is not there, one afternoon the shop
-was down, and a few lines are broken. The totals are counted on the way and written beside the log.
+The log has the combined log format, and the same bytes for the same seed. There are more requests by day than by night,
+and a few paths get most of them. Browsers cache assets, crawlers request pages that do not exist, the shop is down for
+one afternoon, and a few lines are invalid. The totals are written to a file beside the log.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ HANDSHAKE = r"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # TLS on the plain 
 
 @dataclass
 class Totals:
-    """What an analysis of the log has to find."""
+    """The numbers that an analysis of the log must find."""
 
     requests: int = 0
     bytes: int = 0
@@ -74,7 +74,7 @@ def _slugs() -> list[str]:
 
 
 def hourly_counts(lines: int, rng: random.Random) -> list[int]:
-    """Share the lines out to the hours: quiet before breakfast, busy in the evening, never quite the same."""
+    """Return the number of lines of each hour: few in the morning, many in the evening, with random variation."""
     waves = [1.15 + math.cos((hour % 24 - 19.5) / 24 * 2 * math.pi) for hour in range(24 * DAYS)]
     weights = [wave * rng.uniform(0.85, 1.15) for wave in waves]
     bounds = [round(total / sum(weights) * lines) for total in accumulate(weights)]
@@ -82,7 +82,7 @@ def hourly_counts(lines: int, rng: random.Random) -> list[int]:
 
 
 def make_lines(lines: int, seed: int, totals: Totals) -> Iterator[str]:
-    """Yield the log line by line and keep count in `totals`."""
+    """Yield the lines of the log and add them up in `totals`."""
     rng = random.Random(seed)
     paths = site()
     popularity = list(accumulate(1 / rank**0.9 for rank in range(1, len(paths) + 1)))
@@ -138,7 +138,7 @@ def _is_asset(path: str) -> bool:
 
 
 def make_log(path: Path, megabytes: float = 32, seed: int = 7) -> Path:
-    """Write the log and, beside it, the totals it has; return the path of the totals."""
+    """Write the log and a file with its totals, and return the path of the totals."""
     totals = Totals()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="ascii", newline="\n") as log:
@@ -159,7 +159,7 @@ def make_log(path: Path, megabytes: float = 32, seed: int = 7) -> Path:
 
 
 def main() -> None:
-    """Write the log that the command line asks for."""
+    """Write a log with the options of the command line."""
     parser = argparse.ArgumentParser(description="Write an access log, and its totals beside it.")
     parser.add_argument("log", type=Path, nargs="?", default=Path("out/access.log"))
     parser.add_argument("--megabytes", type=float, default=32)

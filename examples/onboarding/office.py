@@ -1,9 +1,9 @@
 # ruff: noqa: D403, D415 -- the directive `use step` is the first line of a docstring, and no sentence
-"""What the office does for a newcomer: plain functions on a folder. Nothing in here knows Drawbar.
+"""The office's services for a new colleague: plain functions that write files. This module does not import Drawbar.
 
-A function whose docstring starts with the line `use step` is a step; `onboarding.py` loads them with
-`load_steps`. The folder stands for a company's services: `directory/` for the accounts, `letters/` for the
-printer, `outbox/` for the mail gateway. The gateway fails as often as the file `gateway-outages` says.
+A function whose docstring starts with the line `use step` is a step; `onboarding.py` loads these functions with
+`load_steps`. A folder stands for the services of a company: `directory/` for the accounts, `letters/` for the printer,
+and `outbox/` for the mail gateway. The gateway fails as many times as the number in the file `gateway-outages`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Literal
 
 @dataclass
 class Person:
-    """A newcomer, as the office knows them."""
+    """A new colleague."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class GatewayDownError(ConnectionError):
 def register(name: str, email: str, plan: Literal["free", "team"], office: Path) -> Person:
     """use step
 
-    Check a signup and give the newcomer an id.
+    Check a signup and give the person an id.
     """
     name, email = " ".join(name.split()), email.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
@@ -49,7 +49,7 @@ def register(name: str, email: str, plan: Literal["free", "team"], office: Path)
 def create_account(person: Person) -> str:
     """use step
 
-    Enter the newcomer in the directory. Doing it twice changes nothing.
+    Add the person to the directory. A second call changes nothing.
     """
     count(f"account {person.id}")
     entry = {key: value for key, value in asdict(person).items() if key != "office"}
@@ -58,10 +58,10 @@ def create_account(person: Person) -> str:
 
 
 def send_mail(person: Person) -> Path:
-    """Hand the welcome mail to the gateway. Made a step in `onboarding.py`, which knows how patient to be.
+    """Send the welcome mail through the gateway. `onboarding.py` makes it a step with retries.
 
     Raises:
-        GatewayDownError: It does not answer; another try may work.
+        GatewayDownError: The gateway does not answer. Another attempt may succeed.
     """
     count(f"mail {person.id}")
     outages = person.office / "gateway-outages"
@@ -85,7 +85,7 @@ def print_letter(person: Person) -> Path:
 
 
 def save(path: Path, text: str) -> Path:
-    """Write a file under another name and move it into place, so that a crash never leaves half a file."""
+    """Write a file under a temporary name, then rename it, so that a crash never leaves half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}-{os.getpid()}")
     unfinished.write_text(text, encoding="utf-8")
@@ -93,9 +93,9 @@ def save(path: Path, text: str) -> Path:
 
 
 def count(what: str) -> None:
-    """Note in the file DRAWBAR_EXAMPLE_COUNTER that a step began; take DRAWBAR_EXAMPLE_PAUSE seconds longer.
+    """Log the start of a step to the file DRAWBAR_EXAMPLE_COUNTER, then wait DRAWBAR_EXAMPLE_PAUSE seconds.
 
-    Only to demonstrate crash recovery: it shows from outside which steps ran, and leaves time for a kill.
+    This only demonstrates crash recovery: the file shows which steps ran, and the pause leaves time for a kill.
     """
     if counter := os.environ.get("DRAWBAR_EXAMPLE_COUNTER"):
         with Path(counter).open("a", encoding="utf-8") as lines:

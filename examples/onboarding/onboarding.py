@@ -1,4 +1,4 @@
-"""Welcome a newcomer: register, have a team plan approved, then account, mail and letter at the same time."""
+"""Welcome a new colleague: register, approve a team plan, then create account, mail and letter at the same time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ mail = step(send_mail, id="mail", retry=Retry(max_attempts=4, delay=0.2, backoff
 
 
 FromHere = Annotated[Path, AfterValidator(Path.absolute)]
-"""A path, from where the run is started: a worker on a queue may have been started in another folder."""
+"""A path, made absolute when the run is started: a worker may run in another folder."""
 
 
 class Signup(BaseModel):
-    """What somebody fills in to join."""
+    """The form that a new colleague fills in."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -30,14 +30,14 @@ class Signup(BaseModel):
 
 
 class Decision(BaseModel):
-    """What the one who approves has to say: the data of `drawbar runs resume`."""
+    """The answer to an approval: the data of `drawbar runs resume`."""
 
     approved: bool
     by: str
 
 
 class Welcome(BaseModel):
-    """What came of a signup."""
+    """The result of a signup."""
 
     status: Literal["welcome", "declined"]
     person: str
@@ -48,7 +48,7 @@ class Welcome(BaseModel):
 
 @step(resume=Decision)
 def approve(person: Person, ctx: Context) -> Person:
-    """Ask a person, and leave the worker free until they answer."""
+    """Ask for an approval. The suspended run occupies no worker until the answer comes."""
     decision = ctx.resume_data
     if decision is None:
         ctx.suspend({"question": f"May {person.name} have a team plan?"})
@@ -59,7 +59,7 @@ def approve(person: Person, ctx: Context) -> Person:
 
 
 def wants_team_plan(person: Person) -> bool:
-    """Only a team plan costs money, so only that needs somebody's yes."""
+    """Return True if the plan needs an approval: only a team plan costs money."""
     return person.plan == "team"
 
 

@@ -1,4 +1,4 @@
-"""Plain functions on photographs. Nothing in here knows Drawbar."""
+"""Plain functions on photographs. This module does not import Drawbar."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAPER, INK, GREY, ALARM = "#f7f5f0", "#222222", "#77726a", "#b3261e"
 
 @dataclass
 class Photo:
-    """One photograph to shrink: where it is, where its thumbnail goes, the longest side in pixels."""
+    """A photograph to resize: its file, the file of its thumbnail, and the thumbnail's longest side in pixels."""
 
     source: Path
     thumb: Path
@@ -25,7 +25,7 @@ class Photo:
 
 @dataclass
 class Thumb:
-    """What became of one photograph: a thumbnail at `path`, or the reason why there is none in `error`."""
+    """The result for one photograph: a thumbnail at `path`, or the reason for a failure in `error`."""
 
     name: str
     path: Path | None = None
@@ -36,7 +36,7 @@ class Thumb:
 
 @dataclass
 class Sheet:
-    """A finished contact sheet and the names of the photographs that are and that could not be on it."""
+    """A contact sheet, the names of its photographs, and the names and errors of broken files."""
 
     path: Path
     photos: list[str]
@@ -47,7 +47,7 @@ def list_photos(folder: Path, out: Path, size: int) -> list[Photo]:
     """List the photographs of a folder, by name.
 
     Raises:
-        FileNotFoundError: The folder has no photographs, or is not there.
+        FileNotFoundError: The folder has no photographs, or does not exist.
     """
     count("list")
     sources = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -68,7 +68,7 @@ def resize(photo: Photo) -> Thumb:
 
 
 def contact_sheet(thumbs: list[Thumb], out: Path, size: int) -> Sheet:
-    """Put all thumbnails on one PNG, each with its name; a photograph that cannot be read gets a red cell."""
+    """Draw all thumbnails with their names on one PNG. A photograph that cannot be read gets a red cell."""
     count("sheet")
     columns = min(COLUMNS, len(thumbs))
     rows = -(-len(thumbs) // columns)
@@ -115,7 +115,7 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a picture under another name and move it into place: a crash never leaves half a picture."""
+    """Write a picture under a temporary name, then rename it, so that a crash never leaves half a picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     image.save(unfinished, quality=88)
@@ -123,9 +123,9 @@ def save(image: Image.Image, path: Path) -> None:
 
 
 def count(what: str) -> None:
-    """Note in the file DRAWBAR_EXAMPLE_COUNTER that a step began; take DRAWBAR_EXAMPLE_PAUSE seconds longer.
+    """Log the start of a step to the file DRAWBAR_EXAMPLE_COUNTER, then wait DRAWBAR_EXAMPLE_PAUSE seconds.
 
-    Only to demonstrate crash recovery: it shows from outside which steps ran, and leaves time for a kill.
+    This only demonstrates crash recovery: the file shows which steps ran, and the pause leaves time for a kill.
     """
     if counter := os.environ.get("DRAWBAR_EXAMPLE_COUNTER"):
         with Path(counter).open("a", encoding="utf-8") as lines:

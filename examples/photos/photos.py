@@ -1,4 +1,4 @@
-"""Shrink a folder of photographs in processes of their own and put them on a contact sheet."""
+"""Resize the photographs of a folder in a process pool, and draw them on a contact sheet."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from drawbar import Context, run_input, step, value_at, workflow
 
 FromHere = Annotated[Path, AfterValidator(Path.absolute)]
-"""A path, from where the run is started: a worker on a queue may have been started in another folder."""
+"""A path, made absolute when the run is started: a worker may run in another folder."""
 
 
 class Album(BaseModel):
-    """Where the photographs are, where the results go, and how large the thumbnails are."""
+    """The folder of the photographs, the folder of the results, and the size of the thumbnails in pixels."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -26,7 +26,7 @@ class Album(BaseModel):
 
 @step
 def set_aside(photo: Photo, ctx: Context) -> Thumb:
-    """Stand in for a photograph that could not be read, so that one broken file does not stop the others."""
+    """Return a result without a thumbnail for a photograph that cannot be read, so that the others go on."""
     return Thumb(photo.source.name, error=str(ctx.error))
 
 

@@ -190,6 +190,7 @@ PUBLIC_MODULES = (
     PublicModule("drawbar.engine.checks", "for engines: warnings about settings of task queues and brokers"),
     PublicModule("drawbar.graph.nodes", "for plugins that check graphs: the nodes in `Workflow.nodes`"),
     PublicModule("drawbar.records", "for stores: the records that a store keeps and exchanges"),
+    PublicModule("drawbar.stores", "for stores: `Store` and `StorePlugin`", ("Ready", "Store", "StorePlugin")),
     PublicModule("drawbar.stores.base", "for stores: the interface `Store`, and `StorePlugin`"),
     PublicModule("drawbar.stores.rows", "for stores: `Rows`, the small interface below the shared operations"),
     PublicModule("drawbar.stores.rows_store", "for stores: a `Store` made of `Rows`, and one for clients that block"),

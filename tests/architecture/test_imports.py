@@ -1,4 +1,4 @@
-"""Who may import whom: the core knows no engine, and the machine does no I/O."""
+"""Imports: the core knows no engine, and the machine does no I/O."""
 
 import subprocess
 import sys
@@ -10,11 +10,11 @@ from tests.support.source import CORE, DISTRIBUTIONS, Import, Module, modules
 CORE_MODULES = modules(CORE)
 ENGINES_AND_STORES = ("celery", "dramatiq", "redis", "psycopg", "kombu", "pika")
 
-# What a user pays for `import drawbar`: none of these.
+# Packages that `import drawbar` must not load.
 EXTRAS = ("click", "rich", "pytest", "hypothesis", "trio", "pydantic_settings", "sqlite3")
-NOT_FOR_EVERYBODY = {*ENGINES_AND_STORES, *EXTRAS}
+OPTIONAL = {*ENGINES_AND_STORES, *EXTRAS}
 
-# The machine decides what follows; who looks at a clock, a file or a die decides something else next time.
+# The machine decides what follows. With a clock, a file or randomness it would not decide the same again.
 MACHINE_MAY_IMPORT = ("drawbar.plan", "drawbar.records", "drawbar.values.shape", "drawbar.errors")
 IMPURE = (
     *("anyio", "asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "subprocess"),
@@ -23,7 +23,7 @@ IMPURE = (
 
 
 def of(part: str) -> list[Module]:
-    """The modules of one room of the core: `machine` is machine.py, or the package machine."""
+    """Return the modules of one room of the core: `machine` is machine.py, or the package machine."""
     name = f"drawbar.{part}"
     return [module for module in CORE_MODULES if module.name == name or module.name.startswith(f"{name}.")]
 
@@ -41,7 +41,7 @@ def test_importing_drawbar_imports_nothing_that_only_some_need() -> None:
     program = "import sys, drawbar; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert {name.partition(".")[0] for name in done.stdout.split()} & NOT_FOR_EVERYBODY == set()
+    assert {name.partition(".")[0] for name in done.stdout.split()} & OPTIONAL == set()
 
 
 @pytest.mark.parametrize("module", of("machine"), ids=str)

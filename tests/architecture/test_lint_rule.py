@@ -1,4 +1,4 @@
-"""The rule that keeps engines out of the core bites, and bites nobody else."""
+"""The lint rule that keeps engines out of the core applies to the core, and to nothing else."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from tests.support.source import ROOT
 
 
 def banned(code: str, path: str) -> bool:
-    """Whether ruff, with the settings of this repository, refuses the import if it stood in that file."""
+    """Return True if ruff, with the settings of this repository, refuses this code in that file."""
     done = subprocess.run(
         [
             sys.executable,

@@ -1,4 +1,4 @@
-"""The engines of examples/engines are somebody else's: on a page, on the public interface, and nobody's business."""
+"""The engines of examples/engines are those of third parties: short, and written on the public interface alone."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_an_engine_fits_on_a_page(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ENGINES, ids=str)
-def test_it_uses_what_everybody_may_use(module: Module) -> None:
+def test_it_uses_the_public_interface_alone(module: Module) -> None:
     ours = [i.target for i in module.imports if i.reaches("drawbar")]
 
     assert [target for target in ours if not any(target.startswith(public) for public in PUBLIC)] == []

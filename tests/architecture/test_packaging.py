@@ -1,4 +1,4 @@
-"""The distributions are alike, agree with one another, and arrive whole."""
+"""The distributions have the same metadata, agree with one another, and contain their type marker."""
 
 import importlib.metadata
 import importlib.resources
@@ -18,7 +18,7 @@ def project(distribution: Path) -> dict[str, Any]:
 
 
 def installed() -> list[str]:
-    """The names of those of our distributions that this environment has."""
+    """Return the names of our distributions that this environment has."""
     ours = {project(distribution)["name"] for distribution in DISTRIBUTIONS}
     return sorted(ours & {found.metadata["Name"] for found in importlib.metadata.distributions()})
 
@@ -43,14 +43,14 @@ def test_a_plugin_takes_the_core_of_its_own_minor_version(plugin: Path) -> None:
 
 
 @pytest.mark.parametrize("name", installed())
-def test_what_is_installed_is_typed_and_its_entry_points_lead_somewhere(name: str) -> None:
+def test_an_installed_distribution_is_typed_and_its_entry_points_can_be_loaded(name: str) -> None:
     assert importlib.resources.files(name.replace("-", "_")).joinpath("py.typed").is_file()
     for entry_point in importlib.metadata.distribution(name).entry_points:
         assert entry_point.load() is not None
 
 
 def test_no_lock_file_is_kept() -> None:
-    """It would name the index it was made from; floors are tested by `tox -e min` instead."""
+    """A lock file would name the index it was made from. `tox -e min` tests the floors instead."""
     kept = subprocess.run(
         ["git", "ls-files", "*uv.lock", "*poetry.lock", "*Pipfile.lock"],
         cwd=ROOT, capture_output=True, text=True, check=False,

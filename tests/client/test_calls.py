@@ -1,4 +1,4 @@
-"""How a step's function is called."""
+"""Calls of the functions of steps."""
 
 from __future__ import annotations
 

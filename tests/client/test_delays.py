@@ -1,4 +1,4 @@
-"""Delays that code of the user's gives."""
+"""Delays that user code returns."""
 
 from __future__ import annotations
 

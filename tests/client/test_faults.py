@@ -1,4 +1,4 @@
-"""Whatever code of the user's raises fails its run, and takes nothing else along."""
+"""Any exception of user code fails its run, and affects no other run."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def fault(result: RunResult[Any]) -> tuple[str, str, str | None]:
 FAULTS = [
     pytest.param(leave, "SystemExit", "3", id="an exit"),
     pytest.param(stop, "Base", "stop", id="a BaseException"),
-    pytest.param(untold, "Untold", "(its text cannot be told: str() of it raised RuntimeError)", id="no str()"),
+    pytest.param(untold, "Untold", "(no text: str() of the exception raised RuntimeError)", id="no str()"),
     pytest.param(no_text, "ValueError", "a file \\udc80", id="no unicode"),
 ]
 
 
 @pytest.mark.parametrize(("code", "kind", "text"), FAULTS)
-def test_what_a_step_raises_fails_its_run(code: Any, kind: str, text: str, tmp_path: Path) -> None:
+def test_an_exception_of_a_step_fails_its_run(code: Any, kind: str, text: str, tmp_path: Path) -> None:
     flow = workflow("w").then(code, id="it").commit()
     store = f"sqlite:///{tmp_path}/runs.db"
 
@@ -72,7 +72,7 @@ def test_what_a_step_raises_fails_its_run(code: Any, kind: str, text: str, tmp_p
 
 
 @pytest.mark.parametrize(("code", "kind", "text"), FAULTS)
-def test_what_a_mapper_raises_fails_its_run(code: Any, kind: str, text: str, tmp_path: Path) -> None:
+def test_an_exception_of_a_mapper_fails_its_run(code: Any, kind: str, text: str, tmp_path: Path) -> None:
     flow = workflow("w").then(keep).map(code, id="it").commit()
     store = f"sqlite:///{tmp_path}/runs.db"
 
@@ -80,14 +80,14 @@ def test_what_a_mapper_raises_fails_its_run(code: Any, kind: str, text: str, tmp
 
 
 @pytest.mark.parametrize("code", [leave, stop, untold, cancelled])
-def test_what_a_condition_raises_fails_its_run(code: Any) -> None:
+def test_an_exception_of_a_condition_fails_its_run(code: Any) -> None:
     flow = workflow("w").do_until(keep, code).commit()
 
     assert fault(flow.run_sync(1, engine="local", timeout=TIMEOUT))[2] == "keep"
 
 
 @pytest.mark.parametrize("code", [leave, stop, untold, cancelled])
-def test_what_a_callback_raises_is_not_the_runs(code: Any) -> None:
+def test_an_exception_of_a_callback_does_not_fail_the_run(code: Any) -> None:
     flow = workflow("w", on_start=code, on_finish=code).then(keep).commit()
 
     assert flow.run_sync(1, engine="local", timeout=TIMEOUT).output == 1
@@ -99,7 +99,7 @@ def test_a_cancellation_that_is_the_steps_own_is_an_error_and_is_tried_again() -
 
     kind, text, _ = fault(result)
     assert kind == "RuntimeError"
-    assert text == "step 'cancelled' raised CancelledError, and nobody had cancelled it: by mistake"
+    assert text == "step 'cancelled' raised CancelledError, but was not cancelled: by mistake"
     assert result.steps["cancelled"].attempts == 2
 
 
@@ -116,4 +116,4 @@ def test_a_mapper_that_is_left_as_only_a_step_can_be_says_so(leave: Any) -> None
     kind, text, _ = fault(flow.run_sync(1, engine="local", timeout=TIMEOUT))
 
     assert kind == "StepError"
-    assert text == "what it asks cannot be left by ctx.suspend() or ctx.bail(): only steps can; make it one"
+    assert text == "the callable of 'it' cannot be left by ctx.suspend() or ctx.bail(): only steps can; make it one"

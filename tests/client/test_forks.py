@@ -1,4 +1,4 @@
-"""What was opened before a fork is of no use after it: its loop is in the other process."""
+"""A client that was opened before a fork cannot be used after it: its event loop is in the other process."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ flow = workflow("flow", input=int, output=int).then(inc).commit()
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of threads, at a fork
 def test_a_client_that_was_opened_before_a_fork_says_so(tmp_path: Path) -> None:
-    """It would wait for ever, in the children of a web server that loads its application first."""
+    """Without the error it would wait for ever, in the children of a web server that loads its application first."""
     answer = tmp_path / "answer"
     with open_engine("local", store=f"sqlite:///{tmp_path}/runs.db") as engine:
         if (child := os.fork()) == 0:

@@ -1,4 +1,4 @@
-"""What a worker says of itself when it starts."""
+"""Log messages of a worker at its start."""
 
 from pathlib import Path
 

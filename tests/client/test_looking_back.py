@@ -1,4 +1,4 @@
-"""What a step sees of what was before it: by references in its annotations, and by `ctx.output_of`."""
+"""Earlier outputs in a step: by references in its annotations, and by `ctx.output_of`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_fallback_has_its_defaults_too() -> None:
     assert run(workflow("w").then(note).then(failing).commit(), {}) == ["en", 1, "none"]
 
 
-def test_a_reference_that_leads_nowhere_is_told_where_there_is_no_default() -> None:
+def test_a_reference_to_no_value_and_without_a_default_is_an_error() -> None:
     result = workflow("w").then(without_default).commit().run_sync({}, engine="local")
 
     assert str(result.error) == "InvalidInput: run_input('lang'): there is no 'lang': its root has no keys"

@@ -1,4 +1,4 @@
-"""An engine works while it is open: before and after, it says so, and nobody waits for what will not come."""
+"""An engine works only while it is open. Before and after, calls raise an error instead of waiting for ever."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def test_a_sync_twin_of_a_closed_engine_says_so() -> None:
         run.status_sync()
 
 
-async def test_nobody_waits_for_a_run_whose_engine_is_closed() -> None:
+async def test_waiting_for_a_run_whose_engine_is_closed_is_an_error() -> None:
     async with open_engine("local") as engine:
         run = await engine.start(waits, 1)
     with pytest.raises(DrawbarError, match=f"run {run.id} is .*, and no worker goes on with it"):
@@ -82,7 +82,7 @@ async def test_a_store_that_is_neither_url_nor_store_is_refused(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("given", [workflow("open").then(inc), inc, "quick"])
-async def test_what_is_no_committed_workflow_is_not_started(given: Any) -> None:
+async def test_an_object_that_is_not_a_committed_workflow_is_not_started(given: Any) -> None:
     async with open_engine("local") as engine:
         with pytest.raises(DefinitionError, match=r"is not a committed workflow: end the graph with \.commit\(\)"):
             await engine.start(given, 1)
@@ -96,7 +96,7 @@ async def test_the_id_of_a_run_is_a_text(run_id: Any) -> None:
 
 
 async def _left_behind(store: str) -> None:
-    """A run whose first step is free to be taken up, and whose process is gone."""
+    """Create a run whose first step is free to be claimed, and whose process has ended."""
     async with open_engine("local", store=store) as engine:
         engine.engine._group = None  # type: ignore[attr-defined]  # dispatches nothing any more
         await engine.start(quick, 1, run_id="left")

@@ -1,4 +1,4 @@
-"""An engine in this process outlives a store that is down for a moment."""
+"""An in-process engine survives an outage of its store."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What comes from outside is refused when it has no JSON form or is too large, and nothing is changed by it."""
+"""A value from a caller is refused when it has no JSON form or is too large, and it changes nothing then."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -61,7 +61,7 @@ async def test_a_value_from_outside_is_refused(
         assert len(await engine.list_runs()) == 1
 
 
-async def test_data_that_does_not_fit_is_refused_by_what_it_was_to_be() -> None:
+async def test_data_that_does_not_fit_its_type_is_refused() -> None:
     made = workflow("typed").then(typed).commit()
     async with open_engine("local") as engine:
         run = await engine.start(made, 1)
@@ -78,7 +78,7 @@ async def test_metadata_that_is_too_large_starts_nothing() -> None:
 
 
 @pytest.mark.parametrize("grows", [writes, emits])
-async def test_what_a_step_says_beside_its_output_has_the_same_limit(grows: Any) -> None:
+async def test_emitted_data_and_state_have_the_same_limit_as_outputs(grows: Any) -> None:
     made = workflow("grows").then(grows).commit()
     assert (await made.run(500, engine="local", max_value_size=1000)).unwrap() == 500
     result = await made.run(5000, engine="local", max_value_size=1000)
@@ -88,7 +88,7 @@ async def test_what_a_step_says_beside_its_output_has_the_same_limit(grows: Any)
 
 
 async def test_resume_data_that_a_worker_finds_unfit_fails_the_run_at_that_task() -> None:
-    """As when it was sent from a process that does not know the workflow, and so cannot refuse it."""
+    """Resume as a process does that does not know the workflow, and so cannot refuse the data."""
     made = workflow("typed").then(typed).commit()
     async with open_engine("local") as engine:
         run = await engine.start(made, 1)

@@ -1,4 +1,4 @@
-"""Steps in a process: what comes back from there is what a step in a thread would give."""
+"""Steps in a process have the same results as steps in a thread."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(code: Any, **policy: Any) -> RunResult[Any]:
         (never, "FatalError: no", 1),
     ],
 )
-def test_an_error_comes_back_as_what_it_was(code: Any, error: str, attempts: int) -> None:
+def test_an_error_comes_back_with_its_type(code: Any, error: str, attempts: int) -> None:
     result = run(code, retry=Retry(2, on=(ValueError,)))
 
     assert (str(result.error), result.steps["it"].attempts) == (error, attempts)

@@ -1,4 +1,4 @@
-"""What a result says when there is no output, and that an engine's errors are the user's own."""
+"""Results without an output, and errors of user code on any engine."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The state of a run, seen from workflows inside of workflows."""
+"""The state of a run in nested workflows."""
 
 from __future__ import annotations
 

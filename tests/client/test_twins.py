@@ -1,4 +1,4 @@
-"""Code without an event loop has a sync twin of every method, and is told when it is in the wrong place."""
+"""Every async method has a sync twin, which raises a clear error in a thread with an event loop."""
 
 import threading
 from typing import Any
@@ -73,7 +73,7 @@ def test_many_threads_may_share_one_engine() -> None:
     assert sorted(outputs) == list(range(1, 9))
 
 
-def test_a_twin_called_in_an_event_loop_says_what_to_await() -> None:
+def test_a_twin_called_in_an_event_loop_names_the_method_to_await() -> None:
     async def main() -> None:
         with pytest.raises(DrawbarError, match=r"await workflow\.run"):
             plain.run_sync(1)

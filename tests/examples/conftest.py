@@ -1,7 +1,7 @@
-"""The examples run as users run them: from their own files, by the command or by a few lines of Python.
+"""Fixtures that run the examples as users do: from their own files, by the command or by a few lines of Python.
 
-The command is tested on the engine under test, with a worker of its own where that needs one; what is only
-about working in this process is tested where the in-process engine is the one under test.
+The command runs on the engine under test, with a worker process if the engine needs one. Tests marked `in_process` run
+only if the in-process engine is under test.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def examples() -> Path:
 
 @pytest.fixture
 def environment(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Selects engine and store; a worker runs with it, in another folder, where the engine takes one."""
+    """Return the environment that selects engine and store, while a worker runs in another folder if one is needed."""
     environment = {**os.environ, "DRAWBAR_ENGINE": engine_name}
     if engine_name == "local":
         yield {**environment, "DRAWBAR_STORE": f"sqlite:///{tmp_path}/runs.db"}
@@ -61,12 +61,12 @@ def environment(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
-            sys.stdout.write(log_file.read_text())  # shown with a test that has failed
+            sys.stdout.write(log_file.read_text())  # pytest shows it with a failed test
 
 
 @pytest.fixture
 def command(environment: dict[str, str], tmp_path: Path) -> Command:
-    """Runs `drawbar ARGUMENTS` in the test's folder, to its end."""
+    """Return a function that runs `drawbar ARGUMENTS` in the test's folder."""
 
     def run(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

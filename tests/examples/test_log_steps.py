@@ -47,7 +47,7 @@ def test_the_same_seed_writes_the_same_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 10, 11, 64, 1000])
-def test_every_line_is_read_once_however_the_log_is_cut(tmp_path: Path, size: int) -> None:
+def test_every_line_is_read_once_for_every_size_of_parts(tmp_path: Path, size: int) -> None:
     log = tmp_path / "small.log"
     lines = [b"x" * length for length in (0, 9, 10, 1, 30, 0, 5)]
     log.write_bytes(b"\n".join(lines))  # the last line without its end, as in a log that is being written
@@ -68,7 +68,7 @@ def test_the_parts_cover_the_log_without_gaps(tmp_path: Path) -> None:
     assert [chunk.end for chunk in chunks] == [1300, 2600, 3900, 5000]
 
 
-def test_a_log_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_log_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         split(tmp_path / "none.log", 1)
 
@@ -146,7 +146,7 @@ def test_the_grid_has_round_steps(rough: float, step: int) -> None:
     assert nice_step(rough) == step
 
 
-def test_assets_and_what_is_no_request_are_no_pages() -> None:
+def test_assets_and_invalid_requests_are_not_pages() -> None:
     assert page_of(b"GET /blog/a?page=2 HTTP/1.1") == b"/blog/a"
     assert page_of(b"GET /static/site.css HTTP/1.1") == b""
     assert page_of(rb"\x16\x03\x01") == b""

@@ -19,12 +19,12 @@ def test_a_signup_is_tidied(ada: Person, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@engines", "ada@x.example, bob@x.example", "a b@x.example"])
-def test_what_is_no_address_is_refused(email: str, tmp_path: Path) -> None:
+def test_an_invalid_address_is_refused(email: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not an address"):
         register("Ada", email, "free", tmp_path)
 
 
-def test_an_account_is_the_same_however_often_it_is_made(ada: Person, tmp_path: Path) -> None:
+def test_creating_an_account_twice_changes_nothing(ada: Person, tmp_path: Path) -> None:
     assert create_account(ada) == create_account(ada) == "ada-lovelace"
 
     assert [entry.name for entry in (tmp_path / "directory").iterdir()] == ["ada-lovelace.json"]

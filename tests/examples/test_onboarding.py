@@ -1,4 +1,4 @@
-"""The onboarding example: a newcomer gets an account, a mail and a letter, if need be after a yes."""
+"""The onboarding example: a new colleague gets an account, a mail and a letter, after an approval if needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.examples.conftest import Command, in_process
 
 
 @in_process
-def test_a_free_plan_needs_nobody(tmp_path: Path) -> None:
+def test_a_free_plan_needs_no_approval(tmp_path: Path) -> None:
     signup = Signup(name="Grace Hopper", email="grace@cobol.example", office=tmp_path)
 
     welcome = onboarding.run_sync(signup, engine="local", store="memory://").unwrap()
@@ -62,7 +62,7 @@ def test_a_gateway_that_stays_down_fails_the_run(tmp_path: Path) -> None:
 
 
 @in_process
-def test_a_no_ends_it_without_an_account(tmp_path: Path) -> None:
+def test_a_declined_signup_creates_no_account(tmp_path: Path) -> None:
     async def decline() -> Welcome:
         signup = Signup(name="Ada", email="ada@engines.example", plan="team", office=tmp_path)
         async with open_engine("local", store="memory://") as engine:

@@ -9,7 +9,7 @@ from imaging import Photo, Thumb, contact_sheet, list_photos, resize
 from PIL import Image, ImageStat
 
 
-def test_lists_photographs_by_name_and_nothing_else(examples: Path, tmp_path: Path) -> None:
+def test_only_photographs_are_listed_by_name(examples: Path, tmp_path: Path) -> None:
     photos = list_photos(examples / "photos" / "originals", tmp_path, 200)
 
     assert [photo.source.name for photo in photos][:3] == ["astronaut.jpg", "cat.jpg", "china.jpg"]
@@ -32,7 +32,7 @@ def test_a_thumbnail_has_the_size_asked_for_and_the_same_shape(examples: Path, t
         assert image.format == "JPEG"
 
 
-def test_the_camera_held_upright_is_obeyed(tmp_path: Path) -> None:
+def test_the_orientation_of_the_camera_is_applied(tmp_path: Path) -> None:
     picture = Image.new("RGB", (300, 200), "navy")
     exif = picture.getexif()
     exif[0x0112] = 6  # orientation: turned by a quarter

@@ -1,4 +1,4 @@
-"""The photos example: a folder of photographs becomes a contact sheet, whatever is broken among them."""
+"""The photos example: a folder of photographs becomes a contact sheet, even if some files are broken."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_command_draws_the_sheet(
 
 
 @in_process
-def test_a_broken_photograph_is_reported_and_stops_nothing(originals: Path, tmp_path: Path) -> None:
+def test_a_broken_photograph_is_reported_and_the_others_are_drawn(originals: Path, tmp_path: Path) -> None:
     result = photos.run_sync(
         {"folder": originals, "out": tmp_path, "size": 200}, engine="local", store="memory://"
     )
@@ -66,7 +66,7 @@ def test_a_broken_photograph_is_reported_and_stops_nothing(originals: Path, tmp_
 
 
 @in_process
-def test_what_is_no_picture_at_all_is_reported_too(originals: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_reported(originals: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     shutil.copy(originals / "cat.jpg", folder)

@@ -1,4 +1,4 @@
-"""Pull the plug in the middle of an example: it goes on with what was not finished, and ends the same."""
+"""Kill an example in the middle: its run continues with the unfinished steps and gives the same result."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.examples.conftest import DRAWBAR, EXAMPLES, Command, in_process
 
 @dataclass
 class Case:
-    """One example: how it is started, what it leaves behind, and when the plug is pulled."""
+    """One example: its command, its result, and the point at which it is killed."""
 
     file: str
     inputs: tuple[str, ...]
     results: tuple[str, ...]
     kill_after: int
-    """How many steps have begun when the plug is pulled."""
+    """Number of steps that have begun when the example is killed."""
 
 
 CASES = {
@@ -64,7 +64,7 @@ def run_arguments(name: str, out: str) -> list[str]:
 
 
 def kill_in_the_middle(arguments: list[str], folder: Path, middle: Callable[[], bool]) -> None:
-    """Start a command, and kill it and its children when it is in the middle of its work."""
+    """Start a command, and kill it and its children in the middle of its work."""
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(arguments, cwd=folder, stdout=quiet, stderr=quiet, start_new_session=True)
     deadline = time.monotonic() + 20
@@ -82,7 +82,7 @@ def kill_in_the_middle(arguments: list[str], folder: Path, middle: Callable[[], 
 @pytest.mark.parametrize(
     ("name", "go_on"), [*((name, "resume-all") for name in CASES), ("photos", "open_engine")]
 )
-def test_a_killed_run_goes_on_where_it_was(
+def test_a_killed_run_continues_with_unfinished_steps(
     name: str, go_on: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, store, counter = CASES[name], f"sqlite:///{tmp_path}/interrupted.db", tmp_path / "counter"
@@ -112,7 +112,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert shown["status"] == "completed"
     for result in case.results:
         assert (tmp_path / "out" / result).read_bytes() == (tmp_path / "reference" / result).read_bytes()
-    # Whatever was begun and not finished is begun once more, and nothing else is.
+    # Steps that had begun but not finished begin once more, and no others.
     twice = [step for step, times in Counter(begun(counter)).items() if times > 1]
     assert set(twice) <= set(before)
     assert len(twice) == len(before) - len(finished)

@@ -1,4 +1,4 @@
-"""Fake packages, and a registry that sees only them and what is really installed."""
+"""Made-up distributions, and a registry that sees them and the ones that are really installed."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from drawbar.plugins.registry import Plugins
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on `sys.path` to install made-up distributions in; their modules are forgotten afterwards."""
+    """Return a folder on `sys.path` to install made-up distributions in. Their modules are removed afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
@@ -25,5 +25,5 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def plugins(site: Path) -> Plugins:
-    """A registry that has seen nothing yet."""
+    """Return a registry that has not read any metadata."""
     return Plugins()

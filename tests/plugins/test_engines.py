@@ -1,4 +1,4 @@
-"""Engines: listed without being imported, loaded by name, and every way in which that can go wrong."""
+"""Engines are listed without an import and loaded by name, and each way to fail has its own error."""
 
 import subprocess
 import sys
@@ -178,7 +178,7 @@ def test_a_requirement_of_an_extra_does_not_count(site: Path, plugins: Plugins) 
         (GOOD.replace("url: str", "store: str"), "has the name of a core setting"),
     ],
 )
-def test_a_broken_engine_says_what_is_broken(site: Path, plugins: Plugins, source: str, says: str) -> None:
+def test_the_error_of_a_broken_engine_says_the_reason(site: Path, plugins: Plugins, source: str, says: str) -> None:
     acme(site, source)
     with pytest.raises(EngineLoadError) as caught:
         load_engine("acme", plugins)
@@ -193,7 +193,7 @@ def test_the_original_error_is_kept(site: Path, plugins: Plugins) -> None:
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
-def test_a_broken_engine_stops_only_who_selects_it(site: Path, plugins: Plugins) -> None:
+def test_a_broken_engine_stops_only_the_callers_that_select_it(site: Path, plugins: Plugins) -> None:
     acme(site)
     install(
         site,

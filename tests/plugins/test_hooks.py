@@ -1,4 +1,4 @@
-"""Plugins with hooks: all installed ones are active, a broken one is reported and left out."""
+"""Plugins with hooks: all installed ones are active. A broken one is reported and left out."""
 
 import logging
 from contextlib import nullcontext
@@ -21,13 +21,13 @@ from tests.support.packages import install
 
 IMPL = "from drawbar.hookspecs import hookimpl\n@hookimpl"
 FLOW: Any = "flow"
-"""Hooks get it whole; here nobody looks into it."""
+"""A workflow for hooks that do not read it."""
 EVENT = EventRecord(seq=1, type="run.started", address=None, data={}, at=0.0)
 
 
 @pytest.fixture
 def active(plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> Plugins:
-    """A registry of our own behind the functions of the module."""
+    """Replace the plugins that the functions of the module use."""
     monkeypatch.setattr(module, "_installed", plugins)
     return plugins
 
@@ -77,7 +77,7 @@ def test_installed_plugins_are_active(site: Path, active: Plugins) -> None:
         (IMPL + "\ndef drawbar_run_event(evnt): ...", "evnt"),
     ],
 )
-def test_a_broken_plugin_is_reported_and_stops_nobody(
+def test_a_broken_plugin_is_reported_and_the_others_work(
     site: Path, active: Plugins, caplog: pytest.LogCaptureFixture, source: str, says: str
 ) -> None:
     hook_plugin(site, "broken", source)

@@ -1,5 +1,6 @@
-"""Stores are found by the scheme of their URL, in the same way as engines."""
+"""Stores are found by the scheme of their URL, as engines are by their name."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,15 @@ def test_an_unknown_scheme_lists_the_installed_ones(plugins: Plugins) -> None:
         plugins.load_store("sqlit:///x.db")
 
 
-def test_what_is_no_url_is_a_wrong_setting(plugins: Plugins) -> None:
-    with pytest.raises(SettingsError, match=r"'runs\.db' is not a URL"):
-        plugins.load_store("runs.db")
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("runs.db", "runs.db"), ("host=h password=hush", "****"), ("host=h password=a:b", "****")],
+)
+def test_a_text_that_is_not_a_url_is_a_wrong_setting_and_shown_without_secrets(
+    text: str, shown: str, plugins: Plugins
+) -> None:
+    with pytest.raises(SettingsError, match=f"^store = '{re.escape(shown)}' is not a URL"):
+        plugins.load_store(text)
 
 
 def test_a_store_plugin_without_create_is_refused(site: Path, plugins: Plugins) -> None:

@@ -1,4 +1,4 @@
-"""Our few lines of PEP 440 agree with the library that has them all."""
+"""The comparison of versions agrees with `packaging`, which implements all of PEP 440."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""A folder of one's own to load settings in, without the environment of whoever runs the tests."""
+"""Loading of settings from an empty folder, without the environment of the process that runs the tests."""
 
 from pathlib import Path
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""An engine that is nothing but its settings."""
+"""An engine with settings and nothing else."""
 
 from collections.abc import Sequence
 

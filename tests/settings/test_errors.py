@@ -1,4 +1,4 @@
-"""A wrong key or value is an error that names key, value and where it came from. Secrets never show."""
+"""A wrong key or value is an error that names the key, the value and its source. Secrets are never shown."""
 
 import traceback
 from pathlib import Path
@@ -44,7 +44,7 @@ def failure(load: Load, *, engine: Any = None, **more: Any) -> str:
         ({"arguments": {"brokr_url": "x"}}, "brokr_url (from argument brokr_url)"),
         ({"arguments": {"brokr_url": "x"}}, "Did you mean broker_url?"),
         ({"arguments": {"threads": "x"}}, "engines.acme.threads = x (from argument threads) is not valid"),
-        ({"arguments": {"engines": 3}}, "argument engines = 3: a table of engines is wanted"),
+        ({"arguments": {"engines": 3}}, "argument engines = 3: expected a table of engines"),
         ({"environ": {"DRAWBAR_ENGINES__ACME": "x"}}, "DRAWBAR_ENGINES__NAME__KEY"),
         (
             {"environ": {"DRAWBAR_ENGINES__ACME__THRADS": "1"}},
@@ -75,9 +75,9 @@ def test_wrong_settings(load: Load, more: dict[str, Any], says: str) -> None:
         ),
         ("drawbar.toml", "fan_out = -1", "fan_out = -1 (from {file}) is not valid"),
         ("pyproject.toml", "[tool.drawbar]\nfan_out = -1", "(from {file} [tool.drawbar]) is not valid"),
-        ("pyproject.toml", "tool.drawbar = 3", "{file}: [tool.drawbar] is a table, and not 3"),
-        ("drawbar.toml", "engines.acme = 3", "{file}: engines.acme = 3 is no table of settings"),
-        ("drawbar.toml", "engines = 3", "{file} = 3: a table of engines is wanted"),
+        ("pyproject.toml", "tool.drawbar = 3", "{file}: tool.drawbar = 3: expected a table [tool.drawbar]"),
+        ("drawbar.toml", "engines.acme = 3", "{file}: engines.acme = 3: expected a table of settings"),
+        ("drawbar.toml", "engines = 3", "{file} = 3: expected a table of engines"),
         ("drawbar.toml", "engine = 'a\n", "{file} is not valid TOML"),
         ("drawbar.toml", "[engines.acme]\nport = 1", "engines.acme.port (from {file})"),
         (
@@ -149,6 +149,19 @@ def test_secrets_never_show(load: Load) -> None:
     with pytest.raises(SettingsError) as caught:
         load("acme", arguments={"pasword": secret}).engine_settings(Acme)
     assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"engines": "amqp://u:geheim@h"},
+        {"engines": {"acme": "amqp://u:geheim@h"}},
+        {"options": {"password": "geheim"}},
+        {"fan_out": "amqp://u:geheim@h"},
+    ],
+)
+def test_a_password_in_a_wrong_place_is_not_shown(load: Load, arguments: dict[str, Any]) -> None:
+    assert "geheim" not in failure(load, arguments=arguments)
 
 
 def test_a_queue_engine_without_a_store_is_told_so(load: Load) -> None:

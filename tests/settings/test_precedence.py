@@ -1,4 +1,4 @@
-"""Argument, flag, environment, nearest file, default: in that order. Every value knows where it is from."""
+"""Precedence of the sources: argument, flag, environment, nearest file, default. Every value keeps its source."""
 
 import time
 from pathlib import Path

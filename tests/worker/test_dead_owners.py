@@ -1,4 +1,4 @@
-"""Whose leases may be given back at once: those of processes of this machine that are certainly gone."""
+"""Dead owners: only the leases of processes of this machine that have certainly ended are given back at once."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import sys
 from drawbar.worker.owners import HOST, is_dead, owner_name
 
 
-def test_a_process_that_has_ended_and_was_never_waited_for_is_dead() -> None:
+def test_a_process_that_has_ended_is_dead_even_if_its_parent_has_not_waited_for_it() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     try:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -17,7 +17,7 @@ def test_a_process_that_has_ended_and_was_never_waited_for_is_dead() -> None:
     assert is_dead(f"{HOST}/{child.pid}/mark")
 
 
-def test_a_living_process_and_one_of_another_machine_are_not() -> None:
+def test_a_running_process_and_one_of_another_machine_are_not_dead() -> None:
     assert not is_dead(owner_name())
     assert not is_dead(f"{HOST}/{os.getppid()}/mark")
-    assert not is_dead(f"elsewhere/{2**22 + 1}/mark")
+    assert not is_dead(f"another-machine/{2**22 + 1}/mark")

@@ -1,4 +1,4 @@
-"""The dispatcher: a plain `dispatch` is called in one thread, with all that has come in, and its errors come back."""
+"""The dispatcher: one thread calls a plain `dispatch`, in batches, and its errors reach the sender."""
 
 import threading
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def message(number: int) -> Message:
 
 
 class Slow(Engine):
-    """Waits with its first call until it is let go."""
+    """An engine whose first call of `dispatch` blocks until it may continue."""
 
     name = "local"
 
@@ -27,7 +27,7 @@ class Slow(Engine):
         super().__init__(load_settings("local"))
         self.calls: list[list[str]] = []
         self.threads: set[int] = set()
-        self.entered, self.let_go = threading.Event(), threading.Event()
+        self.entered, self.may_continue = threading.Event(), threading.Event()
         self.refuses = False
 
     def dispatch(self, messages: Sequence[Message]) -> None:
@@ -36,7 +36,7 @@ class Slow(Engine):
         self.calls.append([message.address for message in messages])
         if len(self.calls) == 1:
             self.entered.set()
-            assert self.let_go.wait(10)
+            assert self.may_continue.wait(10)
         if self.refuses:
             raise ConnectionError("the broker is down")
 
@@ -45,7 +45,7 @@ class Slow(Engine):
 
 
 class Picky(Slow):
-    """Refuses some messages, and takes the others."""
+    """An engine that refuses some messages and takes the others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Picky(Slow):
             self.taken.append(each.address)
 
 
-async def test_what_comes_in_meanwhile_goes_out_in_one_call() -> None:
+async def test_messages_that_come_in_during_a_call_go_out_in_one_call() -> None:
     engine = Slow()
     dispatcher = Dispatcher(engine)
     async with anyio.create_task_group() as group:
@@ -69,16 +69,16 @@ async def test_what_comes_in_meanwhile_goes_out_in_one_call() -> None:
         for number in range(1, 6):
             group.start_soon(dispatcher.send, [message(number)])
         await anyio.wait_all_tasks_blocked()
-        engine.let_go.set()
+        engine.may_continue.set()
     assert engine.calls[0] == ["step[0]"]
     assert sorted(engine.calls[1]) == [f"step[{number}]" for number in range(1, 6)]
     assert len(engine.calls) == 2
     dispatcher.close()
 
 
-async def test_all_calls_are_made_in_one_thread_that_is_not_the_loops() -> None:
+async def test_all_calls_are_made_in_one_thread_that_is_not_the_event_loops() -> None:
     engine = Slow()
-    engine.let_go.set()
+    engine.may_continue.set()
     dispatcher = Dispatcher(engine)
     for number in range(5):
         await dispatcher.send([message(number)])
@@ -87,9 +87,9 @@ async def test_all_calls_are_made_in_one_thread_that_is_not_the_loops() -> None:
     dispatcher.close()
 
 
-async def test_an_error_of_the_engine_reaches_who_sent() -> None:
+async def test_an_error_of_the_engine_reaches_the_sender() -> None:
     engine = Slow()
-    engine.let_go.set()
+    engine.may_continue.set()
     engine.refuses = True
     dispatcher = Dispatcher(engine)
     with pytest.raises(ConnectionError, match="the broker is down"):
@@ -97,9 +97,9 @@ async def test_an_error_of_the_engine_reaches_who_sent() -> None:
     dispatcher.close()
 
 
-async def test_its_thread_ends_with_it() -> None:
+async def test_closing_ends_the_thread_and_sending_starts_a_new_one() -> None:
     engine = Slow()
-    engine.let_go.set()
+    engine.may_continue.set()
     dispatcher = Dispatcher(engine)
     await dispatcher.send([message(0)])
     (thread,) = [each for each in threading.enumerate() if each.ident in engine.threads]
@@ -113,10 +113,10 @@ async def test_its_thread_ends_with_it() -> None:
     dispatcher.close()
 
 
-async def test_what_was_refused_is_sent_when_the_broker_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refused_messages_are_sent_when_the_broker_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drawbar.worker.dispatcher.PAUSE", 0.02)
     engine = Slow()
-    engine.let_go.set()
+    engine.may_continue.set()
     engine.refuses = True
     dispatcher = Dispatcher(engine)
     for number in range(2):
@@ -130,7 +130,7 @@ async def test_what_was_refused_is_sent_when_the_broker_is_back(monkeypatch: pyt
     dispatcher.close()
 
 
-async def test_what_is_always_refused_holds_back_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_that_is_always_refused_does_not_hold_up_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drawbar.worker.dispatcher.PAUSE", 0.02)
     engine = Picky()
     engine.refused = {"step[0]", "step[1]"}

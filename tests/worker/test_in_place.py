@@ -1,54 +1,19 @@
-"""Going on in place: what is dispatched, what is not, and what a lost lease does."""
+"""Tasks in place: which tasks are dispatched, which ones the worker continues with, and the loss of a lease."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from drawbar import Context, Workflow, step, workflow
+from drawbar import Context, step, workflow
 from drawbar.errors import StoreUnavailable
-from drawbar.machine import INITIAL_WINDOW, Machine
-from drawbar.records import Message, NewEvent, NewRun, RunStatus, TaskStatus
-from drawbar.settings import Settings
-from drawbar.stores.memory import MemoryStore
-from drawbar.worker.registry import WorkflowRegistry
-from drawbar.worker.worker import Worker
+from drawbar.machine import INITIAL_WINDOW
+from drawbar.records import Message, NewEvent, RunStatus, TaskStatus
+from tests.worker.bench import Bench, inc
 
 pytestmark = pytest.mark.anyio
-
-
-@step
-async def inc(x: int) -> int:
-    return x + 1
-
-
-class Bench:
-    """A worker whose messages are kept, to be processed by hand."""
-
-    def __init__(self, flow: Workflow[Any, Any], **settings: Any) -> None:
-        self.flow = flow
-        self.store = MemoryStore()
-        self.sent: list[Message] = []
-        workflows = WorkflowRegistry()
-        workflows.add(flow)
-        self.worker = Worker(self.store, self._keep, workflows, Settings(**settings), "none", "me")
-
-    async def _keep(self, messages: Sequence[Message]) -> None:
-        self.sent.extend(messages)
-
-    async def start(self, value: Any) -> Message:
-        plan = self.flow.plan
-        first = Machine(plan, 100).start(value)
-        await self.store.create(NewRun("run", plan.id, plan.fingerprint, value, [first]))
-        return Message("run", first.address, plan.id, plan.fingerprint)
-
-    async def status(self) -> RunStatus:
-        run = await self.store.load("run")
-        assert run is not None
-        return run.status
 
 
 async def test_a_chain_of_a_hundred_is_one_message() -> None:
@@ -61,7 +26,7 @@ async def test_a_chain_of_a_hundred_is_one_message() -> None:
     assert bench.sent == []
 
 
-async def test_when_the_time_of_a_message_is_up_the_next_task_is_dispatched() -> None:
+async def test_the_next_task_is_dispatched_when_the_message_budget_is_used_up() -> None:
     bench = Bench(workflow("chain").then(inc).then(inc.with_id("two")).commit(), message_budget=0)
     await bench.worker.process(await bench.start(0))
     assert [message.address for message in bench.sent] == ["two"]
@@ -69,7 +34,7 @@ async def test_when_the_time_of_a_message_is_up_the_next_task_is_dispatched() ->
     assert await bench.status() is RunStatus.COMPLETED
 
 
-async def test_a_step_with_a_queue_of_its_own_is_dispatched_there() -> None:
+async def test_a_step_with_its_own_queue_is_dispatched_to_it() -> None:
     slow = step(inc, id="slow", queue="slow")
     bench = Bench(workflow("queues").then(inc).then(slow).then(inc.with_id("after")).commit())
     await bench.worker.process(await bench.start(0))
@@ -79,10 +44,10 @@ async def test_a_step_with_a_queue_of_its_own_is_dispatched_there() -> None:
 
 
 @pytest.mark.parametrize("limit", [10, 100])
-async def test_a_wide_fan_out_puts_a_window_on_the_broker(limit: int) -> None:
+async def test_a_wide_fan_out_dispatches_only_a_window_of_messages(limit: int) -> None:
     bench = Bench(workflow("wide").foreach(inc).commit(), fan_out=limit)
     await bench.worker.process(await bench.start(list(range(1000))))
-    sent = min(limit, INITIAL_WINDOW) - 1  # all but the one that this worker went on with; and it took all others
+    sent = min(limit, INITIAL_WINDOW) - 1  # this worker continued with one item, and then took all others
     assert len(bench.sent) == sent
     for message in list(bench.sent):
         await bench.worker.process(message)
@@ -90,7 +55,7 @@ async def test_a_wide_fan_out_puts_a_window_on_the_broker(limit: int) -> None:
     assert await bench.status() is RunStatus.COMPLETED
 
 
-async def test_a_fan_out_grows_as_workers_take_it_up_to_its_limit() -> None:
+async def test_a_fan_out_grows_up_to_its_limit_while_workers_take_its_messages() -> None:
     leave = anyio.Event()
 
     @step
@@ -119,7 +84,7 @@ async def test_a_second_delivery_of_a_finished_task_dispatches_what_it_scheduled
     bench = Bench(workflow("chain").then(inc).then(inc.with_id("two")).commit(), message_budget=0)
     first = await bench.start(0)
     await bench.worker.process(first)
-    bench.sent.clear()  # the worker died before it dispatched
+    bench.sent.clear()  # as if the worker had died before it dispatched
     await bench.worker.process(first)
     assert [message.address for message in bench.sent] == ["two"]
 
@@ -132,7 +97,7 @@ async def test_a_message_for_an_unknown_fingerprint_changes_nothing(caplog: pyte
     assert "another version" in caplog.text
 
 
-async def test_a_lost_lease_stops_the_step_and_its_outcome_is_dropped() -> None:
+async def test_a_lost_lease_stops_the_step_and_drops_its_outcome() -> None:
     stopped = anyio.Event()
 
     async def wait(x: int) -> int:
@@ -150,7 +115,7 @@ async def test_a_lost_lease_stops_the_step_and_its_outcome_is_dropped() -> None:
         group.start_soon(bench.worker.process, message)
         while not bench.worker.executions:
             await anyio.lowlevel.checkpoint()
-        now += 31  # the lease is over, and somebody else claims the task
+        now += 31  # the lease has ended, and another worker claims the task
         await bench.store.claim("run", "wait", owner="other", lease=30)
         await bench.worker.renew()
         await stopped.wait()
@@ -158,8 +123,8 @@ async def test_a_lost_lease_stops_the_step_and_its_outcome_is_dropped() -> None:
     assert (task.owner, task.attempt, task.lost) == ("other", 2, 1)
 
 
-async def test_a_renewal_while_messages_are_sent_loses_nothing() -> None:
-    """What is held then has ended, and the store has no lease for it: no reason to stop at the next task."""
+async def test_a_renewal_during_a_dispatch_abandons_no_task() -> None:
+    """The task has ended then, and the store has no lease for it. The worker must not take that for a lost lease."""
 
     @step
     async def waits(x: int) -> int:
@@ -181,31 +146,31 @@ async def test_a_renewal_while_messages_are_sent_loses_nothing() -> None:
     assert await bench.status() is RunStatus.COMPLETED
 
 
-async def test_what_was_emitted_while_the_store_was_away_comes_later() -> None:
-    going = anyio.Event()
+async def test_events_emitted_while_the_store_is_down_are_written_when_it_is_back() -> None:
+    leave = anyio.Event()
 
     @step
-    async def tells(x: int, ctx: Context) -> int:
+    async def emits_twice(x: int, ctx: Context) -> int:
         ctx.emit("one")
         ctx.emit("two")
-        await going.wait()
+        await leave.wait()
         return x
 
-    bench = Bench(workflow("tells").then(tells).commit())
+    bench = Bench(workflow("emits").then(emits_twice).commit())
     emit = bench.store.emit
 
-    async def away(run_id: str, events: Sequence[NewEvent]) -> int:
-        raise StoreUnavailable("away")
+    async def fail(run_id: str, events: Sequence[NewEvent]) -> int:
+        raise StoreUnavailable("the store is down")
 
     async with anyio.create_task_group() as group:
         group.start_soon(bench.worker.process, await bench.start(0))
-        while not any(hold.emitted for hold in bench.worker.executions):
+        while not any(execution.emitted for execution in bench.worker.executions):
             await anyio.lowlevel.checkpoint()
-        bench.store.emit = away  # type: ignore[method-assign]
+        bench.store.emit = fail  # type: ignore[method-assign]
         with pytest.raises(StoreUnavailable):
             await bench.worker.flush_emitted()
         bench.store.emit = emit  # type: ignore[method-assign]
         await bench.worker.flush_emitted()
-        going.set()
+        leave.set()
     events = await bench.store.events("run")
     assert [event.data["data"] for event in events if event.type == "task.emitted"] == ["one", "two"]

@@ -1,4 +1,4 @@
-"""The warnings of a worker before it begins."""
+"""Warnings of a worker before it starts."""
 
 import sys
 from types import ModuleType
@@ -12,9 +12,7 @@ from drawbar.engine.checks import check_green_threads
     ("module", "asked", "name"),
     [("gevent.monkey", "is_module_patched", "threading"), ("eventlet.patcher", "is_monkey_patched", "thread")],
 )
-def test_patched_threads_are_warned_of(
-    monkeypatch: pytest.MonkeyPatch, module: str, asked: str, name: str
-) -> None:
+def test_a_worker_warns_of_patched_threads(monkeypatch: pytest.MonkeyPatch, module: str, asked: str, name: str) -> None:
     patcher = ModuleType(module)
     patcher.patched = ()  # type: ignore[attr-defined]
     setattr(patcher, asked, lambda part: part in patcher.patched)

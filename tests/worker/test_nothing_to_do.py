@@ -1,4 +1,4 @@
-"""A worker without queues would serve those of somebody else: task queues take no list for all."""
+"""A worker without queues does not start: many task queues would let it serve all queues of the broker."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from drawbar.settings import load_settings
 
 
 class Idle(Engine):
-    """Goes nowhere."""
+    """An engine that sends no messages."""
 
     name, Settings = "idle", QueueSettings
 
@@ -20,7 +20,7 @@ class Idle(Engine):
 
     def run_worker(self) -> None:
         """See Engine."""
-        raise AssertionError("it runs")
+        raise AssertionError("the worker has started")
 
 
 def test_a_worker_that_serves_no_queue_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Sync steps in a row: in one thread, each committed, and nothing after it was told to stop."""
+"""Sync steps in a row: one thread runs and commits them, and commits nothing after it was told to stop."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ from drawbar.errors import StoreUnavailable
 from drawbar.hookspecs import hookimpl
 from drawbar.plugins import hooks
 from drawbar.records import Reply, Transition
-from tests.worker.test_in_place import Bench, inc
+from tests.worker.bench import Bench, inc
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ async def test_a_chain_of_sync_steps_stays_in_one_thread() -> None:
     assert threading.get_ident() not in seen
 
 
-async def test_items_that_are_pulled_are_worked_on_in_the_same_thread() -> None:
+async def test_items_of_a_foreach_that_are_pulled_stay_in_the_same_thread() -> None:
     @step
     def ident(_item: int) -> int:
         return threading.get_ident()
@@ -64,7 +64,7 @@ async def test_items_that_are_pulled_are_worked_on_in_the_same_thread() -> None:
     assert len(set(run.output)) == 1
 
 
-async def test_sync_and_async_steps_and_what_is_asked_between_them_take_turns() -> None:
+async def test_sync_steps_async_steps_and_callables_between_them_alternate() -> None:
     @step
     def double(x: int) -> int:
         return 2 * x
@@ -91,7 +91,7 @@ async def test_sync_and_async_steps_and_what_is_asked_between_them_take_turns() 
     assert run.output == {"a": 1600, "b": 801}
 
 
-async def test_what_one_step_sets_in_the_context_variables_the_next_one_does_not_see() -> None:
+async def test_a_step_does_not_see_the_context_variables_that_the_step_before_has_set() -> None:
     @step
     def say(_value: Any) -> str:
         before = word.get()
@@ -105,7 +105,7 @@ async def test_what_one_step_sets_in_the_context_variables_the_next_one_does_not
     assert (await outputs(bench))["say2"] == "unsaid"
 
 
-async def test_state_and_emissions_of_a_step_are_committed_with_it() -> None:
+async def test_state_and_emitted_events_of_a_step_are_committed_with_it() -> None:
     @step
     def count(n: int, ctx: Context) -> int:
         ctx.emit(n)
@@ -138,12 +138,12 @@ async def test_a_step_whose_worker_was_told_to_stop_is_not_committed() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(bench.worker.process, message)
         await anyio.to_thread.run_sync(entered.wait, 10)
-        (hold,) = bench.worker.executions
-        bench.worker.abandon(hold)
+        (execution,) = bench.worker.executions
+        bench.worker.abandon(execution)
     leave.set()
 
-    assert hold.abandoned
-    assert not hold.begin_commit()  # what the thread asks before it commits
+    assert execution.abandoned
+    assert not execution.begin_commit()  # the thread checks this before it commits
     (task,) = await bench.store.tasks("run")
     assert task.status is TaskStatus.RUNNING
 
@@ -173,26 +173,26 @@ async def test_a_cancelled_worker_leaves_no_commit_half_done() -> None:
         threading.Timer(0.05, go_on.set).start()
 
     tasks = {task.address: task.status for task in await bench.store.tasks("run")}
-    assert tasks == {"plain": TaskStatus.COMPLETED, "second": TaskStatus.RUNNING}  # claimed, to be given back
+    assert tasks == {"plain": TaskStatus.COMPLETED, "second": TaskStatus.RUNNING}  # claimed, and to be given back
     assert await bench.store.release("me") == 1
 
 
-async def test_a_store_that_is_away_for_a_moment_gets_the_commit_from_the_loop() -> None:
+async def test_the_event_loop_commits_when_the_store_is_down_for_a_moment() -> None:
     @step
     def plain(value: int) -> int:
         return value + 1
 
-    bench = Bench(workflow("away").then(plain).then(plain.with_id("second")).commit())
+    bench = Bench(workflow("down").then(plain).then(plain.with_id("second")).commit())
     commit_now, calls = bench.store.commit_now, 0
 
-    def away(transition: Transition, *, may_block: bool = False) -> Reply | None:
+    def fail_twice(transition: Transition, *, may_block: bool = False) -> Reply | None:
         nonlocal calls
         calls += 1
         if calls < 3:
-            raise StoreUnavailable("away")
+            raise StoreUnavailable("the store is down")
         return commit_now(transition, may_block=may_block)
 
-    bench.store.commit_now = away  # type: ignore[method-assign]
+    bench.store.commit_now = fail_twice  # type: ignore[method-assign]
     await bench.worker.process(await bench.start(1))
 
     assert await bench.status() is RunStatus.COMPLETED
@@ -212,7 +212,7 @@ async def test_a_step_in_a_thread_may_call_its_event_loop() -> None:
     assert (await outputs(bench))["second"] == 2
 
 
-async def test_a_coroutine_that_a_sync_function_gives_back_is_awaited_in_the_loop() -> None:
+async def test_a_coroutine_that_a_sync_function_returns_is_awaited_in_the_event_loop() -> None:
     async def hidden(value: int) -> int:
         await anyio.lowlevel.checkpoint()
         return value + 1
@@ -226,23 +226,23 @@ async def test_a_coroutine_that_a_sync_function_gives_back_is_awaited_in_the_loo
     assert (await outputs(bench))["two"] == 1
 
 
-async def test_what_was_cancelled_elsewhere_is_an_error_of_the_step() -> None:
+async def test_a_cancellation_that_does_not_come_from_outside_is_an_error_of_the_step() -> None:
     @step
-    def asks() -> None:
+    def cancels() -> None:
         raise asyncio.CancelledError
 
-    bench = Bench(workflow("asks").then(asks).commit())
+    bench = Bench(workflow("cancels").then(cancels).commit())
 
     await bench.worker.process(await bench.start(None))
 
     run = await bench.store.load("run")
     assert run is not None
     assert run.status is RunStatus.FAILED
-    assert "nobody had cancelled it" in run.error["message"]
+    assert "but was not cancelled" in run.error["message"]
 
 
 class Hooks:
-    """A plugin that tells what it sees."""
+    """A plugin that keeps a record of its calls."""
 
     def __init__(self) -> None:
         self.wrapped: list[str] = []
@@ -279,19 +279,19 @@ async def test_hooks_wrap_each_sync_step_and_see_its_events(seen: Hooks) -> None
 
     assert seen.wrapped == ["one begins", "one ends", "two begins", "two ends"]
     kept = [f"{event.seq} {event.type} {event.address}" for event in await bench.store.events("run")]
-    assert kept[2:] == seen.events  # what was before the first claim, whoever made the run tells
+    assert kept[2:] == seen.events  # the client reports the events before the first claim
 
 
-async def test_a_plugin_that_only_wraps_attempts_wraps_sync_ones_too(seen: Hooks) -> None:
+async def test_a_plugin_that_only_wraps_attempts_wraps_sync_steps_too(seen: Hooks) -> None:
     bench = Bench(workflow("hooked").then(here.with_id("one")).then(here.with_id("two")).commit())
-    bench.worker.observed = False  # else nothing of it would be left to a thread anyhow
+    bench.worker.observed = False  # observers alone would keep the steps out of threads
 
     await bench.worker.process(await bench.start([]))
 
     assert seen.wrapped == ["one begins", "one ends", "two begins", "two ends"]
 
 
-async def test_the_log_says_how_long_each_step_took(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_has_the_duration_of_each_step(caplog: pytest.LogCaptureFixture) -> None:
     @step
     def pause(value: int) -> int:
         time.sleep(0.2)

@@ -1,39 +1,39 @@
-"""Every error Drawbar raises on purpose.
+"""The errors that Drawbar raises on purpose.
 
 ::
 
     DrawbarError
-    ├── DefinitionError            your code: what you wrote cannot become a workflow
+    ├── DefinitionError            your code cannot become a workflow
     │   ├── StepError              a function cannot be a step
     │   └── GraphError             a graph cannot be committed; names the node
-    ├── ConfigurationError         your settings
-    │   └── SettingsError          a wrong key or value; names where it came from
-    ├── PluginError                an installed (or missing) package
-    │   ├── EngineNotFound         no engine, or no store scheme, of that name
-    │   ├── EngineAmbiguous        two distributions claim one name
-    │   ├── EngineIncompatible     made for another version of Drawbar
-    │   └── EngineLoadError        its import failed
-    ├── RunError                   one run
-    │   ├── InvalidInput           a value that does not fit where it goes; not retried
-    │   ├── InvalidOutput          a step returned what its annotation forbids; not retried
-    │   ├── ValueTooLarge          a value over the size limit; not retried
+    ├── ConfigurationError         your settings do not fit together
+    │   └── SettingsError          a setting has a wrong key or value; names its source
+    ├── PluginError                a package is missing, offered twice, incompatible or broken
+    │   ├── EngineNotFound         no installed package offers this engine or store scheme
+    │   ├── EngineAmbiguous        two installed packages offer the same name
+    │   ├── EngineIncompatible     the package requires another version of Drawbar
+    │   └── EngineLoadError        the package cannot be imported, or its object is not a plugin
+    ├── RunError                   an error about one run
+    │   ├── InvalidInput           a value does not fit its destination; not retried
+    │   ├── InvalidOutput          a step returned a value that its annotation forbids; not retried
+    │   ├── ValueTooLarge          a value is over the size limit; not retried
     │   ├── StepTimeout            an attempt took longer than its `timeout`
-    │   ├── WorkerLost             the workers of a task died, again and again
-    │   ├── EventTimeout           `wait_for` waited in vain
-    │   ├── RunNotFound            no run of that id in the store
-    │   ├── RunConflict            the run id is taken by another workflow or input
-    │   ├── RunFinished            too late: the run has ended
-    │   ├── NotSuspended           nothing to resume at that address
+    │   ├── WorkerLost             too many workers died while they ran a task
+    │   ├── EventTimeout           the event of a `wait_for` did not come in time
+    │   ├── RunNotFound            the store has no run of this id
+    │   ├── RunConflict            the run id belongs to a run of another workflow or with another input
+    │   ├── RunFinished            the run has ended, and cannot take this call
+    │   ├── NotSuspended           no task is suspended at this address
     │   ├── AmbiguousResume        several tasks are suspended; lists them
     │   ├── RunFailed              `unwrap()` of a failed run
     │   ├── RunCancelled           `unwrap()` of a cancelled run
     │   └── RunSuspended           `unwrap()` of a suspended run
-    ├── EngineError                the broker's side: it cannot be reached, it refused a message
-    └── StoreError                 the store's side
-        ├── StoreUnavailable       it cannot be reached or written
-        └── StoreVersionError      its data is from another version of Drawbar
+    ├── EngineError                the broker cannot be reached, or refused a message
+    └── StoreError                 the store cannot do an operation
+        ├── StoreUnavailable       the store cannot be reached or written
+        └── StoreVersionError      the data in the store is from another version of Drawbar
 
-Two more are raised by *steps*, to steer: `FatalError` (never retried) and `RetryAfter` (sets the delay).
+Two more are raised by *steps*, to control the task: `FatalError` (never retried) and `RetryAfter` (sets the delay).
 """
 
 from __future__ import annotations
@@ -47,22 +47,26 @@ if TYPE_CHECKING:
 
 
 class DrawbarError(Exception):
-    """Base of all errors that Drawbar raises on purpose; its text says what, where and what to do."""
+    """Base class of all errors that Drawbar raises on purpose. The text says what is wrong, where, and what to do."""
 
 
 class DefinitionError(DrawbarError):
-    """What you wrote cannot become a workflow."""
+    """Your code cannot become a workflow."""
 
 
 class StepError(DefinitionError):
-    """A function cannot be a step as it stands."""
+    """A function cannot be a step."""
 
 
 class GraphError(DefinitionError):
     """A graph cannot be committed.
 
+    Args:
+        message: The text.
+        node: Id of the node with the problem.
+
     Attributes:
-        node: Id of the node at fault, or None when it is the workflow as a whole.
+        node: Id of the node with the problem, or None if the problem is in the workflow as a whole.
     """
 
     def __init__(self, message: str, *, node: str | None = None) -> None:
@@ -71,19 +75,19 @@ class GraphError(DefinitionError):
 
 
 class ConfigurationError(DrawbarError):
-    """The configuration, taken together, does not make sense."""
+    """The settings do not fit together."""
 
 
 class SettingsError(ConfigurationError):
-    """A setting has a wrong key or value; the text names where it came from."""
+    """A setting has a wrong key or value. The text names its source."""
 
 
 class PluginError(DrawbarError):
-    """A plugin is missing, doubled, incompatible or broken."""
+    """A plugin is missing, offered twice, incompatible or broken."""
 
 
 class EngineNotFound(PluginError):
-    """No installed distribution offers that engine (or store scheme)."""
+    """No installed distribution offers this engine or store scheme."""
 
 
 class EngineAmbiguous(PluginError):
@@ -91,23 +95,23 @@ class EngineAmbiguous(PluginError):
 
 
 class EngineIncompatible(PluginError):
-    """The plugin asks for another version of Drawbar."""
+    """The plugin requires another version of Drawbar."""
 
 
 class EngineLoadError(PluginError):
-    """The plugin is installed, and its import failed."""
+    """The plugin is installed, but cannot be imported or is not a plugin."""
 
 
 class RunError(DrawbarError):
-    """Something about one run."""
+    """Base class of the errors about one run."""
 
 
 class InvalidInput(RunError):
-    """A value does not fit where it goes. Never retried: the same value would not fit again."""
+    """A value does not fit its destination. Never retried: the same value would not fit again."""
 
 
 class InvalidOutput(RunError):
-    """A step returned what its annotation forbids, or what has no JSON form. Never retried."""
+    """A step returned a value that its annotation forbids, or that has no JSON form. Never retried."""
 
 
 class ValueTooLarge(RunError):
@@ -119,7 +123,7 @@ class StepTimeout(RunError):
 
 
 class WorkerLost(RunError):
-    """A task's workers died before they could commit, as often as its attempts allow."""
+    """More workers died while they ran a task than the setting `max_lost` allows."""
 
 
 class EventTimeout(RunError):
@@ -127,7 +131,7 @@ class EventTimeout(RunError):
 
 
 class RunNotFound(RunError):
-    """The store has no run of that id."""
+    """The store has no run of this id."""
 
 
 class RunConflict(RunError):
@@ -135,15 +139,19 @@ class RunConflict(RunError):
 
 
 class RunFinished(RunError):
-    """The run has ended: it takes no more events or resumes."""
+    """The run has ended, or has not failed when it should be retried."""
 
 
 class NotSuspended(RunError):
-    """There is nothing to resume at that address: it is not suspended, or somebody else was first."""
+    """No task is suspended at this address: it never was, or another caller has resumed it already."""
 
 
 class AmbiguousResume(RunError):
-    """Several tasks are suspended, and the call names none.
+    """Several tasks are suspended, and the call does not say which one it means.
+
+    Args:
+        message: The text.
+        addresses: The addresses of the suspended tasks.
 
     Attributes:
         addresses: The addresses of the suspended tasks.
@@ -155,7 +163,11 @@ class AmbiguousResume(RunError):
 
 
 class RunFailed(RunError):
-    """Raised by `RunResult.unwrap()`.
+    """The run failed. Raised by `RunResult.unwrap()`.
+
+    Args:
+        message: The text.
+        result: The `RunResult`.
 
     Attributes:
         result: The `RunResult`.
@@ -167,11 +179,11 @@ class RunFailed(RunError):
 
 
 class RunCancelled(RunFailed):
-    """Raised by `RunResult.unwrap()` when the run was cancelled."""
+    """The run was cancelled. Raised by `RunResult.unwrap()`."""
 
 
 class RunSuspended(RunFailed):
-    """Raised by `RunResult.unwrap()` when the run is suspended: there is no output yet."""
+    """The run is suspended, so there is no output yet. Raised by `RunResult.unwrap()`."""
 
 
 class EngineError(DrawbarError):
@@ -179,7 +191,7 @@ class EngineError(DrawbarError):
 
 
 class StoreError(DrawbarError):
-    """The store cannot do what was asked."""
+    """The store cannot do an operation."""
 
 
 class StoreUnavailable(StoreError):
@@ -187,50 +199,41 @@ class StoreUnavailable(StoreError):
 
 
 class StoreVersionError(StoreError):
-    """The store's data was written by an incompatible version of Drawbar."""
+    """The data in the store was written by an incompatible version of Drawbar."""
 
 
 class FatalError(Exception):
-    """Raise it (or a subclass) in a step to fail the task at once, whatever its retry policy says."""
+    """A failure that must not be retried. Raise it, or a subclass, in a step; its retry policy is not applied."""
 
 
 class RetryAfter(Exception):
-    """Raise it in a step to have it tried again after so many seconds, while it has attempts left.
+    """A failure with its own delay before the next attempt. Raise it in a step that has attempts left.
 
     Args:
-        seconds: The delay, in seconds or as a timedelta; replaces the delay of the step's policy.
+        seconds: The delay, in seconds or as a timedelta. It replaces the delay of the step's retry policy.
+        message: The text. Default: "retry after N s".
+
+    Attributes:
+        seconds: The delay in seconds.
+
+    Raises:
+        ValueError: The delay is not a finite number.
     """
 
     seconds: float = 0.0
 
     def __init__(self, seconds: float | timedelta, message: str = "") -> None:
         self.seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
-        if not self.seconds < math.inf:  # nan, too
+        if not self.seconds < math.inf:  # true for nan, too
             raise ValueError(f"RetryAfter({seconds!r}): give seconds, or a timedelta")
         super().__init__(message or f"retry after {self.seconds:g} s")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Of its text alone, which is what exceptions are pickled by, it could not be made again.
-        return _made_again, (type(self), self.args, dict(self.__dict__))
+        # By default, pickle calls the class with `args`, and these have the text alone.
+        return _restore_retry_after, (type(self), self.args, dict(self.__dict__))
 
 
-def _made_again(kind: type[RetryAfter], args: tuple[Any, ...], state: Mapping[str, Any]) -> RetryAfter:
-    error = kind.__new__(kind, *args)
+def _restore_retry_after(cls: type[RetryAfter], args: tuple[Any, ...], state: Mapping[str, Any]) -> RetryAfter:
+    error = cls.__new__(cls, *args)
     error.__dict__.update(state)
     return error
-
-
-def error_info(error: BaseException, *, traceback: str | None = None) -> dict[str, Any]:
-    """Brings an exception to the JSON form that results and events carry: type, message, traceback."""
-    info: dict[str, Any] = {"type": type(error).__qualname__, "message": str(error)}
-    if traceback:
-        info["traceback"] = traceback
-    return info
-
-
-def describe(error: Mapping[str, Any] | None) -> str:
-    """One line for a recorded error."""
-    if not error:
-        return "unknown error"
-    where = f" at {error['address']}" if error.get("address") else ""
-    return f"{error.get('type', 'Error')}{where}: {error.get('message', '')}"

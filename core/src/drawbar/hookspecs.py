@@ -1,4 +1,4 @@
-"""The hook specifications, under the name that plugins import them by."""
+"""Public names of the hook specifications: plugins import them from here."""
 
 from drawbar.plugins.hookspecs import (
     drawbar_add_commands,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
-from drawbar.errors import InvalidInput, RunCancelled, RunFailed, RunNotFound, RunSuspended
+from drawbar.errors import InvalidInput, RunCancelled, RunFailed, RunSuspended
 from drawbar.records import EventRecord, Json, Kind, RunRecord, RunStatus, Task, TaskStatus
 from drawbar.steps.context import state_in
+from drawbar.stores.base import no_such_run
 from drawbar.values.json_form import Misfit
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ async def load_result(store: Store, run_id: str, plan: Plan | None) -> RunResult
     """
     run = await store.load(run_id)
     if run is None:
-        raise RunNotFound(f"the store has no run {run_id!r}")
+        raise no_such_run(run_id)
     return RunResult(run, list(await store.tasks(run_id)), plan)
 
 

@@ -1,4 +1,4 @@
-"""Place an order, as the shop's web page would: `python -m shop.place_order`."""
+"""Place an order, as the shop's web page does: `python -m shop.place_order`."""
 
 from drawbar import open_engine
 from shop.tasks import total
@@ -6,7 +6,7 @@ from shop.workflows import Item, Order, order
 
 
 def main() -> None:
-    """Use a task and a workflow side by side."""
+    """Call a Celery task and run a workflow, side by side."""
     basket = [Item(name="teapot", price=30), Item(name="cup", count=4, price=5)]
     print("in the cart:", total.delay([item.count * item.price for item in basket]).get(timeout=20))
     with open_engine() as engine:

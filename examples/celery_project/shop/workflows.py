@@ -1,4 +1,4 @@
-"""What happens to an order: stock and payment at the same time, then a parcel for each item, then a letter."""
+"""The workflow of an order: pack a parcel for each item, charge the customer at the same time, then confirm."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Item(BaseModel):
 
 
 class Order(BaseModel):
-    """What a customer sends off."""
+    """The order of a customer."""
 
     customer: str
     items: list[Item]
 
 
 class Confirmation(BaseModel):
-    """What a customer gets back."""
+    """The confirmation for a customer."""
 
     customer: str
     paid: float
@@ -33,31 +33,31 @@ class Confirmation(BaseModel):
 
 
 class BankBusyError(ConnectionError):
-    """Another try may work."""
+    """The bank is busy. Another attempt may succeed."""
 
 
 @step
 def reserve(order: Order) -> list[Item]:
-    """Take the items from the shelf."""
+    """Reserve the items of an order."""
     return order.items
 
 
 @step(retry=Retry(max_attempts=5, delay=0.5, backoff=2, on=(BankBusyError,)), timeout=30)
 async def charge(order: Order) -> float:
-    """Ask the bank for the money."""
+    """Charge the customer and return the amount."""
     return sum(item.count * item.price for item in order.items)
 
 
 @step
 def pack(item: Item) -> str:
-    """Put one line of the order into a box."""
+    """Pack one line of the order and return the parcel's label."""
     time.sleep(0.05)
     return f"{item.count} x {item.name}"
 
 
 @step
 def confirm(confirmation: Confirmation) -> Confirmation:
-    """Write to the customer."""
+    """Send the confirmation to the customer."""
     print(f"Dear {confirmation.customer}, {len(confirmation.parcels)} parcels are on their way.")
     return confirmation
 

@@ -1,1 +1,1 @@
-"""A podcast that worked with Dramatiq before it had workflows."""
+"""A podcast site with Dramatiq actors and Drawbar workflows."""

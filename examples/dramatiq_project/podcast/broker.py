@@ -1,4 +1,4 @@
-"""The podcast's broker, as it was; the last line is what Drawbar needs."""
+"""The podcast's Dramatiq broker. For Drawbar, only the import and the call of `install` were added."""
 
 import os
 from typing import Any
@@ -12,7 +12,7 @@ from drawbar_dramatiq import install
 
 
 def make_broker(url: str, results: str) -> dramatiq.Broker:
-    """RabbitMQ or Redis, whichever the URL is of."""
+    """Return a broker on RabbitMQ or Redis, depending on the URL."""
     kind: Any = RedisBroker
     if url.startswith("amqp"):
         from dramatiq.brokers.rabbitmq import RabbitmqBroker as kind  # noqa: N813
@@ -27,4 +27,4 @@ broker = make_broker(
 )
 dramatiq.set_broker(broker)
 
-install(broker)  # whoever works on its messages serves the queue `drawbar-dramatiq` too; settings: drawbar.toml
+install(broker)  # the broker's workers now serve the queue `drawbar-dramatiq` too; its settings are in drawbar.toml

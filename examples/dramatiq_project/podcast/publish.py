@@ -1,4 +1,4 @@
-"""Publish an episode, as the podcast's web page would: `python -m podcast.publish`."""
+"""Publish an episode, as the podcast's web page does: `python -m podcast.publish`."""
 
 from drawbar import open_engine
 from podcast.tasks import plays
@@ -6,7 +6,7 @@ from podcast.workflows import Recording, publish
 
 
 def main() -> None:
-    """Use an actor and a workflow side by side."""
+    """Send a message to an actor and run a workflow, side by side."""
     print("played:", plays.send([3, 4, 5]).get_result(block=True, timeout=20_000))
     with open_engine() as engine:
         run = engine.start_sync(publish, Recording(title="teapots", minutes=30))

@@ -1,4 +1,4 @@
-"""Actors that the podcast had before it had workflows: `dramatiq podcast.tasks` works on them as before."""
+"""The podcast's actors. Workflows do not change them: `dramatiq podcast.tasks` runs their worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["broker", "newsletter", "plays", "slow_report"]
 
 @dramatiq.actor(store_results=True)
 def plays(daily: list[int]) -> int:
-    """Add up how often an episode was played."""
+    """Return the total of daily plays."""
     return sum(daily)
 
 
@@ -25,7 +25,7 @@ def newsletter(address: str) -> str:
 
 @dramatiq.actor(time_limit=1000, max_retries=0, store_results=True)
 def slow_report() -> str:
-    """Take longer than it may."""
+    """Take longer than the time limit."""
     for _ in range(100):
         time.sleep(0.1)
     return "done"

@@ -1,4 +1,4 @@
-"""What happens to a recording: text and sound at the same time, a file for each format, then it is put online."""
+"""The workflow of a recording: encode it in each format, transcribe it at the same time, then put it online."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drawbar import Retry, step, workflow
 
 
 class Recording(BaseModel):
-    """What comes from the studio."""
+    """A recording from the studio."""
 
     title: str
     minutes: int
@@ -20,7 +20,7 @@ class Recording(BaseModel):
 
 
 class Episode(BaseModel):
-    """What listeners get."""
+    """A published episode."""
 
     title: str
     words: int
@@ -28,32 +28,32 @@ class Episode(BaseModel):
 
 
 class EncoderBusyError(ConnectionError):
-    """Another try may work."""
+    """The encoder is busy. Another attempt may succeed."""
 
 
 @step
 def formats(recording: Recording) -> list[dict[str, Any]]:
-    """One piece of work for each format."""
+    """Return the arguments of `encode` for each format."""
     return [{"title": recording.title, "format": each} for each in recording.formats]
 
 
 @step(retry=Retry(max_attempts=5, delay=0.5, backoff=2, on=(EncoderBusyError,)))
 def encode(title: str, format: str) -> str:  # noqa: A002 - the word for it
-    """Make one file."""
+    """Encode the recording in one format and return the file's name."""
     time.sleep(0.3)
     return f"{title}.{format}"
 
 
 @step(timeout=30)
 async def transcribe(recording: Recording) -> int:
-    """Write down what was said; gives the number of words."""
+    """Transcribe the recording and return the number of words."""
     await anyio.sleep(0.1)
     return recording.minutes * 130
 
 
 @step
 def put_online(episode: Episode) -> Episode:
-    """Tell the listeners."""
+    """Publish the episode."""
     print(f"{episode.title}: {episode.words} words in {len(episode.files)} files")
     return episode
 

@@ -1,4 +1,4 @@
-"""What can be set, and what of a project's configuration is warned of."""
+"""The settings of the engine, and warnings about a project's configuration."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_an_app_is_named_by_module_and_attribute(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "their_project", module)
 
     assert CeleryEngine.configured(app="their_project:app").describe().endswith("@here:6379/1")
-    with pytest.raises(SettingsError, match="'their_project:nothing' is no Celery"):
+    with pytest.raises(SettingsError, match="'their_project:nothing' is not a Celery"):
         CeleryEngine.configured(app="their_project:nothing")
 
 
@@ -55,7 +55,7 @@ def test_what_would_hurt_is_said() -> None:
     twice, killed, lost = checked(app, message_budget=30)
 
     assert "visibility timeout is 60 s" in twice
-    assert "ended by force after 60 s" in killed
+    assert "by force after 60 s" in killed
     assert "confirmation" in lost
 
 

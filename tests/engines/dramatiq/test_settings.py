@@ -1,4 +1,4 @@
-"""What can be set, and what of a project's broker is warned of."""
+"""The settings of the engine, and warnings about a project's broker."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dramatiq.brokers.stub import StubBroker
 
 from drawbar.errors import SettingsError
 from drawbar_dramatiq import DramatiqEngine, install
+from drawbar_dramatiq.middleware import WorkerMiddleware
 
 README = Path(__file__).parents[3] / "plugins" / "dramatiq" / "README.md"
 
@@ -38,7 +39,7 @@ def test_the_url_says_which_broker(url: str, kind: type) -> None:
     engine = DramatiqEngine.configured(broker_url=url)
 
     assert type(engine.broker) is kind
-    assert engine.embedded is (kind is StubBroker)
+    assert engine.runs_in_client is (kind is StubBroker)
 
 
 def test_a_url_of_nothing_that_dramatiq_knows_is_refused() -> None:
@@ -51,7 +52,7 @@ def test_a_secret_in_the_url_is_shown_nowhere() -> None:
 
     rows = engine.loaded.rows(DramatiqEngine)
 
-    assert engine.describe() == "redis://:***@here:6379/1"
+    assert engine.describe() == "redis://:****@here:6379/1"
     assert "hush" not in repr(engine.settings)
     assert not any("hush" in row.value for row in rows)
 
@@ -62,7 +63,7 @@ def test_a_broker_is_named_by_module_and_attribute(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "their_project", module)
 
     assert DramatiqEngine.configured(broker="their_project:broker").broker is theirs
-    with pytest.raises(SettingsError, match="'their_project:nothing' is no Broker"):
+    with pytest.raises(SettingsError, match="'their_project:nothing' is not a Broker"):
         DramatiqEngine.configured(broker="their_project:nothing")
 
 
@@ -96,8 +97,8 @@ def test_installing_again_replaces_what_was_installed() -> None:
     for queue in ("first", "second"):
         install(theirs, queue=queue)
 
-    (engine,) = [each for each in theirs.middleware if isinstance(each, DramatiqEngine)]
-    assert engine.queues == ("second",)
+    (installed,) = [each for each in theirs.middleware if isinstance(each, WorkerMiddleware)]
+    assert installed.engine.queues == ("second",)
     assert theirs.actors["drawbar.process"].queue_name == "second"
 
 
@@ -112,7 +113,7 @@ def test_our_messages_are_confirmed_and_the_project_s_as_it_likes() -> None:
     theirs = RabbitmqBroker()
     engine = DramatiqEngine.configured(broker=theirs)
 
-    assert engine.sender.confirm_delivery
+    assert engine.connection.confirm_delivery
     assert not theirs.confirm_delivery
 
 

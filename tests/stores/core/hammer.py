@@ -179,7 +179,7 @@ def work_until(path: str, statement: int, end: Callable[[], None], *, holds: boo
 
     store = plugin.create(f"sqlite:///{path}")
     granted, store.claim = store.claim, claim  # type: ignore[method-assign]
-    store._here()._writer.set_trace_callback(count)  # type: ignore[attr-defined]
+    store._connections()._writer.set_trace_callback(count)
     anyio.run(work, store)
     os._exit(0)
 

@@ -1,6 +1,4 @@
-"""A store on the tables that `SqlRows` describes, with nothing of its own: sqlite3 stands for any SQL database."""
-
-from __future__ import annotations
+"""A store on SQL that overrides nothing: sqlite3 stands for any database with a DB-API driver."""
 
 import sqlite3
 import threading
@@ -8,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from drawbar.stores import StorePlugin
 from drawbar.stores.rows import Reader
 from drawbar.stores.rows_store import ThreadedRowsStore
 from drawbar.stores.sql import Dialect, SqlReader, SqlRows, SqlRun
@@ -15,7 +14,6 @@ from drawbar.stores.sql import Dialect, SqlReader, SqlRows, SqlRun
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DIALECT = Dialect(schema="plain_")
 TABLES = """
 CREATE TABLE plain_run (n INTEGER PRIMARY KEY, id UNIQUE, workflow_id, fingerprint, status, seq DEFAULT 0,
     active DEFAULT 0, timed DEFAULT 0, suspended DEFAULT 0, forked_from, created_at, started_at, finished_at,
@@ -30,9 +28,9 @@ CREATE TABLE plain_event (run, first, count, at, body, UNIQUE (run, first));
 
 
 class PlainRows(SqlRows[SqlRun]):
-    """Rows that override nothing."""
+    """The rows of one transaction."""
 
-    dialect = DIALECT
+    dialect = Dialect(schema="plain_")
     make_run = SqlRun
 
     def __init__(self, connection: sqlite3.Connection, now: float, redispatch: float) -> None:
@@ -41,9 +39,9 @@ class PlainRows(SqlRows[SqlRun]):
 
 
 class PlainReader(SqlReader[SqlRun]):
-    """A reader that overrides nothing."""
+    """The questions that change nothing."""
 
-    dialect = DIALECT
+    dialect = PlainRows.dialect
     make_run = SqlRun
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -77,3 +75,6 @@ class PlainStore(ThreadedRowsStore):
     def _answer(self, question: Callable[[Reader], T]) -> T:
         with self._lock:
             return question(PlainReader(self.connection))
+
+
+plugin = StorePlugin(lambda url: PlainStore())

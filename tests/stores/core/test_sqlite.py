@@ -101,7 +101,7 @@ async def test_synchronous_is_an_option(path: Path, query: str, expected: int) -
     store = make(path, query)
     await store.open()
 
-    (found,) = store._here()._writer.execute("PRAGMA synchronous").fetchone()
+    (found,) = store._connections()._writer.execute("PRAGMA synchronous").fetchone()
 
     await store.close()
     assert found == expected
@@ -164,7 +164,7 @@ async def test_another_programs_database_is_left_alone(path: Path) -> None:
 async def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     path.write_text("Dear diary, " * 500)
 
-    with pytest.raises(StoreVersionError, match=f"{path}: this file is no SQLite database"):
+    with pytest.raises(StoreVersionError, match=f"{path}: this file is not an SQLite database"):
         await make(path).open()
 
     assert path.read_text().startswith("Dear diary")
@@ -203,7 +203,7 @@ async def test_a_file_that_may_not_be_written_is_named(path: Path) -> None:
 async def test_a_disk_that_is_full_is_an_error_and_nothing_is_lost(store: SqliteStore) -> None:
     run_id = await begin(store, step("a"))
     task = await take(store, run_id, "a")
-    writer = store._here()._writer
+    writer = store._connections()._writer
     (pages,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count = {pages}")
 
@@ -295,7 +295,7 @@ async def test_what_gathered_meanwhile_goes_into_one_transaction(store: SqliteSt
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     statements: list[str] = []
-    store._here()._writer.set_trace_callback(statements.append)
+    store._connections()._writer.set_trace_callback(statements.append)
     results: list[object] = []
 
     async def work() -> None:
@@ -360,7 +360,7 @@ async def test_in_one_transaction_a_refused_commit_says_nothing_about_the_next(s
     async with anyio.create_task_group() as group:
         for number, transition in enumerate((late, opened, taken), 1):
             group.start_soon(commit_one, transition)
-            while len(store._here().pending) < number:  # noqa: ASYNC110 - in this order
+            while len(store._connections().pending) < number:  # noqa: ASYNC110 - in this order
                 await anyio.sleep(0.001)
         other.execute("COMMIT")
     other.close()
@@ -381,7 +381,7 @@ async def test_others_who_give_up_meanwhile_take_nobodys_turn(store: SqliteStore
             raise ValueError
 
     run_id = await begin(store, step("a"))
-    store._here().pending = Raced()
+    store._connections().pending = Raced()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
@@ -418,7 +418,7 @@ async def test_a_commit_that_is_torn_apart_leaves_no_transaction_open(
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store._here()._rows, "close", interrupted)
+    monkeypatch.setattr(store._connections()._rows, "close", interrupted)
     with pytest.raises(KeyboardInterrupt):
         await complete(store, task, step("b"))
     monkeypatch.undo()
@@ -460,7 +460,7 @@ async def test_a_commit_in_another_event_loop_ends_a_wait(store: SqliteStore) ->
             await anyio.to_thread.run_sync(anyio.run, store.emit, run_id, [event("e")])
 
     assert seqs == [3]
-    assert store._here().waiters == {}
+    assert store._connections().waiters == {}
 
 
 async def test_a_commit_of_another_store_ends_a_wait(store: SqliteStore, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several processes with one SQLite file: nothing is lost, nothing done twice, whoever dies when."""
+"""Several processes with one SQLite file: nothing is lost and nothing is done twice, whichever of them dies."""
 
 import sqlite3
 import subprocess

@@ -146,7 +146,7 @@ async def test_who_is_cancelled_while_leading_hands_over(postgres_url: str, stor
 
 
 async def test_a_batcher_by_itself() -> None:
-    """Whatever comes and goes: every job that is not cancelled is carried out once, and nobody is forgotten."""
+    """Every job that is not cancelled is carried out once, and every caller is woken."""
     from random import Random
 
     dice = Random(4)

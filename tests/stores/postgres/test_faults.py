@@ -205,7 +205,7 @@ async def test_an_interrupted_transaction_is_not_committed_with_the_next(store: 
 async def test_the_isolation_is_the_stores_own(
     postgres_url: str, stores: Stores, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under a stricter one, whoever has waited for a run's lock fails, and has to try again until it is the first."""
+    """Under a stricter one, a caller that has waited for a run's lock fails, and tries again until it is the first."""
     monkeypatch.setattr("drawbar_postgres.process.TRIES", 1)
     database = postgres_url.rpartition("/")[2]
     sql(f"ALTER DATABASE {database} SET default_transaction_isolation TO 'repeatable read'")

@@ -140,7 +140,7 @@ async def test_the_listening_connection_breaks(
         with anyio.fail_after(5):
             while store._process().listener.listening:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-        await store.emit(run_id, [event("e")])  # nobody listening
+        await store.emit(run_id, [event("e")])  # no listener
     assert "not listening for runs" in caplog.text
     await listening(store)
     async with anyio.create_task_group() as group:

@@ -111,7 +111,7 @@ class LiveTree:
         return self._summary(room)
 
     def tree(self) -> Tree:
-        """The whole tree as it is now."""
+        """Return the whole tree in its current state."""
         now = datetime.now(UTC)
         status = self.progress.status
         head = Text.assemble(

@@ -16,8 +16,9 @@ from drawbar.cli.app import FAILED, INTERRUPTED, SUSPENDED
 from drawbar.cli.lines import Lines, shortened
 from drawbar.cli.options import Flags, load
 from drawbar.cli.progress import Progress
-from drawbar.errors import ConfigurationError, RunNotFound, StoreUnavailable
+from drawbar.errors import ConfigurationError
 from drawbar.records import RunStatus, TaskStatus
+from drawbar.stores.base import no_such_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -59,15 +60,11 @@ async def open_client(flags: Flags) -> AsyncIterator[Client]:
 async def open_store(flags: Flags) -> AsyncIterator[Client]:
     """Open a client with only its store, for commands that must not work on tasks."""
     from drawbar.client.client import open_engine
+    from drawbar.stores import opening
 
     require_durable_store(flags)
     client = open_engine(flags=flags)
-    limit = client.settings.connect_timeout
-    try:
-        with anyio.fail_after(limit):
-            await client.store.open()
-    except TimeoutError:
-        raise StoreUnavailable(f"the store did not answer within connect_timeout = {limit:g} s") from None
+    await opening.open_store(client.store, client.settings.connect_timeout)
     try:
         yield client
     finally:
@@ -108,7 +105,7 @@ async def find_run_workflow(
     """
     record = await client.store.load(run_id)
     if record is None:
-        raise RunNotFound(f"the store has no run {run_id!r}; drawbar runs list shows what it has")
+        raise no_such_run(run_id)
     try:
         plan = client.workflows.find(record.workflow_id, record.fingerprint)
     except ConfigurationError:

@@ -1,4 +1,4 @@
-"""Clients: start runs, find them again, steer them."""
+"""Clients: start runs, find them again and control them."""
 
 from drawbar.client.client import Client, open_engine
 

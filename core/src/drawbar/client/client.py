@@ -1,4 +1,4 @@
-"""`open_engine`: the way to start runs and to find them again."""
+"""`open_engine` and `Client`: start runs and find them again."""
 
 # `input` is a word of the interface.
 # ruff: noqa: A002
@@ -22,6 +22,7 @@ from drawbar.plugins.registry import load_store
 from drawbar.records import FINISHED_RUN, RunRecord, RunStatus
 from drawbar.results import RunResult
 from drawbar.settings.load import LoadedSettings, load_settings
+from drawbar.settings.masking import mask_url
 from drawbar.stores.base import Store
 from drawbar.stores.opening import open_store
 from drawbar.values.limits import check_size
@@ -39,19 +40,28 @@ if TYPE_CHECKING:
 
 Out = TypeVar("Out")
 ALL_RUNS = 1_000_000
-"""Limit of a listing that has to see every run."""
+"""Limit of a listing that must contain every run."""
 
 
 class Client:
     """An opened engine: `async with open_engine(...) as engine`, or `with` in code without an event loop.
 
+    Args:
+        loaded: The settings.
+        store: The store; None: the one that the settings name.
+
     Attributes:
-        loaded: All settings, as they were read.
+        loaded: All settings with their sources.
         settings: The settings of the core.
         engine: The engine.
         store: The store.
-        workflows: The workflows known here.
-        worker: The worker of an in-process engine, while it is open; else None.
+        workflows: The workflows that are known in this process.
+        worker: The worker of an in-process engine while it is open; otherwise None.
+
+    Raises:
+        SettingsError: A setting of the engine or the URL of the store is wrong.
+        PluginError: The engine or the store is not installed or cannot be loaded.
+        ConfigurationError: The workers of the engine are other processes, which cannot share the store.
     """
 
     def __init__(self, loaded: LoadedSettings, store: Store | None = None) -> None:
@@ -66,7 +76,7 @@ class Client:
         if not (self.engine.in_process or self.engine.runs_in_client or self.store.shared):
             raise ConfigurationError(
                 f"engine {self.engine.name!r} has its workers in other processes, and the store "
-                f"{loaded.store_url(engine_class)!r} is this process's own; "
+                f"{mask_url(loaded.store_url(engine_class))!r} is this process's own; "
                 "set store to redis://…, postgresql://… or sqlite:///…"
             )
         self.store.redispatch = self.settings.redispatch
@@ -78,12 +88,12 @@ class Client:
 
     @property
     def workflows(self) -> WorkflowRegistry:
-        """The workflows known here."""
+        """The workflows that are known in this process."""
         return self._session.registry
 
     @property
     def worker(self) -> Worker | None:
-        """The worker of an in-process engine, while it is open; else None."""
+        """The worker of an in-process engine while it is open; otherwise None."""
         return self._session.worker
 
     # -- opening and closing
@@ -142,9 +152,9 @@ class Client:
 
         Args:
             workflow: A committed workflow.
-            input: Its input: an instance of its input type, or what can become one.
-            run_id: The run's id; None: a new one. With the id of an existing run, that run is given back.
-            metadata: JSON values that go with the run.
+            input: Its input: an instance of its input type, or a value that converts to one.
+            run_id: The run's id; None: a new one. The id of an existing run returns that run.
+            metadata: JSON values to record with the run.
 
         Returns:
             A handle on the run.
@@ -154,9 +164,8 @@ class Client:
             DefinitionError: It is not a committed workflow.
             DrawbarError: This client is not open.
             RunConflict: The id belongs to a run of another workflow, or with another input.
-            EngineError: The broker cannot be reached. The run is in the store all the same, and starts when
-                a worker finds it.
-            StoreUnavailable: The store cannot be reached: nothing was started.
+            EngineError: The broker cannot be reached. The run is in the store and starts when a worker finds it.
+            StoreUnavailable: The store cannot be reached. No run was started.
         """
         session = self._session
         session.open_loop()
@@ -173,12 +182,12 @@ class Client:
         return Run(session, run.id, workflow.plan)
 
     def get_run(self, run_id: str, workflow: WorkflowDefinition[Any, Out] | None = None) -> Run[Out]:
-        """Return a handle on a run. The store is not asked yet: the handle's methods raise RunNotFound.
+        """Return a handle on a run. This does not read the store: the methods of the handle raise RunNotFound.
 
         Args:
             run_id: Its id.
-            workflow: Its workflow, for typed results. It may be left out when it is known here: started here,
-                or in the modules of the setting `workflows`.
+            workflow: Its workflow, for typed results. It may be omitted if this process knows it: it was started here,
+                or is in the modules of the setting `workflows`.
         """
         if workflow is None:
             return Run(self._session, run_id)
@@ -197,8 +206,11 @@ class Client:
         Args:
             workflow: A workflow or its id.
             status: Only runs in this status.
-            metadata: Only runs that carry at least these values.
-            limit: The largest number of runs to return.
+            metadata: Only runs with at least these metadata.
+            limit: Largest number of runs to return.
+
+        Returns:
+            The runs.
 
         Raises:
             ConfigurationError: A module of the setting `workflows` cannot be imported.
@@ -211,13 +223,13 @@ class Client:
         return [RunResult(record, [], self._session.plan_of(record)) for record in found]
 
     async def resume_all(self) -> list[Run[Any]]:
-        """Take up every unfinished run of the store that this process's worker can go on with.
+        """Continue every unfinished run of the store that the worker of this process can continue.
 
-        Leases of workers of this machine that have died are given back first, so that no task waits for them
-        to run out. Opening an in-process engine on a durable store does this by itself.
+        Before that, it releases the leases of dead workers of this machine, so that no task waits for their end.
+        Opening an in-process engine with a durable store does the same.
 
         Returns:
-            The unfinished runs, suspended ones too (they wait for `resume`).
+            The unfinished runs, also suspended ones (they wait for `resume`).
 
         Raises:
             StoreUnavailable: The store cannot be reached.
@@ -251,16 +263,24 @@ class Client:
         run_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Run[Out]:
-        """Start a run from code without an event loop; see `start`.
+        """Start a run, from code without an event loop.
 
         Args:
-            workflow: See `start`.
-            input: See `start`.
-            run_id: See `start`.
-            metadata: See `start`.
+            workflow: A committed workflow.
+            input: Its input: an instance of its input type, or a value that converts to one.
+            run_id: The run's id; None: a new one. The id of an existing run returns that run.
+            metadata: JSON values to record with the run.
+
+        Returns:
+            A handle on the run.
 
         Raises:
-            DrawbarError: This thread runs an event loop: await `start` instead. All that `start` raises, too.
+            InvalidInput: The input (or metadata) does not fit.
+            DefinitionError: It is not a committed workflow.
+            RunConflict: The id belongs to a run of another workflow, or with another input.
+            EngineError: The broker cannot be reached. The run is in the store and starts when a worker finds it.
+            StoreUnavailable: The store cannot be reached. No run was started.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `start` there.
         """
 
         async def start() -> Run[Out]:
@@ -275,24 +295,33 @@ class Client:
         metadata: Mapping[str, Any] | None = None,
         limit: int = 100,
     ) -> list[RunResult[Any]]:
-        """List runs from code without an event loop; see `list_runs`.
+        """List runs, newest first, without their steps, from code without an event loop.
 
         Args:
-            workflow: See `list_runs`.
-            status: See `list_runs`.
-            metadata: See `list_runs`.
-            limit: See `list_runs`.
+            workflow: A workflow or its id.
+            status: Only runs in this status.
+            metadata: Only runs with at least these metadata.
+            limit: Largest number of runs to return.
+
+        Returns:
+            The runs.
 
         Raises:
-            DrawbarError: This thread runs an event loop: await `list_runs` instead. All that `list_runs` raises, too.
+            ConfigurationError: A module of the setting `workflows` cannot be imported.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `list_runs` there.
         """
         return self._session.call(self.list_runs, workflow, status, metadata, limit)
 
     def resume_all_sync(self) -> list[Run[Any]]:
-        """Take up every unfinished run from code without an event loop; see `resume_all`.
+        """Continue every unfinished run that the worker of this process can continue, from code without an event loop.
+
+        Returns:
+            The unfinished runs, also suspended ones (they wait for `resume`).
 
         Raises:
-            DrawbarError: This thread runs an event loop: await `resume_all` instead. All that `resume_all` raises, too.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `resume_all` there.
         """
         return self._session.call(self.resume_all)
 
@@ -307,17 +336,19 @@ def open_engine(
     """Open the configured engine.
 
     Args:
-        name: Engine to use; None: the configured one.
+        name: Name of the engine; None: the configured one.
         store: URL of the store (or a `Store`); None: the configured one.
-        flags: Settings from a command line, as text; they yield to the arguments here.
-        settings: Settings of core (`workflows=[…]`, `lease=…`) or of the engine (`broker_url=…`).
+        flags: Settings from a command line, as text. The other arguments win over them.
+        settings: Settings of the core (`workflows=[…]`, `lease=…`) or of the engine (`broker_url=…`).
 
     Returns:
         A `Client`, for `async with` (or `with`, in code without an event loop).
 
     Raises:
-        SettingsError: A setting is wrong; names it and where it came from.
-        EngineNotFound: No such engine is installed; names the package to install.
+        SettingsError: A setting is wrong. The text names it and its source.
+        EngineNotFound: No such engine or store is installed. The text names the package to install.
+        PluginError: The engine or the store cannot be loaded.
+        ConfigurationError: The workers of the engine are other processes, which cannot share the store.
     """
     arguments = dict(settings)
     if store is not None and not isinstance(store, Store):

@@ -1,4 +1,4 @@
-"""What a forked run takes over: the recorded outputs of the steps that are not run again."""
+"""Forks of runs: a new run that reuses recorded outputs of another one, from its start up to a step."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from drawbar.client.session import Session
 
+
 async def fork_run(
     session: Session, run: RunRecord, plan: Plan, from_step: Any, given: Any, run_id: str | None
 ) -> RunRecord:
-    """Create a run that takes over the recorded outputs before a step, and goes on from there.
+    """Create a run that reuses the recorded outputs before a step, and continues from that step.
 
     Args:
         session: The session of the run.
@@ -44,29 +45,29 @@ async def fork_run(
 
 
 def fork_memos(plan: Plan, tasks: Iterable[Task], from_step: str, given: Json | None) -> list[NewTask]:
-    """The memos of a fork: one for each recorded output that stands, and one for the new input, if any.
+    """Return the memos of a fork: one for each recorded output that is reused, and one for the new input, if any.
 
     Args:
         plan: The plan of the run.
         tasks: The tasks of the run that is forked.
         from_step: Id, address or template of the step to start from.
-        given: What that step gets instead of what comes to it; None: what comes to it.
+        given: Input of that step, in JSON form, instead of the value that reaches it; None: that value.
 
     Raises:
         InvalidInput: The workflow has no such step, or more than one of that id.
     """
     node = find_step(plan, from_step)
-    stands = plan.before(node)
-    made = []
+    is_reused = plan.before(node)
+    memos = []
     for task in tasks:
         place = plan.locate(task.address)
         if (
             task.kind is Kind.STEP
             and task.status is TaskStatus.COMPLETED
             and place is not None
-            and stands(place[0])
+            and is_reused(place[0])
         ):
-            made.append(
+            memos.append(
                 NewTask(
                     MEMO + task.address,
                     Kind.MEMO,
@@ -77,12 +78,20 @@ def fork_memos(plan: Plan, tasks: Iterable[Task], from_step: str, given: Json | 
                 )
             )
     if given is not None:
-        made.append(NewTask(input_address(node), Kind.MEMO, status=TaskStatus.COMPLETED, output=[given]))
-    return made
+        memos.append(NewTask(input_address(node), Kind.MEMO, status=TaskStatus.COMPLETED, output=[given]))
+    return memos
 
 
 def find_step(plan: Plan, name: str) -> Node:
-    """The step that an id, an address or a template means."""
+    """Return the node of a step.
+
+    Args:
+        plan: The plan.
+        name: Id, address or template of the step.
+
+    Raises:
+        InvalidInput: The workflow has no such step, or more than one of that id.
+    """
     place = plan.locate(name)
     node = place[0] if place is not None else None
     if node is not None and node.op in (Op.LOOP, Op.FOREACH) and node.bodies[0].op is Op.STEP:

@@ -1,4 +1,4 @@
-"""A run as its users hold it."""
+"""`Run`: a handle on a run, for its users."""
 
 # `input` is a word of the interface.
 # ruff: noqa: A002
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from drawbar.client.fork import fork_run
-from drawbar.errors import AmbiguousResume, InvalidInput, NotSuspended, RunFinished, RunNotFound
-from drawbar.plan import Op
-from drawbar.records import FINISHED_RUN, Json, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.client.session import LONGEST_WAIT
+from drawbar.client.signals import convert_payload, suspended_task
+from drawbar.errors import InvalidInput, RunFinished, RunNotFound
+from drawbar.records import FINISHED_RUN, RunRecord, RunStatus, TaskStatus
 from drawbar.results import ErrorInfo, Event, RunResult, StepResult, load_result
-from drawbar.values.json_form import Misfit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator
 
     from drawbar.client.session import Session
     from drawbar.plan import Plan
@@ -28,7 +28,7 @@ Out = TypeVar("Out", default=Any)
 
 
 class Run(Generic[Out]):
-    """A handle on a run, in any process that reaches its store. Made by `Client.start` and `Client.get_run`.
+    """A handle on a run, in any process that reaches its store. `Client.start` and `Client.get_run` make it.
 
     Every async method has a sync twin (`result_sync`, …) for code without an event loop.
 
@@ -50,42 +50,62 @@ class Run(Generic[Out]):
         return self._plan
 
     async def status(self) -> RunStatus:
-        """Where the run stands now."""
+        """Return the current status of the run.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            StoreUnavailable: The store cannot be reached.
+        """
         return (await self._session.load(self.id)).status
 
     async def result(self, timeout: float | None = None) -> RunResult[Out]:
-        """Waits until the run is completed, failed, cancelled or suspended.
+        """Wait until the run is completed, failed, cancelled or suspended.
 
         Args:
-            timeout: Seconds to wait at the most; None: as long as it takes.
+            timeout: Seconds to wait at most; None: without a limit.
+
+        Returns:
+            The result.
 
         Raises:
-            TimeoutError: It takes longer. The run is not touched by that.
+            TimeoutError: The run takes longer. It continues.
+            RunNotFound: The store has no such run.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is closed, so that no worker continues the run.
         """
         record = await self._session.wait_settled(self.id, timeout)
         plan = self._plan_of(record)
         return RunResult(record, list(await self._session.readable_store().tasks(self.id)), plan)
 
     async def snapshot(self) -> RunResult[Out]:
-        """As `result`, without waiting: how the run stands now."""
+        """Return the current state of the run, in the form of `result`, without waiting.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            StoreUnavailable: The store cannot be reached.
+        """
         plan = self._plan_of(await self._session.load(self.id))
         return await load_result(self._session.readable_store(), self.id, plan)
 
     async def resume(self, data: Any = None, step: Any = None) -> None:
-        """Lets a suspended task go on, with `data` as its `ctx.resume_data`.
+        """Resume a suspended task.
 
         Args:
-            data: What the step's `resume=` model takes, or any value when it has none.
-            step: The task: an address, or a step or its id. May be left out when exactly one is suspended.
+            data: The value of `ctx.resume_data`: it fits the step's `resume=` model, or is any JSON value if the step
+                has none.
+            step: The task: its address, or a step or its id. It may be omitted if exactly one task is suspended.
 
         Raises:
-            AmbiguousResume: Several tasks are suspended, and `step` does not say which.
-            NotSuspended: There is nothing to resume there; somebody else may have been first.
-            InvalidInput: The data does not fit, or is too large; the task stays suspended.
+            AmbiguousResume: Several tasks are suspended, and `step` does not say which one.
+            NotSuspended: No such task is suspended. Another caller may have resumed it already.
+            InvalidInput: The data does not fit, or is too large. The task stays suspended.
+            RunNotFound: The store has no such run.
+            EngineError: The broker cannot be reached. The task is resumed in the store and continues later.
+            StoreUnavailable: The store cannot be reached.
         """
         record = await self._session.load(self.id)
         tasks = await self._session.readable_store().tasks(self.id, statuses=(TaskStatus.SUSPENDED,))
-        task = _pick(self.id, tasks, step)
+        task = suspended_task(self.id, tasks, step)
         value = self._session.accept_external(data, f"the data to resume {task.address} with")
         plan = self._plan_of(record)
         place = plan.locate(task.address) if plan is not None else None
@@ -101,25 +121,40 @@ class Run(Generic[Out]):
         await self._session.dispatch(record, ready)
 
     async def send_event(self, name: str, payload: Any = None) -> None:
-        """Sends an event: to the `wait_for` that waits for it, or kept for the first that will.
+        """Send an event to the run. If no `wait_for` waits for it yet, the first that does gets it.
+
+        Args:
+            name: Name of the event.
+            payload: The value that `wait_for` returns.
 
         Raises:
             RunFinished: The run has ended.
-            InvalidInput: The payload does not fit the type that every wait for this event has, or is too large.
+            InvalidInput: The payload fits the type of no wait for this event, or is too large.
+            RunNotFound: The store has no such run.
+            EngineError: The broker cannot be reached. The event is in the store, and the run continues later.
+            StoreUnavailable: The store cannot be reached.
         """
         record = await self._session.load(self.id)
         value = self._session.accept_external(payload, f"the payload of event {name!r}")
         plan = self._plan_of(record)
         if plan is not None and record.status not in FINISHED_RUN:
-            value = _fitting(plan, name, value)
+            value = convert_payload(plan, name, value)
         ready = await self._session.readable_store().send_event(self.id, name, value)
         await self._session.dispatch(record, ready)
 
     async def cancel(self, reason: str | None = None) -> bool:
-        """Cancels the run in whatever state it is; does nothing to a finished one.
+        """Cancel the run. Has no effect on a run that has ended.
+
+        Args:
+            reason: Text that is recorded with the run.
 
         Returns:
-            Whether this call ended it.
+            True if this call ended the run.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            EngineError: The broker cannot be reached. The run is cancelled, and its callbacks run later.
+            StoreUnavailable: The store cannot be reached.
         """
         record = await self._session.load(self.id)
         plan = self._plan_of(record)
@@ -131,10 +166,13 @@ class Run(Generic[Out]):
         return ended
 
     async def retry(self) -> None:
-        """Lets a failed run go on from what failed; what was completed is not done again.
+        """Continue a failed run from the tasks that failed. Completed tasks do not run again.
 
         Raises:
-            RunFinished: The run is not `failed`.
+            RunFinished: The run has not failed.
+            RunNotFound: The store has no such run.
+            EngineError: The broker cannot be reached. The run continues later.
+            StoreUnavailable: The store cannot be reached.
         """
         record = await self._session.load(self.id)
         if record.status is not RunStatus.FAILED:
@@ -142,16 +180,22 @@ class Run(Generic[Out]):
         await self._session.dispatch(record, await self._session.readable_store().retry(self.id))
 
     async def fork(self, from_step: Any, input: Any = None, *, run_id: str | None = None) -> Run[Out]:
-        """Starts a new run that takes over the recorded outputs before a step, and goes on from there.
+        """Start a new run that reuses the recorded outputs before a step, and continues from that step.
 
         Args:
-            from_step: The step (or its id, or an address) to start from; it and all after it run again.
-            input: What that step gets instead of its recorded input; None: the recorded one, computed anew.
-            run_id: Id of the new run.
+            from_step: The step to continue from, or its id or address. It and all steps after it run again.
+            input: Input of that step; None: the value that reaches it, computed anew.
+            run_id: Id of the new run; None: a new one.
+
+        Returns:
+            A handle on the new run.
 
         Raises:
-            RunNotFound: The workflow of the run is not known here.
-            InvalidInput: The workflow has no such step.
+            RunNotFound: The store has no such run, or its workflow is not known here.
+            InvalidInput: The workflow has no such step, or the input does not fit.
+            RunConflict: A run of that id exists already.
+            EngineError: The broker cannot be reached. The new run is in the store and starts later.
+            StoreUnavailable: The store cannot be reached.
         """
         record = await self._session.load(self.id)
         plan = self._plan_of(record)
@@ -163,10 +207,17 @@ class Run(Generic[Out]):
         return Run(self._session, forked.id, plan)
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
-        """The run's events, from the first, live, until the run has ended.
+        """Iterate over the events of the run as they happen, until it has ended.
 
         Args:
-            after: The `seq` after which to begin: 0 for all, or where an earlier call left off.
+            after: `seq` of the last event to skip; 0: begin with the first event.
+
+        Yields:
+            The events, in the order of their `seq`.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            StoreUnavailable: The store cannot be reached.
         """
         store = self._session.readable_store()
         await self._session.dispatch_known()
@@ -175,46 +226,137 @@ class Run(Generic[Out]):
                 for event in batch:
                     after = event.seq
                     yield Event.of(self.id, event)
-            # Read after the events: a number that it has and they lack has come in between.
+            # The record is read after the events. If its number is higher, events were added in between.
             record = await self._session.load(self.id)
             if after < record.seq:
                 continue
             if record.status in FINISHED_RUN:
                 return
-            await store.wait(self.id, after, 60.0)
+            await store.wait(self.id, after, LONGEST_WAIT)
 
     # The sync twins.
 
     def status_sync(self) -> RunStatus:
-        """Sync twin of `status`."""
+        """Return the current status of the run, from code without an event loop.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `status` there.
+        """
         return self._session.call(self.status)
 
     def result_sync(self, timeout: float | None = None) -> RunResult[Out]:
-        """Sync twin of `result`."""
+        """Wait until the run is completed, failed, cancelled or suspended, from code without an event loop.
+
+        Args:
+            timeout: Seconds to wait at most; None: without a limit.
+
+        Returns:
+            The result.
+
+        Raises:
+            TimeoutError: The run takes longer. It continues.
+            RunNotFound: The store has no such run.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `result` there.
+        """
         return self._session.call(self.result, timeout)
 
     def snapshot_sync(self) -> RunResult[Out]:
-        """Sync twin of `snapshot`."""
+        """Return the current state of the run without waiting, from code without an event loop.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `snapshot` there.
+        """
         return self._session.call(self.snapshot)
 
     def resume_sync(self, data: Any = None, step: Any = None) -> None:
-        """Sync twin of `resume`."""
+        """Resume a suspended task, from code without an event loop.
+
+        Args:
+            data: The value of `ctx.resume_data`: it fits the step's `resume=` model, or is any JSON value if the step
+                has none.
+            step: The task: its address, or a step or its id. It may be omitted if exactly one task is suspended.
+
+        Raises:
+            AmbiguousResume: Several tasks are suspended, and `step` does not say which one.
+            NotSuspended: No such task is suspended. Another caller may have resumed it already.
+            InvalidInput: The data does not fit, or is too large. The task stays suspended.
+            RunNotFound: The store has no such run.
+            EngineError: The broker cannot be reached. The task is resumed in the store and continues later.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `resume` there.
+        """
         self._session.call(self.resume, data, step)
 
     def send_event_sync(self, name: str, payload: Any = None) -> None:
-        """Sync twin of `send_event`."""
+        """Send an event to the run, from code without an event loop.
+
+        Args:
+            name: Name of the event.
+            payload: The value that `wait_for` returns.
+
+        Raises:
+            RunFinished: The run has ended.
+            InvalidInput: The payload fits the type of no wait for this event, or is too large.
+            RunNotFound: The store has no such run.
+            EngineError: The broker cannot be reached. The event is in the store, and the run continues later.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `send_event` there.
+        """
         self._session.call(self.send_event, name, payload)
 
     def cancel_sync(self, reason: str | None = None) -> bool:
-        """Sync twin of `cancel`."""
+        """Cancel the run, from code without an event loop. Has no effect on a run that has ended.
+
+        Args:
+            reason: Text that is recorded with the run.
+
+        Returns:
+            True if this call ended the run.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            EngineError: The broker cannot be reached. The run is cancelled, and its callbacks run later.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `cancel` there.
+        """
         return self._session.call(self.cancel, reason)
 
     def retry_sync(self) -> None:
-        """Sync twin of `retry`."""
+        """Continue a failed run from the tasks that failed, from code without an event loop.
+
+        Raises:
+            RunFinished: The run has not failed.
+            RunNotFound: The store has no such run.
+            EngineError: The broker cannot be reached. The run continues later.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `retry` there.
+        """
         self._session.call(self.retry)
 
     def fork_sync(self, from_step: Any, input: Any = None, *, run_id: str | None = None) -> Run[Out]:
-        """Sync twin of `fork`."""
+        """Start a new run that reuses the recorded outputs before a step, from code without an event loop.
+
+        Args:
+            from_step: The step to continue from, or its id or address. It and all steps after it run again.
+            input: Input of that step; None: the value that reaches it, computed anew.
+            run_id: Id of the new run; None: a new one.
+
+        Returns:
+            A handle on the new run.
+
+        Raises:
+            RunNotFound: The store has no such run, or its workflow is not known here.
+            InvalidInput: The workflow has no such step, or the input does not fit.
+            RunConflict: A run of that id exists already.
+            EngineError: The broker cannot be reached. The new run is in the store and starts later.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: await `fork` there.
+        """
 
         async def fork() -> Run[Out]:
             return await self.fork(from_step, input, run_id=run_id)
@@ -222,59 +364,23 @@ class Run(Generic[Out]):
         return self._session.call(fork)
 
     def events_sync(self, after: int = 0) -> Iterator[Event]:
-        """Sync twin of `events`."""
+        """Iterate over the events of the run as they happen, until it has ended, from code without an event loop.
+
+        Args:
+            after: `seq` of the last event to skip; 0: begin with the first event.
+
+        Yields:
+            The events, in the order of their `seq`.
+
+        Raises:
+            RunNotFound: The store has no such run.
+            StoreUnavailable: The store cannot be reached.
+            DrawbarError: The client is not open, or this thread runs an event loop: use `events` there.
+        """
         iterator = self.events(after)
 
-        async def following() -> Event | None:
+        async def next_event() -> Event | None:
             return await anext(iterator, None)
 
-        while (event := self._session.call(following)) is not None:
+        while (event := self._session.call(next_event)) is not None:
             yield event
-
-
-def _pick(run_id: str, tasks: Sequence[Task], step: Any) -> Task:
-    """The suspended task that `step` means."""
-    if step is None:
-        if len(tasks) == 1:
-            return tasks[0]
-        if not tasks:
-            raise NotSuspended(f"run {run_id} has no suspended task")
-        addresses = [task.address for task in tasks]
-        raise AmbiguousResume(
-            f"run {run_id} is suspended at {', '.join(addresses)}: say which with step= (--step)", addresses
-        )
-    name = getattr(step, "id", step)
-    exact = [task for task in tasks if task.address == name]
-    matching = exact or [task for task in tasks if _step_id(task.address) == name]
-    if len(matching) == 1:
-        return matching[0]
-    if not matching:
-        there = ", ".join(task.address for task in tasks) or "nothing"
-        raise NotSuspended(f"task {name!r} of run {run_id} is not suspended (suspended: {there})")
-    addresses = [task.address for task in matching]
-    raise AmbiguousResume(f"step {name!r} is suspended at {', '.join(addresses)}: name an address", addresses)
-
-
-def _step_id(address: str) -> str:
-    return address.rpartition(".")[2].partition("[")[0].partition("#")[0]
-
-
-def _fitting(plan: Plan, name: str, value: Json) -> Json:
-    """The payload, brought to the type that the waits for this event have.
-
-    Refused when it fits none of them.
-    """
-    waits = [
-        node for node in plan.nodes.values() if node.op is Op.WAIT and node.source.event == name
-    ]
-    problem: Exception | None = None
-    for node in waits:
-        try:
-            return node.accepts.to_json(node.accepts.load(value))
-        except Misfit as error:
-            problem = error
-    if problem is not None:
-        raise InvalidInput(
-            f"the payload does not fit what workflow {plan.id!r} expects of event {name!r}: {problem}"
-        ) from problem
-    return value

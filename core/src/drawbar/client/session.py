@@ -1,4 +1,4 @@
-"""What a client and its runs share: an engine, a store, and the worker of this process if there is one."""
+"""The objects that a client and its runs share: engine, store, and the worker of this process if there is one."""
 
 # `input` is a word of the interface.
 # ruff: noqa: A002
@@ -10,10 +10,11 @@ import uuid
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drawbar.errors import DrawbarError, EngineError, RunNotFound
+from drawbar.errors import DrawbarError, EngineError
 from drawbar.machine import Machine
 from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, messages_for
+from drawbar.stores.base import no_such_run
 from drawbar.values.json_form import fresh
 from drawbar.values.limits import accept_external, check_run_id
 from drawbar.worker.in_process import dispatch_known
@@ -35,7 +36,7 @@ T = TypeVar("T")
 SETTLED = FINISHED_RUN | {RunStatus.SUSPENDED}
 """Statuses in which `Run.result` returns."""
 LONGEST_WAIT = 60.0
-"""Seconds that one call of `Store.wait` lasts at the most."""
+"""Largest number of seconds that one call of `Store.wait` takes."""
 
 
 class Session:
@@ -44,7 +45,7 @@ class Session:
     Args:
         engine: The engine.
         store: The store.
-        settings: Core's settings.
+        settings: The settings of the core.
 
     Attributes:
         registry: The workflows known here.
@@ -81,7 +82,7 @@ class Session:
         return self.loop
 
     def call(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
-        """Call an async function from code without an event loop: the way of all sync twins.
+        """Call an async function from code without an event loop. All sync twins use this.
 
         Args:
             function: The async function.
@@ -94,11 +95,11 @@ class Session:
         return self.open_loop().call(function, *args)
 
     def readable_store(self) -> Store:
-        """Return the store, for questions about runs.
+        """Return the store, for queries about runs.
 
         Raises:
-            DrawbarError: The client is closed and its store is durable. A question would open the store again, and
-                nothing would close it.
+            DrawbarError: The client is closed and its store is durable. A query would reopen a connection that nothing
+                closes.
         """
         if self.closed and self.store.durable:
             self.open_loop()  # raises
@@ -107,7 +108,7 @@ class Session:
     # -- values
 
     def accept_external(self, value: Any, what: str) -> Json:
-        """Return the JSON form of a value that a caller hands in.
+        """Return the JSON form of a value from a caller.
 
         Args:
             value: The value.
@@ -128,7 +129,7 @@ class Session:
         """
         record = await self.readable_store().load(run_id)
         if record is None:
-            raise RunNotFound(f"the store has no run {run_id!r}")
+            raise no_such_run(run_id)
         return record
 
     def plan_of(self, record: RunRecord) -> Plan | None:
@@ -152,7 +153,7 @@ class Session:
             run_id: Its id; None: a new one.
             metadata: Its metadata, in JSON form.
             extra: More tasks to create with it: the memos of a fork.
-            forked_from: Id of the run that it is forked from.
+            forked_from: Id of the run that it is a fork of.
 
         Returns:
             The run, and False when a run of that id existed already.
@@ -226,7 +227,7 @@ class Session:
             await sent
 
     async def dispatch_known(self) -> None:
-        """Dispatch the messages that this process put back for an unknown workflow, as far as it knows them now."""
+        """Dispatch the messages that were put back because their workflow was unknown, if it is known now."""
         if self.worker is not None and self.worker.put_back:
             await dispatch_known(self.worker)
 
@@ -240,7 +241,7 @@ class Session:
 
         Args:
             run_id: The run.
-            timeout: Seconds to wait at the most; None: without a limit.
+            timeout: Seconds to wait at most; None: without a limit.
 
         Returns:
             Its record.
@@ -248,7 +249,7 @@ class Session:
         Raises:
             RunNotFound: The store has no such run.
             TimeoutError: It took longer than `timeout`.
-            DrawbarError: The client is closed, so that no worker goes on with the run.
+            DrawbarError: The client is closed, so that no worker continues the run.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         seen = 0

@@ -20,13 +20,13 @@ def in_event_loop() -> bool:
     """Return True if this thread runs an event loop."""
     try:
         anyio.lowlevel.current_token()
-    except RuntimeError:  # anyio's error has had several names, all of this class
+    except RuntimeError:  # the class of anyio's error depends on its version; all are RuntimeErrors
         return False
     return True
 
 
 class Loop:
-    """The event loop that this object is made in, for callers in other threads."""
+    """A handle on the current event loop, for callers in other threads."""
 
     def __init__(self) -> None:
         self._token = anyio.lowlevel.current_token()

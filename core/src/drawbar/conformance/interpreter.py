@@ -396,7 +396,7 @@ def _validated(shape: Any, value: Json) -> Json:
 
 @step
 def _anything(value: Any) -> Any:
-    """A step without a declared output type: its output may be any value with a JSON form."""
+    """Return the input. The step declares no output type, so its output may be any value with a JSON form."""
     return value
 
 

@@ -102,7 +102,7 @@ async def rescue(value: Any) -> list[Any]:
 
 @step(fallback=plus)
 async def replace(value: Any) -> int:
-    """Always fail, with a fallback step."""
+    """Fail in every attempt, so that the fallback step runs."""
     raise LookupError(str(value))
 
 

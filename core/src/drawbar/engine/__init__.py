@@ -1,4 +1,4 @@
-"""The interface for engines: what a third party needs to bring Drawbar to another task queue."""
+"""The interface for engines: all that a third party needs to bring Drawbar to another task queue."""
 
 from drawbar.engine.base import TASK, Engine, InProcessEngine
 from drawbar.engine.command import run_worker

@@ -6,9 +6,11 @@ An engine answers three questions, and core does everything else:
 2. How does a worker process start? `run_worker()`, which hands each message to `process(payload)`
 3. What can be set? `Settings`
 
-It carries messages and knows nothing of steps, joins, retries or time. It may lose messages, deliver them
-twice, late or in any order: the store is the truth, and a task that is not finished by its time is dispatched
-again.
+It carries messages and knows nothing of steps, joins, retries or time. It may lose messages, or deliver them twice,
+late or in any order. The store is the truth, and a task that is not finished by its time is dispatched again.
+
+The class has three parts, in this order: what an engine says, what it calls to have messages worked on, and what it
+calls in the life of a worker process.
 """
 
 from __future__ import annotations
@@ -17,15 +19,13 @@ import logging
 import mmap
 import signal
 import threading
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping  # noqa: TC003 - task queues look at the annotations of `process`
+from collections.abc import Mapping  # noqa: TC003 - task queues evaluate the annotations of `process`
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import anyio
 import anyio.to_thread
 
-from drawbar.engine import checks
 from drawbar.engine.deprecated import OldNames
 from drawbar.errors import DrawbarError
 from drawbar.settings.load import load_settings
@@ -46,32 +46,32 @@ if TYPE_CHECKING:
 log = logging.getLogger("drawbar.worker")
 
 TASK = "drawbar.process"
-"""Name under which a task queue knows the one function that works on messages: its task, actor or job."""
+"""Name of the one task, actor or job of a task queue that works on Drawbar's messages."""
 
 
 class Engine(OldNames, ABC):
-    """Base of all engines. Making one opens nothing: that is done on first use, by the process that uses it.
+    """Base of all engines.
+
+    Creating an engine opens nothing: no connection, no thread. A process opens what it needs on first use.
 
     Attributes:
-        name: The name it is configured by; must equal the name of its entry point.
-        Settings: The model of its settings, a pydantic model; every field has a description.
-        settings: An instance of that model.
-        core: The settings of the core, for those few that an engine has to know: `connect_timeout`,
-            `shutdown_timeout`, `workflows`.
+        name: Name that the engine is configured by. It must equal the name of its entry point.
+        Settings: Class of its settings, a pydantic model. Every field has a description.
+        settings: An instance of `Settings`.
+        core: Settings of the core. An engine needs few of them: `connect_timeout`, `shutdown_timeout`, `workflows`.
         loaded: All settings.
-        in_process: True if it works on tasks in the process that starts the runs. Then workflows of `__main__`
-            run too, and the default store is in memory.
-        runs_in_client: True if its workers are threads of the process that starts the runs, with an event loop of
-            their own: for unit tests without a broker. Then the store may be in memory.
-        workflows: The workflows of the client, or None. Workers that run in the client know them without their
-            being configured.
-        connection: The object that `dispatch` sends through, or None. Its `close` is called by the thread that
-            calls `dispatch`, when that thread ends.
+        in_process: True if the engine works on tasks in the process that starts the runs. Then workflows of
+            `__main__` run too, and the default store is in memory. Default: False.
+        runs_in_client: True if its workers are threads of the process that starts the runs, with their own event
+            loop: for unit tests without a broker. Then the store may be in memory. Default: False.
+        workflows: Workflows of the client, or None. Workers that run in the client know them without configuration.
+        connection: Object that `dispatch` sends through, or None. The thread that calls `dispatch` calls its `close`
+            when it ends.
         owns_process: True if `drawbar worker` runs this process, and not the task queue's own worker command.
-        serves: False in a worker that was found unable to work on workflows: it must take no messages.
+        serves: False in a worker that cannot work on workflows. Such a worker must take no messages of Drawbar.
 
     Args:
-        loaded: All settings, as the core has read them.
+        loaded: All settings, as core has read them.
 
     Raises:
         SettingsError: A setting of this engine is wrong.
@@ -91,37 +91,68 @@ class Engine(OldNames, ABC):
         self.owns_process = False
         self.serves = True
         self._introduced = False
-        # Shared memory, so that processes forked from this one see it without a lock, a pipe or a signal.
+        # Shared memory, so that forked processes see a request to stop without a lock, a pipe or a signal.
         self._stop_requested = None if self.in_process else mmap.mmap(-1, 1)
 
     @classmethod
     def configured(cls, **settings: Any) -> Self:
-        """An engine with the settings of arguments, environment and file, as `open_engine` takes them."""
+        """Return an engine with settings from arguments, environment and file.
+
+        Args:
+            settings: Settings, as `open_engine` takes them. They win over the environment and the file.
+
+        Raises:
+            SettingsError: A setting is wrong.
+        """
         return cls(load_settings(cls.name, arguments=settings))
 
-    # -- what an engine is
-    # -------------------------------------------------------------------------------------
+    # -- what an engine says: the methods that a subclass writes
+    # ----------------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def dispatch(self, messages: Sequence[Message]) -> Awaitable[None] | None:
-        """Gets messages to workers. Returns when the broker has them.
+        """Send messages to workers, and return when the broker has them.
 
-        Either a plain function (core calls it in one thread of its own per process, never in two at once, and
-        collects what came in meanwhile into one call) or a coroutine function (awaited in core's event loop).
+        This is either a plain function or a coroutine function. Core calls a plain function in one thread of the
+        process, never twice at once. Messages that come in meanwhile go into the next call together. Core awaits a
+        coroutine function in its event loop.
 
         Args:
-            messages: `message.to_dict()` is the payload, a flat dict of strings; `message.queue` is the queue
-                to use, or None: the one of the setting `queue`.
+            messages: Messages to send. `message.to_dict()` is the payload, a flat dict of strings.
+                `queue_of(message)` is the queue.
 
         Raises:
-            EngineError: The broker cannot be reached, or refused. Any other exception is taken as one, and
-                tried once more. Nothing is lost: the store has the tasks, and they are dispatched again
-                later.
+            EngineError: The broker cannot be reached, or refuses the messages. Core takes any other exception for an
+                EngineError, and tries once more. No task is lost: the store has it, and it is dispatched again later.
         """
 
     @abstractmethod
     def run_worker(self) -> None:
-        """Runs a worker in this process until told to stop (SIGTERM: finish what runs; again: at once)."""
+        """Run a worker in this process until it is told to stop.
+
+        The first SIGTERM tells it to finish the running steps. The second one ends it at once.
+        """
+
+    def serve_queue(self, queue: str) -> None:
+        """Make the worker of this process take messages of a queue, if it does not yet.
+
+        `background` calls this for each of `queues`. The default does nothing: it is for engines whose `run_worker`
+        has started the task queue's worker on these queues.
+
+        Args:
+            queue: Name of the queue.
+        """
+
+    def start_worker(self) -> Callable[[], object]:
+        """Start a worker in threads of this process, for a client of an engine that sets `runs_in_client`.
+
+        Returns:
+            A function that stops the worker.
+
+        Raises:
+            NotImplementedError: The engine sets `runs_in_client`, and does not implement this method.
+        """
+        raise NotImplementedError(f"{type(self).__name__} sets runs_in_client, and has no start_worker")
 
     def describe(self) -> str:
         """Return the place that messages go to, for people: a URL without secrets."""
@@ -129,101 +160,82 @@ class Engine(OldNames, ABC):
         return mask_url(url) if url else self.name
 
     def check(self) -> Sequence[str]:
-        """Return warnings about the user's configuration; they are logged when a worker starts.
+        """Return warnings about the user's configuration. A worker logs them when it starts.
 
         `drawbar.engine.checks` has functions for what task queues have in common.
         """
         return ()
 
-    # -- what an engine calls
-    # ----------------------------------------------------------------------------------
+    def close(self) -> None:
+        """Close what this process has opened. Called when a client is closed.
+
+        A subclass closes its own connections, and calls `super().close()`, which stops what `process_soon` started.
+        """
+        stop_host(self)
+
+    # -- what an engine calls to have messages worked on
+    # ----------------------------------------------------------------------------------------------------------------
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """The queues that a worker of this engine serves."""
+        """Queues that a worker of this engine serves: the setting `queues`, by default the one in `queue`."""
         queues: tuple[str, ...] | None = getattr(self.settings, "queues", None)
         return (getattr(self.settings, "queue", self.name),) if queues is None else tuple(queues)
 
     def queue_of(self, message: Message) -> str:
-        """The queue that a message is to be sent to."""
+        """Return the queue to send a message to: that of its step, by default the one in the setting `queue`."""
         return message.queue or str(self.settings.queue)
 
-    @property
-    def log_level(self) -> int:
-        """The level that logging was set up with, for task queues that set it up again."""
-        return logging.getLogger().getEffectiveLevel()
-
     def process(self, payload: Mapping[str, str]) -> None:
-        """Hand every message that arrives in a worker to this: returns when it may be acknowledged.
+        """Work on a message, and return when the task queue may acknowledge it.
 
-        Blocking, safe in any number of threads and after forks. Never raises: what goes wrong in a run is the
-        run's, garbage is logged, and a store that is down is waited for, for as long as one message may take
-        (`message_budget`). Do not call it from an event loop: use `aprocess` there.
+        Blocks. Any number of threads may call it at once, also in forked processes. An event loop must not: use
+        `aprocess` there. It never raises. An error of a step is stored in its run. A payload that is not a message is
+        logged. While the store is unavailable it waits, for up to `message_budget`.
+
+        Args:
+            payload: The payload that `dispatch` has sent.
         """
         host_of(self).process(payload)
 
     async def aprocess(self, payload: Mapping[str, str]) -> None:
-        """As `process`, for engines whose workers are event loops."""
+        """Work on a message as `process` does, without blocking the event loop.
+
+        Args:
+            payload: The payload that `dispatch` has sent.
+        """
         await anyio.to_thread.run_sync(self.process, payload, abandon_on_cancel=True)
 
     def process_soon(self, messages: Sequence[Message]) -> None:
-        """Works on messages in this process, without waiting: what `dispatch` does where nothing is sent.
+        """Work on messages in the background of this process, and return at once.
 
-        For task queues with a mode for tests in which there are no workers, such as Celery's eager one.
+        For the `dispatch` of a task queue that has a test mode without workers.
+
+        Args:
+            messages: Messages to work on.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached within `connect_timeout`.
         """
         host_of(self).process_soon(messages)
 
-    def start_background(self) -> Callable[[], None]:
-        """Starts timers, recovery and lease renewal here; the first `process` does so by itself.
+    @property
+    def log_level(self) -> int:
+        """Level of the root logger, for task queues that configure logging again."""
+        return logging.getLogger().getEffectiveLevel()
 
-        Call it in every worker process that may be idle, so that a sleep of a week ends although no message
-        comes. Safe to call twice. Returns at once: a store that cannot be reached is waited for in the
-        background.
-
-        Returns:
-            What to call when the worker stops: gives back what this process still holds.
-        """
-        host = host_of(self)
-        host.start()
-        return host.stop
-
-    def background(self, *, forks: bool) -> Background:
-        """The same as an object with `start`, `stop` and `terminate`, for the main process of a worker.
-
-        In a worker that is not `drawbar worker`, this says what is served; and has it served, by `serve_queue`.
-        When it cannot be, the messages are left to other workers: see `serves`.
-
-        Args:
-            forks: Whether messages are worked on in processes forked from this one. Nothing may be started
-                before a fork, so that each of them calls `start_background` itself, and `stop` tells them all
-                to end.
-        """
-        if self._stop_requested is not None:
-            self._stop_requested[0] = 0  # in tests, a process has one worker after the other
-        if not (self.owns_process or self.runs_in_client or self._introduced):
-            self._introduced = True
-            try:
-                introduce(self)
-            except DrawbarError as error:  # not the end of a worker that has tasks of its own
-                self.serves = False
-                log.error("this worker cannot work on workflows, and leaves them to others: %s", error)
-        for queue in self.queues if self.serves else ():
-            self.serve_queue(queue)
-        return Background(self) if forks else host_of(self)
-
-    def serve_queue(self, queue: str) -> None:
-        """Has the worker of this process take messages of a queue, if it does not yet. Called by `background`."""
+    # -- what an engine calls in the life of a worker process
+    # ----------------------------------------------------------------------------------------------------------------
 
     def wait_for_stop(self, stop: Callable[[], object]) -> None:
-        """For workers that are threads of this process: start them, call this, and return from `run_worker`.
+        """Wait until this worker is told to stop, and finish. For workers that are threads of this process.
 
-        Starts what this process needs beside them (`start_background`), and waits for SIGTERM or SIGINT. Then
-        it waits for the steps that run, and gives back what is not finished within `shutdown_timeout`; a
-        second signal ends the process at once.
+        Start the threads, call this in the main thread, and return from `run_worker`. It starts what this process
+        needs beside the threads, and waits for SIGTERM or SIGINT. Then it waits for the running steps, and gives back
+        those that are not finished within `shutdown_timeout`. A second signal ends the process at once.
 
         Args:
-            stop: Called first of all then: keeps the task queue from taking more messages. It must not wait
-                for those that are worked on.
+            stop: Function that makes the task queue take no more messages. It must not wait for running ones.
         """
         told = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -236,7 +248,11 @@ class Engine(OldNames, ABC):
         background.stop()
 
     async def await_stop(self, stop: Callable[[], object]) -> None:
-        """As `wait_for_stop`, for workers that are coroutines: await it beside them, in one task group."""
+        """Wait as `wait_for_stop` does. For workers that are coroutines: await it beside them, in one task group.
+
+        Args:
+            stop: Function that makes the task queue take no more messages. It must not wait for running ones.
+        """
         background = self.background(forks=False)
         background.start()
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -246,68 +262,72 @@ class Engine(OldNames, ABC):
         stop()
         await anyio.to_thread.run_sync(background.stop)
 
-    def request_stop(self) -> None:
-        """Tell this process and those forked from it to stop. A signal handler may call it.
+    def background(self, *, forks: bool) -> Background:
+        """Return the object that a worker's main process starts before it takes messages, and stops at its end.
 
-        They finish the steps they are at, and give back what is not finished within `shutdown_timeout`.
+        In a worker that the task queue's own command has started, this logs what is served, and calls `serve_queue`
+        for each of `queues`. A worker that cannot work on workflows logs why, sets `serves` to False, and leaves the
+        messages to other workers.
+
+        Args:
+            forks: True if processes forked from this one work on the messages. Then the object starts nothing here,
+                since a thread or connection must not exist before a fork. Each forked process calls
+                `start_background`, and `stop` tells all of them to stop.
+
+        Returns:
+            An object with `start`, `stop` (waits for running steps) and `terminate` (gives them back at once).
+        """
+        if self._stop_requested is not None:
+            self._stop_requested[0] = 0  # in tests, a process has one worker after the other
+        if not (self.owns_process or self.runs_in_client or self._introduced):
+            self._introduced = True
+            try:
+                introduce(self)
+            except DrawbarError as error:  # the worker has tasks of its own, so it goes on
+                self.serves = False
+                log.error("this worker cannot work on workflows, and leaves them to others: %s", error)
+        for queue in self.queues if self.serves else ():
+            self.serve_queue(queue)
+        return Background(self) if forks else host_of(self)
+
+    def start_background(self) -> Callable[[], None]:
+        """Start timers, recovery and lease renewal in this process, if they have not started yet.
+
+        The first `process` starts them too. Call this in every process of a pool, so that a sleep of a week ends
+        although no message arrives. Returns at once. A store that cannot be reached is waited for in the background.
+
+        Returns:
+            A function that stops them, and gives back the tasks that this process still holds.
+        """
+        host = host_of(self)
+        host.start()
+        return host.stop
+
+    def request_stop(self) -> None:
+        """Tell this process and those forked from it to stop. A signal handler may call this.
+
+        They finish the running steps, and give back those that are not finished within `shutdown_timeout`. In a
+        process of `drawbar worker`, the next SIGTERM or SIGINT ends the process at once.
         """
         if self._stop_requested is not None:
             self._stop_requested[0] = 1
         if self.owns_process:
             exit_on_next_signal()
 
-    def finish(self) -> None:
-        """Finish in a worker process that gets no more messages: give back the tasks that it still holds.
+    @property
+    def stop_requested(self) -> bool:
+        """True once `request_stop` was called, in this process or in the one it was forked from."""
+        return self._stop_requested is not None and self._stop_requested[0] != 0
 
-        In a process of `drawbar worker` it does not return when steps are left that do not look at
-        `ctx.cancelled`: they would keep the process alive for nothing.
+    def finish(self) -> None:
+        """Give back the tasks that this process still holds. For a process that gets no more messages.
+
+        In a process of `drawbar worker`, this ends the process if there are steps that ignore `ctx.cancelled`: they
+        would keep it alive.
         """
         stop_host(self)
         if self.owns_process:
             leave()
-
-    @property
-    def stop_requested(self) -> bool:
-        """True once `request_stop` was called, in this process or the one it was forked from."""
-        return self._stop_requested is not None and self._stop_requested[0] != 0
-
-    def warnings(
-        self,
-        visibility_timeout: float | None = None,
-        time_limit: float | None = None,
-        *,
-        confirms: bool = True,
-        json: bool = True,
-    ) -> list[str]:
-        """Return warnings about broker settings. Deprecated: call the functions of `drawbar.engine.checks`.
-
-        Args:
-            visibility_timeout: After how many seconds the broker delivers an unacknowledged message again.
-            time_limit: After how many seconds the task queue ends the work on a message by force.
-            confirms: Whether publishers wait for the confirmation of a broker on AMQP.
-            json: Whether workers take messages in JSON.
-        """
-        text = "Engine.warnings() is replaced by the functions of drawbar.engine.checks; it goes with Drawbar 0.3"
-        warnings.warn(text, DeprecationWarning, stacklevel=2)
-        confirmed = confirms or not self.describe().startswith("amqp")
-        return [
-            *checks.check_visibility_timeout(visibility_timeout, self.core.message_budget),
-            *checks.check_time_limit(time_limit),
-            *checks.check_accepts_json(json),
-            *checks.check_publisher_confirms(confirmed, self.core.redispatch),
-        ]
-
-    def start_worker(self) -> Callable[[], object]:
-        """Starts a worker in threads of this process, for a client of an engine that sets `runs_in_client`.
-
-        Returns:
-            What stops it.
-        """
-        raise NotImplementedError(f"{type(self).__name__} sets runs_in_client, and has no start_worker")
-
-    def close(self) -> None:
-        """Called when a client is closed: stops what `process_soon` has started."""
-        stop_host(self)
 
 
 class InProcessEngine(Engine):
@@ -317,19 +337,30 @@ class InProcessEngine(Engine):
 
     @abstractmethod
     async def dispatch(self, messages: Sequence[Message]) -> None:
-        """Puts messages in line for `serve`; see `Engine.dispatch`."""
+        """Put messages in line for `serve`.
+
+        Args:
+            messages: Messages to work on.
+        """
 
     @abstractmethod
-    async def serve(
-        self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]
-    ) -> None:
-        """Works until cancelled: hands messages to `process`, and calls `started` when it can take some."""
+    async def serve(self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]) -> None:
+        """Work on messages until cancelled.
+
+        Args:
+            process: Coroutine function that works on a message.
+            started: Function to call as soon as `dispatch` can take messages.
+        """
 
     def run_worker(self) -> None:
-        """Go on with the runs of a durable store until SIGTERM or SIGINT."""
+        """Continue the runs of a durable store until SIGTERM or SIGINT.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
         anyio.run(run_until_stopped, self)
 
 
 def _satisfies(engine: Engine) -> Delivery:
-    # For the type checker: an engine is what workers take it for.
+    # For the type checker: workers take an engine for a Delivery.
     return engine

@@ -1,7 +1,7 @@
 """Warnings about settings of task queues and brokers that break Drawbar's assumptions.
 
-Plain functions for an engine's `check`. Each returns a list with one warning, or an empty list, so that an engine
-adds up those that concern its queue.
+These are plain functions for the method `check` of an engine. An engine calls those that concern its task queue, and
+returns the warnings of all of them. Each function returns a list with one warning, or an empty list.
 """
 
 from __future__ import annotations
@@ -9,12 +9,24 @@ from __future__ import annotations
 import sys
 
 
+def is_amqp(url: str) -> bool:
+    """Return True if a URL is that of an AMQP broker, such as RabbitMQ.
+
+    Args:
+        url: URL of a broker.
+    """
+    return url.startswith("amqp")
+
+
 def check_visibility_timeout(seconds: float | None, message_budget: float) -> list[str]:
     """Warn if the broker delivers a message again while a worker may still work on it.
 
     Args:
-        seconds: Seconds after which the broker delivers an unacknowledged message again; None: it never does.
+        seconds: Seconds after which the broker delivers an unacknowledged message again. None: it never does.
         message_budget: Seconds that a worker may go on within one message (setting `message_budget`).
+
+    Returns:
+        A warning if `seconds` is four times `message_budget` or less.
     """
     if seconds is None or seconds > 4 * message_budget:
         return []
@@ -30,7 +42,10 @@ def check_time_limit(seconds: float | None) -> list[str]:
     """Warn if the task queue ends the work on a message by force.
 
     Args:
-        seconds: Seconds after which it does; None: never.
+        seconds: Seconds after which it does. None: it never does.
+
+    Returns:
+        A warning if there is such a limit.
     """
     if seconds is None:
         return []
@@ -45,7 +60,10 @@ def check_accepts_json(accepts: bool) -> list[str]:
     """Warn if workers refuse messages in JSON.
 
     Args:
-        accepts: True if they take them.
+        accepts: True if they accept such messages.
+
+    Returns:
+        A warning if they do not.
     """
     if accepts:
         return []
@@ -53,11 +71,16 @@ def check_accepts_json(accepts: bool) -> list[str]:
 
 
 def check_publisher_confirms(confirms: bool, redispatch: float) -> list[str]:
-    """Warn if publishers do not wait until the broker has confirmed a message (RabbitMQ: publisher confirms).
+    """Warn if publishers do not wait until the broker has confirmed a message.
+
+    RabbitMQ calls this publisher confirms: https://www.rabbitmq.com/docs/confirms
 
     Args:
-        confirms: True if they wait.
+        confirms: True if they wait, or if the broker has no such confirmation.
         redispatch: Seconds until an unclaimed task is dispatched again (setting `redispatch`).
+
+    Returns:
+        A warning if they do not wait.
     """
     if confirms:
         return []
@@ -69,7 +92,11 @@ def check_publisher_confirms(confirms: bool, redispatch: float) -> list[str]:
 
 
 def check_green_threads() -> list[str]:
-    """Warn if gevent or eventlet has replaced Python's threads by its own, which take turns only when they wait."""
+    """Warn if gevent or eventlet has replaced Python's threads by its own, which take turns only when they wait.
+
+    Returns:
+        A warning if `threading` is patched in this process.
+    """
     library = _green_library()
     if library is None:
         return []
@@ -81,9 +108,11 @@ def check_green_threads() -> list[str]:
 
 
 def _green_library() -> str | None:
-    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    """Return the name of the library that has patched `threading`, or None."""
+    gevent = sys.modules.get("gevent.monkey")
     if gevent is not None and gevent.is_module_patched("threading"):
         return "gevent"
+    eventlet = sys.modules.get("eventlet.patcher")
     if eventlet is not None and eventlet.is_monkey_patched("thread"):
         return "eventlet"
     return None

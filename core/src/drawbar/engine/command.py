@@ -1,4 +1,4 @@
-"""`drawbar worker`: makes the configured engine, and runs its worker in this process."""
+"""`drawbar worker`: create the configured engine, and run its worker in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def run_worker(loaded: LoadedSettings) -> None:
         loaded: All settings.
 
     Raises:
-        DrawbarError: It cannot start: a module that cannot be imported, a wrong setting, no shared store.
+        DrawbarError: The worker cannot start: a module cannot be imported, a setting is wrong, or workers cannot share
+            the store.
     """
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

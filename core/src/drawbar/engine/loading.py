@@ -1,4 +1,4 @@
-"""Finding the engine that is configured, and loading it by its name."""
+"""Find the configured engine, and load it by its name."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Probe:
     """The outcome of importing an engine.
 
     Attributes:
-        listed: The engine, as metadata announces it.
+        listed: The engine, as the metadata of its distribution lists it.
         status: `ok`, `broken`, `incompatible` or `ambiguous`.
-        reason: The error's text; None when it is `ok`.
-        engine: The engine's class; None unless it is `ok`.
+        reason: Text of the error, or None if the status is `ok`.
+        engine: Class of the engine, or None if the status is not `ok`.
     """
 
     listed: Listed
@@ -37,14 +37,15 @@ def load_engine(name: str, plugins: Plugins | None = None) -> type[Engine]:
     """Import an engine, and return its class.
 
     Args:
-        name: Its name, as its entry point has it.
-        plugins: Where to look for it; None: what is installed.
+        name: Name of the engine, as its entry point has it.
+        plugins: Plugins to look in. Default: those that are installed.
 
     Raises:
-        EngineNotFound: No installed distribution offers it; names the package to install, or the nearest name.
-        EngineAmbiguous: Two distributions offer it; names both.
-        EngineIncompatible: It requires another version of Drawbar; found out without importing it.
-        EngineLoadError: Its import failed, or what it names is not an engine plugin.
+        EngineNotFound: No installed distribution has an engine of that name. The message names the package to
+            install, or the most similar name.
+        EngineAmbiguous: Two distributions have an engine of that name. The message names both.
+        EngineIncompatible: It requires another version of Drawbar. It was not imported.
+        EngineLoadError: Its import failed, or its entry point does not name an engine plugin.
     """
     return (plugins or installed_plugins()).load_engine(name, _checked)
 
@@ -52,14 +53,14 @@ def load_engine(name: str, plugins: Plugins | None = None) -> type[Engine]:
 def engine_of(loaded: LoadedSettings) -> type[Engine]:
     """Import the engine that the settings select, and return its class.
 
-    The default is `local`, if it is installed. No other engine is ever picked without being named.
+    Without a selection this is `local`, if it is installed. No other engine is selected without being named.
 
     Args:
         loaded: The settings.
 
     Raises:
         EngineNotFound: No engine is configured and the default one is not installed, or the configured one is not.
-        PluginError: See `load_engine`.
+        PluginError: It cannot be loaded: see `load_engine`.
     """
     plugins = installed_plugins()
     if loaded.core.engine is None:
@@ -76,11 +77,11 @@ def engine_of(loaded: LoadedSettings) -> type[Engine]:
 
 
 def probe(name: str | None = None, plugins: Plugins | None = None) -> list[Probe]:
-    """Import engines without making one active, and report how that went.
+    """Import engines without selecting one, and report the outcome of each import.
 
     Args:
-        name: Name of the engine to import; None: all that are installed.
-        plugins: Where to look for them; None: what is installed.
+        name: Name of the engine to import. Default: all of them.
+        plugins: Plugins to look in. Default: those that are installed.
     """
     plugins = plugins or installed_plugins()
     probes = []
@@ -101,7 +102,16 @@ def probe(name: str | None = None, plugins: Plugins | None = None) -> list[Probe
 
 
 def _checked(registered: object, name: str, where: str) -> type[Engine]:
-    """Return what a plugin has registered, if it is an engine of that name."""
+    """Return the object that a plugin has registered, if it is an engine of that name.
+
+    Args:
+        registered: The object.
+        name: Name of the engine's entry point.
+        where: The engine and its distribution, for messages.
+
+    Raises:
+        EngineLoadError: It is not an engine, or not of that name.
+    """
     if not (isinstance(registered, type) and issubclass(registered, Engine)):
         raise EngineLoadError(
             f"{where}: `drawbar_register_engine` returned {registered!r}, "

@@ -15,11 +15,16 @@ T = TypeVar("T")
 
 
 def engine_plugin(engine: type[Engine]) -> object:
-    """What the entry point of an engine names, when its plugin has no hooks but the one that registers it.
+    """Return a plugin that registers an engine, for the entry point of the engine to name.
+
+    A plugin that has other hooks too is a module, and implements the hook `drawbar_register_engine` itself.
 
     ::
 
         plugin = engine_plugin(RqEngine)
+
+    Args:
+        engine: Class of the engine.
     """
 
     class Plugin:
@@ -32,10 +37,15 @@ def engine_plugin(engine: type[Engine]) -> object:
 
 
 def load_object(given: Any, kind: type[T]) -> T:
-    """The object that a setting such as `app = "myapp.celery:app"` names; an object is given back as it is.
+    """Return the object that a setting such as `app = "myapp.celery:app"` names.
+
+    Args:
+        given: The value of the setting: text `package.module:attribute`, or the object itself.
+        kind: Class that the object has to be an instance of.
 
     Raises:
-        SettingsError: There is none, or it is of another kind.
+        ConfigurationError: The module cannot be imported.
+        SettingsError: The module has no such object, or the object is not a `kind`.
     """
     found = given
     if isinstance(given, str):

@@ -1,4 +1,4 @@
-"""Settings that engines on task queues have in common."""
+"""Settings that engines on task queues share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from drawbar.settings.models import EngineSettings
 
 
 class QueueSettings(EngineSettings):
-    """Base of the settings of engines on task queues: what can be set on all of them.
+    """Base of the settings of engines on task queues, with the settings that all of them have.
 
     Attributes:
-        project: Name of the setting with the project's own object, as the task queue calls it: `app`, `broker`.
-            The subclass has it as a field, and `load_object` gives the object.
-        schemes: What `broker_url` may begin with; empty: anything.
+        project: Name of the setting for the project's own object. It is the word of the task queue: `app`, `broker`.
+            The subclass declares a field of that name, and gets the object by `load_object`. Default: `app`.
+        schemes: Schemes that `broker_url` may have. Default: empty, which allows all.
     """
 
     project: ClassVar[str] = "app"
@@ -30,7 +30,7 @@ class QueueSettings(EngineSettings):
 
     @model_validator(mode="after")
     def _one_broker(self) -> Self:
-        if self.project not in type(self).model_fields:  # this queue knows no such object
+        if self.project not in type(self).model_fields:  # projects on this task queue have no such object
             if self.broker_url is None:
                 raise ValueError("set broker_url: it says where the broker is")
         elif (getattr(self, self.project) is None) == (self.broker_url is None):
@@ -44,12 +44,12 @@ class QueueSettings(EngineSettings):
 
     @property
     def url(self) -> str | None:
-        """`broker_url` as text."""
+        """The setting `broker_url` as text, with its password; None if it is not set."""
         return None if self.broker_url is None else self.broker_url.get_secret_value()
 
 
 class AppSettings(QueueSettings):
-    """Base of those of task queues whose projects have an app object."""
+    """Base of the settings of engines on task queues whose projects have an app object."""
 
     app: Any = Field(
         None, description="Your project's own app object (`package.module:name`); then no `broker_url`."

@@ -1,4 +1,4 @@
-"""Plugins: the installed distributions that bring engines, stores and hooks."""
+"""Plugins: installed distributions with engines, stores and hooks."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ __all__ = ["hooks", "list_engines", "list_stores", "load_engine", "load_store"]
 
 
 def __getattr__(name: str) -> object:
-    # Engines are a room above this one: their loader is imported when it is asked for.
+    # The room of engines is above this one. Its loader is imported only when a caller asks for it.
     if name == "load_engine":
         import importlib
 

@@ -1,4 +1,4 @@
-"""Calls of the hooks: one function for each, which keeps a plugin's failure where it belongs."""
+"""Calls of the hooks, one function each. Each function keeps an error of one plugin from the other plugins."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ def attempt_wrappers() -> Callable[[Any, Any], Sequence[Wrapper]] | None:
 
 
 def wrap_attempt(step: Any, ctx: Any) -> Sequence[Wrapper]:
-    """The context managers that plugins put around this attempt, outermost first; mostly none."""
+    """Return the context managers of plugins for an attempt, outermost first.
+
+    Args:
+        step: The step.
+        ctx: The context of the attempt.
+    """
     caller = hooks().hook.drawbar_wrap_attempt
     if not caller.get_hookimpls():
         return ()
@@ -34,23 +39,36 @@ def wrap_attempt(step: Any, ctx: Any) -> Sequence[Wrapper]:
 
 
 def has_event_observers() -> bool:
-    """Whether anybody wants `drawbar_run_event`: while not, events need not be made."""
+    """Return True if a plugin has the hook `drawbar_run_event`. Without one, the caller need not collect events."""
     return bool(hooks().hook.drawbar_run_event.get_hookimpls())
 
 
 def run_event(run_id: str, workflow_id: str, event: EventRecord) -> None:
-    """Shows an event to every observer. What one raises is logged, and the others are still called."""
+    """Call `drawbar_run_event` of every plugin. An exception of one plugin is logged, and the others are still called.
+
+    Args:
+        run_id: The run.
+        workflow_id: Its workflow.
+        event: The event.
+    """
     given: dict[str, Any] = {"run_id": run_id, "workflow_id": workflow_id, "event": event}
-    # One by one, and not by the hook's own loop, which ends at the first exception.
+    # Not by pluggy's own loop, which ends at the first exception.
     for impl in reversed(hooks().hook.drawbar_run_event.get_hookimpls()):
         try:
             impl.function(*(given[name] for name in impl.argnames))
-        except Exception:  # noqa: BLE001 - an observer must not become the run's trouble
+        except Exception:  # noqa: BLE001 - an error of an observer must not fail the run
             _log.exception("plugin %s failed on event %s of run %s", impl.plugin_name, event.type, run_id)
 
 
 def check_graph(workflow: Any) -> list[str]:
-    """What plugins find wrong with a graph, a sentence each."""
+    """Return the problems that plugins find in a graph, one sentence each.
+
+    Args:
+        workflow: The workflow.
+
+    Raises:
+        PluginError: A plugin raised an exception.
+    """
     problems: list[str] = []
     for impl in reversed(hooks().hook.drawbar_check_graph.get_hookimpls()):
         try:
@@ -64,9 +82,13 @@ def check_graph(workflow: Any) -> list[str]:
 
 
 def add_commands(cli: Any) -> None:
-    """Lets plugins add their commands; one that fails is reported and left out."""
+    """Let plugins add their commands. A plugin that raises is logged and left out.
+
+    Args:
+        cli: The `click.Group` to add commands to.
+    """
     for impl in reversed(hooks().hook.drawbar_add_commands.get_hookimpls()):
         try:
             impl.function(*([cli] if impl.argnames else []))
-        except Exception as error:  # noqa: BLE001 - the commands of the others must still work
+        except Exception as error:  # noqa: BLE001 - the commands of other plugins must still work
             _log.warning("plugin %s cannot add its commands: %s", impl.plugin_name, brief(error))

@@ -1,15 +1,13 @@
-"""Every hook of Drawbar, on one page.
+"""The specifications of all hooks.
 
-A plugin is a module or an object whose functions are marked `@drawbar.hookimpl`, named by an entry point
-of the group `drawbar.plugins` (all installed ones are active) or `drawbar.engines` (the selected one is
-active)::
+A plugin is a module or an object with functions that are marked `@drawbar.hookimpl`. An entry point names it. Of the
+group `drawbar.plugins`, all installed plugins are active. Of the group `drawbar.engines`, the selected one is active::
 
     [project.entry-points."drawbar.plugins"]
     tracing = "acme_tracing:hooks"
 
-Hooks are called synchronously (a coroutine function is refused when the plugin is registered), and an
-implementation may leave out any parameter it does not need. A function with the prefix `drawbar_` that is
-none of these is an error.
+Hooks are called synchronously: a coroutine function is refused when the plugin is registered. An implementation may
+leave out any parameter that it does not need. A function with the prefix `drawbar_` must have the name of a hook.
 """
 
 from __future__ import annotations
@@ -33,10 +31,10 @@ __all__ = ["hookimpl", "hookspec"]
 
 @hookspec(firstresult=True)
 def drawbar_register_engine() -> type[Engine] | None:
-    """Registers an engine: returns its class.
+    """Return the class of an engine, to register it.
 
-    Called on the one plugin that the selected name in `drawbar.engines` stands for, never on the others.
-    Import the broker's library here and not at the top of the plugin's module.
+    Drawbar calls this hook only on the plugin with the selected name in `drawbar.engines`. Import the library of the
+    broker in this function and not at the top of the plugin's module.
     """
 
 
@@ -44,48 +42,48 @@ def drawbar_register_engine() -> type[Engine] | None:
 def drawbar_wrap_attempt(
     step: Step[..., Any], ctx: Context
 ) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any] | None:
-    """Wraps one attempt of a step: returns a context manager (sync or async), or None to leave it alone.
+    """Return a context manager (sync or async) to wrap one attempt of a step, or None for no wrapper.
 
-    It is entered in the worker, in the event loop, right before the step and left right after it, seeing
-    the step's exception if there is one (also a suspension). It must not swallow exceptions. While no
-    installed plugin has this hook, it costs nothing.
+    The worker enters it in its event loop right before the step, and exits it right after the step. It sees the
+    exception of the step, also that of a suspension. It must not swallow exceptions. An installation without a plugin
+    for this hook has no cost.
 
     Args:
         step: The step, with its policy.
-        ctx: The context that the step gets: run, address, attempt and so on.
+        ctx: The context of the attempt: run, address, number of the attempt and so on.
     """
 
 
 @hookspec
 def drawbar_check_graph(workflow: WorkflowDefinition[Any, Any]) -> Iterable[str] | None:
-    """Checks a graph at `.commit()`: returns or yields what is wrong with it, a sentence each.
+    """Return (or yield) the problems of a graph at `.commit()`, one sentence each.
 
     The problems of all plugins together become one `GraphError`.
 
     Args:
-        workflow: The workflow, complete and valid as far as the core is concerned.
+        workflow: The workflow. It is complete, and the checks of the core have passed.
     """
 
 
 @hookspec
 def drawbar_run_event(run_id: str, workflow_id: str, event: EventRecord) -> None:
-    """Observes a run's event, in the process that caused it, after it is in the store.
+    """Observe an event of a run, in the process that caused it, after it is in the store.
 
-    Called in the event loop: hand slow work to somebody else. What it raises is logged and is never the
-    run's. A worker may die between store and observer, so an event may go unobserved; `Run.events()`
-    never misses one.
+    The hook is called in the event loop, so give slow work to a thread or a queue. An exception is logged and does not
+    affect the run. A worker may die after the store has an event and before the hook is called, so the hook may miss an
+    event. `Run.events()` does not.
 
     Args:
         run_id: The run.
         workflow_id: Its workflow.
-        event: Its number, type, address, data and time.
+        event: The event: number, type, address, data and time.
     """
 
 
 @hookspec
 def drawbar_add_commands(cli: Any) -> None:
-    """Adds commands to the command line.
+    """Add commands to the command line.
 
     Args:
-        cli: The `click.Group` behind `drawbar`; use `@cli.command()` or `cli.add_command(...)`.
+        cli: The `click.Group` of `drawbar`. Use `@cli.command()` or `cli.add_command(...)`.
     """

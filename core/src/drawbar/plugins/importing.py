@@ -1,4 +1,4 @@
-"""Importing the modules and files that a configuration or a command line names."""
+"""Import of the modules and files that settings or a command line name."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 
 def import_module_or_file(name: str) -> ModuleType:
-    """Imports `package.module`, or the file `path/to/flows.py` under its own name.
+    """Import a module by its name, or a Python file by its path.
+
+    Args:
+        name: `package.module`, or `path/to/flows.py`. A file is imported as module `flows`, if that name is free.
 
     Raises:
-        ConfigurationError: It cannot be found, or its import failed; says which.
+        ConfigurationError: It cannot be found, or its import failed.
     """
     if not name.endswith(".py") and "/" not in name:
         if "" not in sys.path and str(Path.cwd()) not in sys.path:
@@ -40,15 +43,13 @@ def import_module_or_file(name: str) -> ModuleType:
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded
     if str(path.parent) not in sys.path:
-        sys.path.insert(
-            0, str(path.parent)
-        )  # as `python path/to/flows.py` does, so that it finds its neighbours
-    module_name = (
-        path.stem if loaded is None and path.stem.isidentifier() else f"drawbar_file_{abs(hash(str(path)))}"
-    )
+        # `python path/to/flows.py` does the same, so that the file can import its neighbours.
+        sys.path.insert(0, str(path.parent))
+    is_free = loaded is None and path.stem.isidentifier()
+    module_name = path.stem if is_free else f"drawbar_file_{abs(hash(str(path)))}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{name!r} is no Python file")
+        raise ConfigurationError(f"{name!r} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:

@@ -1,4 +1,4 @@
-"""What is installed: the entry points of Drawbar's groups, read from metadata without importing anything."""
+"""The entry points of the installed distributions in the groups of Drawbar, read from metadata without an import."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ ENGINES = "drawbar.engines"
 STORES = "drawbar.stores"
 PLUGINS = "drawbar.plugins"
 
-# What to install for a name that is not there. Only what this project publishes: anything else would be a
-# guess.
+# The packages to install for missing names. Only those of this project: any other package would be a guess.
 _PUBLISHED = {
     (ENGINES, "local"): "drawbar-local",
     (ENGINES, "celery"): "drawbar-celery",
@@ -35,14 +34,14 @@ _PUBLISHED = {
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An engine, store or plugin as its distribution's metadata announces it; nothing has been imported.
+    """An engine, store or plugin, as the metadata of its distribution describes it. Nothing has been imported.
 
     Attributes:
-        name: Name of the entry point: what the configuration says.
-        distribution: The distribution that brings it.
-        version: That distribution's version.
-        requires: Its requirement on `drawbar`, such as `<0.2,>=0.1`; None when it states none.
-        reference: The object the entry point names, `module:attribute`.
+        name: Name of the entry point. The settings select an engine by it.
+        distribution: Name of its distribution.
+        version: Version of the distribution.
+        requires: The requirement of the distribution on `drawbar`, such as `<0.2,>=0.1`; None if it has none.
+        reference: The object that the entry point names, as `module:attribute`.
     """
 
     name: str
@@ -59,7 +58,7 @@ Entry = tuple[Listed, "metadata.EntryPoint"]
 
 
 def scan() -> dict[str, list[Entry]]:
-    """One pass over the installed distributions. Keep the answer: the library underneath keeps nothing."""
+    """Read the entry points of all installed distributions. Keep the answer: importlib_metadata has no cache."""
     import importlib_metadata as metadata
 
     groups: dict[str, list[Entry]] = {ENGINES: [], STORES: [], PLUGINS: []}
@@ -75,7 +74,7 @@ def scan() -> dict[str, list[Entry]]:
 
 
 def own_version() -> str | None:
-    """The version of Drawbar that is installed; None in a bare source tree on `sys.path`."""
+    """Return the installed version of Drawbar; None if it is a bare source tree on `sys.path`."""
     import importlib_metadata as metadata
 
     try:
@@ -85,29 +84,43 @@ def own_version() -> str | None:
 
 
 def check_version(listed: Listed, subject: str) -> None:
-    """Raises EngineIncompatible when `listed` requires another Drawbar than this one."""
-    here = own_version()
-    if listed.requires is None or here is None or satisfies(here, listed.requires):
+    """Check that a distribution accepts this version of Drawbar.
+
+    Args:
+        listed: The plugin.
+        subject: Name of the plugin, for the error.
+
+    Raises:
+        EngineIncompatible: It requires another version.
+    """
+    own = own_version()
+    if listed.requires is None or own is None or satisfies(own, listed.requires):
         return
     raise EngineIncompatible(
         f"{subject}: {listed.distribution} {listed.version} is made for drawbar {listed.requires}, "
-        f"and this is drawbar {here}. "
+        f"and this is drawbar {own}. "
         f"Upgrade one of them: pip install --upgrade drawbar {listed.distribution}"
     )
 
 
-def described(group: str, name: str) -> str:
-    """How messages speak of an entry."""
+def display_name(group: str, name: str) -> str:
+    """Return the name of an entry for messages."""
     return f"engine {name!r}" if group == ENGINES else f"a store for {name}:// URLs"
 
 
-def missing(group: str, name: str, installed: Sequence[str]) -> str:
-    """The text for a name that nobody offers: what is there, and what to do."""
-    there = f"installed: {', '.join(sorted(set(installed)))}" if installed else "none is installed"
+def missing_text(group: str, name: str, installed: Sequence[str]) -> str:
+    """Return the message for a name that no installed distribution offers.
+
+    Args:
+        group: The group of entry points.
+        name: The name.
+        installed: The names that are installed.
+    """
+    names = f"installed: {', '.join(sorted(set(installed)))}" if installed else "none is installed"
     package = _PUBLISHED.get((group, name))
     if package:
-        return f"{described(group, name)} is not installed ({there}). Install it: pip install {package}"
+        return f"{display_name(group, name)} is not installed ({names}). Install it: pip install {package}"
     known = [*installed, *(published for kind, published in _PUBLISHED if kind == group)]
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else "Install what brings it, or choose another."
-    return f"{described(group, name)} is not known ({there}). {hint}"
+    hint = f"Did you mean {close[0]!r}?" if close else "Install the package that offers it, or choose another name."
+    return f"{display_name(group, name)} is not known ({names}). {hint}"

@@ -19,7 +19,18 @@ import pluggy
 
 from drawbar.errors import DrawbarError, EngineAmbiguous, EngineLoadError, EngineNotFound, PluginError, SettingsError
 from drawbar.plugins import hookspecs
-from drawbar.plugins.installed import ENGINES, PLUGINS, STORES, Entry, Listed, check_version, described, missing, scan
+from drawbar.plugins.installed import (
+    ENGINES,
+    PLUGINS,
+    STORES,
+    Entry,
+    Listed,
+    check_version,
+    display_name,
+    missing_text,
+    scan,
+)
+from drawbar.settings.masking import SCHEME, mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +45,7 @@ log = logging.getLogger("drawbar.plugins")
 
 
 class Plugins:
-    """The plugins of one process. The module's functions use one of these; tests make their own."""
+    """The plugins of one process. The functions of this module use one instance. Tests make instances of their own."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -63,13 +74,13 @@ class Plugins:
         """Return the one entry of that name, checked as far as metadata goes."""
         entries = [entry for entry in self._entries(group) if entry[0].name == name]
         if not entries:
-            raise EngineNotFound(missing(group, name, [listed.name for listed in self.listed(group)]))
+            raise EngineNotFound(missing_text(group, name, [listed.name for listed in self.listed(group)]))
         if len(entries) > 1:
             several = " and ".join(sorted(str(listed) for listed, _ in entries))
             raise EngineAmbiguous(
-                f"{described(group, name)} is offered by several distributions: {several}. Uninstall all but one."
+                f"{display_name(group, name)} is offered by several distributions: {several}. Uninstall all but one."
             )
-        check_version(entries[0][0], described(group, name))
+        check_version(entries[0][0], display_name(group, name))
         return entries[0]
 
     # -- engines
@@ -108,14 +119,14 @@ class Plugins:
         listed, point = self._one(ENGINES, name)
         where = f"engine {name!r} of {listed}"
         plugin = _import(where, point)
-        # A manager of its own, so that the registration hook is asked of this plugin alone.
+        # A new manager, so that only this plugin gets the call of the hook.
         manager = _new_manager()
         try:
             _register(manager, plugin, where)
             if not manager.hook.drawbar_register_engine.get_hookimpls():
                 raise EngineLoadError(
                     f"{where} has no function `drawbar_register_engine` marked with @drawbar.hookimpl, "
-                    "so it does not say what its engine is"
+                    "so it does not register an engine"
                 )
             registered = manager.hook.drawbar_register_engine()
         except DrawbarError:
@@ -132,6 +143,9 @@ class Plugins:
         Args:
             url: The URL; its scheme names the store.
 
+        Returns:
+            The store.
+
         Raises:
             SettingsError: It is not a URL, or its store refuses it.
             EngineNotFound: No installed distribution offers that scheme; names the package to install.
@@ -139,10 +153,10 @@ class Plugins:
             EngineIncompatible: The distribution requires another version of Drawbar.
             EngineLoadError: The plugin cannot be imported, or is not a store plugin.
         """
-        scheme = url.partition(":")[0] if ":" in url else ""
-        if not scheme:
+        scheme, colon, _ = url.partition(":")
+        if not colon or not SCHEME.fullmatch(scheme):
             raise SettingsError(
-                f"store = {url!r} is not a URL. Write one such as sqlite:///runs.db or redis://localhost:6379/0"
+                f"store = {mask_url(url)!r} is not a URL. Write one such as sqlite:///runs.db or redis://localhost:6379/0"
             )
         with self._lock:
             plugin = self._stores.get(scheme)
@@ -265,9 +279,12 @@ def load_store(url: str) -> Store:
     Args:
         url: The URL; its scheme names the store.
 
+    Returns:
+        The store.
+
     Raises:
         SettingsError: It is not a URL, or its store refuses it.
-        PluginError: The store is missing, offered twice, incompatible or broken.
+        PluginError: The store is missing_text, offered twice, incompatible or broken.
     """
     return _installed.load_store(url)
 

@@ -1,7 +1,7 @@
-"""Whether a version satisfies a requirement such as `drawbar>=0.1,<0.2`: as much of PEP 440 as that takes.
+"""Comparison of versions with requirements such as `drawbar>=0.1,<0.2`: the part of PEP 440 that this needs.
 
-The `packaging` library does this and more, but nothing else in the core needs it, and reading an engine's
-requirement *before* importing the engine must not depend on what happens to be installed.
+The `packaging` library can do more, but the core does not depend on it. The requirement of an engine is read *before*
+the engine is imported, so this must not depend on optional packages.
 """
 
 from __future__ import annotations
@@ -28,14 +28,18 @@ _Key = tuple[int, tuple[int, ...], tuple[str, int], int, int]
 
 
 def normalized(name: str) -> str:
-    """A distribution's name as PEP 503 writes it."""
+    """Return the name of a distribution in the normalized form of PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def requirement_on(name: str, requirements: list[str]) -> str | None:
-    """The specifiers that a distribution's `Requires-Dist` lines put on `name`, joined; None without any.
+    """Return the version specifiers for a distribution in `Requires-Dist` lines, joined; None if there are none.
 
-    Lines that belong to an extra are left out, since nobody can tell afterwards which extras were asked for.
+    Lines of extras are left out, since the metadata does not say which extras were installed.
+
+    Args:
+        name: The required distribution, with a normalized name.
+        requirements: The lines.
     """
     found = []
     for line in requirements:
@@ -46,21 +50,21 @@ def requirement_on(name: str, requirements: list[str]) -> str | None:
 
 
 def satisfies(version: str, specifiers: str) -> bool:
-    """Whether `version` is within `specifiers`.
+    """Return True if a version satisfies the specifiers.
 
-    What is not understood counts as satisfied: pip has looked at it already.
+    A version or specifier that cannot be parsed counts as satisfied: the installer has checked it already.
     """
-    have = _key(version)
-    return have is None or all(_holds(have, part) for part in specifiers.split(",") if part.strip())
+    have = _sort_key(version)
+    return have is None or all(_satisfies_one(have, part) for part in specifiers.split(",") if part.strip())
 
 
-def _holds(have: _Key, specifier: str) -> bool:
+def _satisfies_one(have: _Key, specifier: str) -> bool:
     match = _SPECIFIER.fullmatch(specifier)
     if match is None:
         return True
     operator, text = match[1], match[2]
     wildcard = text.endswith(".*")
-    want = _key(text.removesuffix(".*"))
+    want = _sort_key(text.removesuffix(".*"))
     if want is None:
         return True
     length = len(_release(text.removesuffix(".*")))
@@ -76,19 +80,19 @@ def _holds(have: _Key, specifier: str) -> bool:
         case "<=":
             return have <= want
         case ">":
-            # 1.0.post1 is not "greater than 1.0" unless the specifier says post itself.
+            # PEP 440: 1.0.post1 is not greater than 1.0, unless the specifier itself has a post-release.
             return have > want and (want[3] >= 0 or have[:3] != want[:3] or have[3] < 0)
         case "<":
-            # 2.0rc1 is not "less than 2.0" in the sense people mean: it has 2.0's incompatibilities.
-            return have < want and (_early(want) or want[3] >= 0 or not _early(have) or have[:2] != want[:2])
-        case _:  # ~=: at least this, within the same series
+            # PEP 440: 2.0rc1 is not less than 2.0, since it has the incompatible changes of 2.0.
+            return have < want and (_is_early(want) or want[3] >= 0 or not _is_early(have) or have[:2] != want[:2])
+        case _:  # ~=: this version or a later one of the same series
             return have >= want and _same_series(have, want, length - 1)
 
 
 _FINAL = ("~", 0)  # sorts after a, b and rc
 
 
-def _early(key: _Key) -> bool:
+def _is_early(key: _Key) -> bool:
     return key[2] != _FINAL or key[4] != _LAST
 
 
@@ -102,7 +106,7 @@ def _same_series(have: _Key, want: _Key, length: int) -> bool:
     return have[0] == want[0] and (have[1] + zeros)[:length] == (want[1] + zeros)[:length]
 
 
-def _trimmed(release: tuple[int, ...]) -> tuple[int, ...]:
+def _without_trailing_zeros(release: tuple[int, ...]) -> tuple[int, ...]:
     while len(release) > 1 and release[-1] == 0:
         release = release[:-1]
     return release
@@ -113,8 +117,8 @@ def _number(text: str) -> int:
     return int(digits) if digits else 0
 
 
-def _key(text: str) -> _Key | None:
-    """What versions are compared by: epoch, release, pre-, post- and dev-release (no local part)."""
+def _sort_key(text: str) -> _Key | None:
+    """Return the key that orders versions: epoch, release, pre-, post- and dev-release. The local part is left out."""
     match = _VERSION.fullmatch(text.strip())
     if match is None:
         return None
@@ -127,4 +131,4 @@ def _key(text: str) -> _Key | None:
         stage = ("", 0)  # 1.0.dev1 comes before 1.0a1
     else:
         stage = _FINAL
-    return (int(match["epoch"] or 0), _trimmed(_release(text.strip())), stage, post, dev)
+    return (int(match["epoch"] or 0), _without_trailing_zeros(_release(text.strip())), stage, post, dev)

@@ -1,4 +1,4 @@
-"""Settings: the models, the sources they are read from, and the order in which sources win."""
+"""Settings: the models, the sources they are read from, and the order of precedence of the sources."""
 
 from drawbar.settings.load import LoadedSettings, SettingRow, describe_settings, load_settings
 from drawbar.settings.models import EngineSettings, Seconds, Settings

@@ -1,7 +1,7 @@
-"""What is set: argument, then flag, then environment, then the nearest file, then the default.
+"""Loading of settings: an argument wins over a flag, then the environment, the nearest file and the default.
 
-`load_settings` puts the layers together and remembers where each value came from, so that an error, and
-`drawbar config`, can say so. The selected engine's own settings are checked only when they are asked for.
+`load_settings` merges the layers and remembers the source of each value, for errors and for `drawbar config`. The
+settings of the selected engine are checked only when they are asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Annotated, Any, Protocol, TypeVar, Union, get_args, get_origi
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from drawbar.errors import SettingsError
-from drawbar.settings.models import DEFAULT_ENGINE, EngineSettings, Seconds, Settings, is_secret, shown, type_name
+from drawbar.settings.display import SECRET, display_value, is_secret, type_name
+from drawbar.settings.models import DEFAULT_ENGINE, EngineSettings, Seconds, Settings
 from drawbar.settings.sources import (
     Given,
     engine_key,
@@ -46,10 +47,10 @@ class SettingRow:
     """One setting for display.
 
     Attributes:
-        key: `fan_out`, or `engines.celery.broker_url`.
-        value: Its value as text, secrets masked.
-        source: Where it was given, or `default`.
-        description: What it does.
+        key: Its name: `fan_out`, or `engines.celery.broker_url`.
+        value: Its value as text, with secrets masked.
+        source: The source of the value, or `default`.
+        description: Its description.
     """
 
     key: str
@@ -59,40 +60,47 @@ class SettingRow:
 
 
 class Configurable(Protocol):
-    """The class of an engine, as far as settings know it."""
+    """Protocol of an engine's class, as far as settings use it."""
 
     @property
     def Settings(self) -> type[EngineSettings]:  # noqa: N802 - the engine's attribute is a class
-        """The model of its settings."""
+        """Model of its settings."""
 
     @property
     def in_process(self) -> bool:
-        """True if it works on tasks in the process that starts the runs."""
+        """True if it runs tasks in the process that starts the runs."""
 
 
 class LoadedSettings:
-    """The settings of one call, checked as far as the core goes.
+    """The settings of one call. Those of the core have been checked.
+
+    Args:
+        layers: The given values, one list for each source, from the weakest source to the strongest.
+        file: The file that was read, or None.
 
     Attributes:
-        core: The core's settings.
-        file: The file that was read, if there was one.
+        core: The settings of the core.
+        file: The file that was read, or None.
+
+    Raises:
+        SettingsError: A core setting is unknown or has a wrong value. The text names its source.
     """
 
     def __init__(self, layers: Sequence[Sequence[Given]], file: Path | None) -> None:
         self.file = file
         self._core: dict[str, Given] = {}
-        self._others: list[Given] = []  # of engines, in order of strength
-        for layer in layers:  # the weakest first: what comes later replaces
+        self._of_engines: list[Given] = []  # from the weakest source to the strongest
+        for layer in layers:
             for given in layer:
-                self._sort_in(given)
-        self.core: Settings = _validated(Settings, self._core.values())
+                self._add(given)
+        self.core: Settings = _validate(Settings, self._core.values())
 
-    def _sort_in(self, given: Given) -> None:
+    def _add(self, given: Given) -> None:
         head = given.path[0]
         if head in Settings.model_fields and len(given.path) == 1:
             self._core[head] = given
         elif head == "engines" or given.short:
-            self._others.append(given)
+            self._of_engines.append(given)
         else:
             raise _unknown(given, "drawbar", Settings.model_fields)
 
@@ -102,19 +110,24 @@ class LoadedSettings:
         return DEFAULT_ENGINE if self.core.engine is None else self.core.engine
 
     def engine_settings(self, engine: Configurable) -> EngineSettings:
-        """The settings of the selected engine, as an instance of its model.
+        """Return the settings of the selected engine, as an instance of its model.
+
+        Args:
+            engine: The class of the selected engine.
 
         Raises:
-            SettingsError: A key it does not have, or a value it does not take; says where that came from.
+            SettingsError: A setting is unknown or has a wrong value. The text names its source.
         """
-        return _validated(engine.Settings, self._given_for(engine), self._prefix)
+        return _validate(engine.Settings, self._given_for(engine), self._prefix)
 
     def store_url(self, engine: Configurable) -> str:
-        """The store's URL, or the default if the engine has one.
+        """Return the URL of the store, or the default for an in-process engine.
+
+        Args:
+            engine: The class of the selected engine.
 
         Raises:
-            SettingsError: The engine's workers are other processes, and no store is set that they could
-                share.
+            SettingsError: No store is set, and the workers of the engine are other processes, which need to share one.
         """
         if self.core.store is not None:
             return self.core.store
@@ -127,7 +140,14 @@ class LoadedSettings:
         )
 
     def rows(self, engine: Configurable | None = None) -> list[SettingRow]:
-        """Every setting with its value and where it came from, secrets masked."""
+        """Return every setting with its value and its source, with secrets masked.
+
+        Args:
+            engine: The class of the selected engine, to include its settings.
+
+        Raises:
+            SettingsError: A setting of the engine is unknown or has a wrong value.
+        """
         rows = _rows(self.core, {key: given.source for key, given in self._core.items()}, "")
         if engine is not None:
             sources = {given.path[0]: given.source for given in self._given_for(engine)}
@@ -139,10 +159,10 @@ class LoadedSettings:
         return f"engines.{self.engine_name}."
 
     def _given_for(self, engine: Configurable) -> list[Given]:
-        """What was given for the selected engine, weakest first, with paths relative to it."""
+        """Return the values given for the selected engine, weakest source first, with paths relative to the engine."""
         selected = engine_key(self.engine_name)
         found = []
-        for given in self._others:
+        for given in self._of_engines:
             if given.path[0] != "engines":
                 if given.path[0] not in engine.Settings.model_fields:
                     known = [*engine.Settings.model_fields, *Settings.model_fields]
@@ -161,17 +181,20 @@ def load_settings(
     cwd: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> LoadedSettings:
-    """Puts the settings together. Cheap enough for every run: the file is only read when it has changed.
+    """Load the settings from all sources. It is fast: a file is read again only when it has changed.
 
     Args:
-        engine: The engine asked for in code.
-        arguments: Settings given in code. Names of core settings go there, others to the selected engine.
-        flags: Settings given on the command line, values as text; `engines.NAME.KEY` is taken too.
-        cwd: Where the search for a file begins; default: the working directory.
-        environ: Default: `os.environ`.
+        engine: Name of the engine, given in code.
+        arguments: Settings given in code. Names that the core does not have belong to the selected engine.
+        flags: Settings given on the command line, with values as text. A key may also be `engines.NAME.KEY`.
+        cwd: The folder in which the search for a file begins. Default: the working directory.
+        environ: The environment variables. Default: `os.environ`.
+
+    Returns:
+        The settings. Those of the engine have not been checked yet.
 
     Raises:
-        SettingsError: A wrong key or value; says where it came from and names the nearest key.
+        SettingsError: A setting is unknown or has a wrong value. The text names its source and the nearest key.
     """
     folder = Path(cwd).absolute() if cwd is not None else Path.cwd()
     file, from_nearest_file = from_file(folder)
@@ -185,15 +208,15 @@ def load_settings(
 
 
 def describe_settings(model: type[BaseModel], prefix: str = "") -> list[dict[str, str]]:
-    """What a model lets one set: name, type, default, variable and description of each, as text.
+    """Return the settings of a model as text, a dict each: `setting`, `type`, `default`, `variable`, `description`.
 
     Args:
-        model: `Settings`, or an engine's.
-        prefix: What goes before the names, such as `engines.celery.`.
+        model: `Settings`, or the model of an engine.
+        prefix: Text before each name, such as `engines.celery.`.
     """
     rows = []
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else shown(field.get_default(call_default_factory=True))
+        default = "required" if field.is_required() else display_value(field.get_default(call_default_factory=True))
         rows.append(
             {
                 "setting": prefix + name,
@@ -210,8 +233,12 @@ def _variable(key: str) -> str:
     return "DRAWBAR_" + key.replace(".", "__").replace("-", "_").upper()
 
 
-def _validated(model: type[_Model], givens: Iterable[Given], prefix: str = "") -> _Model:
-    """An instance of the model, or a SettingsError that speaks of keys and origins and not of the model."""
+def _validate(model: type[_Model], givens: Iterable[Given], prefix: str = "") -> _Model:
+    """Return an instance of the model.
+
+    Raises:
+        SettingsError: A key is unknown or a value is wrong. The text names keys and sources, and not the model.
+    """
     values: dict[str, Any] = {}
     origins: dict[str, Given] = {}
     for given in givens:
@@ -221,7 +248,7 @@ def _validated(model: type[_Model], givens: Iterable[Given], prefix: str = "") -
             raise _unknown(given, prefix.rstrip(".") or "drawbar", model.model_fields, prefix)
         origins[key] = given
         if not inner:
-            values[key] = _read(field.annotation, given, prefix) if given.text else given.value
+            values[key] = _parse_text(field.annotation, given, prefix) if given.text else given.value
             continue
         table = values[key] = dict(values[key]) if isinstance(values.get(key), Mapping) else {}
         for part in inner[:-1]:
@@ -244,7 +271,7 @@ def _problems(
 ) -> Iterable[str]:
     for detail in error.errors(include_url=False, include_context=False):
         message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        if not detail["loc"]:  # about several fields at once
+        if not detail["loc"]:  # the error is about several fields
             named = [given.source for key, given in origins.items() if key in message]
             where = f"{prefix.rstrip('.')}: " if prefix else ""
             yield where + message + (f" (from {', '.join(named)})" if named else "")
@@ -262,13 +289,13 @@ def _problems(
         secret = is_secret(field.annotation)
         value = values.get(key)
         if secret:
-            message = message.replace(str(value), "********")
+            message = message.replace(str(value), SECRET)
         message = message[:1].lower() + message[1:]
-        yield f"{whole} = {shown(value, secret=secret)} (from {origins[key].source}) is not valid: {message}"
+        yield f"{whole} = {display_value(value, secret=secret)} (from {origins[key].source}) is not valid: {message}"
 
 
 def _unknown(given: Given, whose: str, known: Iterable[str], prefix: str = "") -> SettingsError:
-    # The value is left out: what is misspelt may be a password.
+    # The text does not show the value: the key may be that of a password, misspelt.
     key = ".".join(given.path)
     names = sorted(known)
     close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
@@ -277,13 +304,13 @@ def _unknown(given: Given, whose: str, known: Iterable[str], prefix: str = "") -
     return SettingsError(f"{prefix}{key} (from {given.source}): {whose} {verb} setting. {hint}")
 
 
-def _read(annotation: Any, given: Given, prefix: str) -> Any:
-    """What a text stands for, where the type alone does not tell pydantic."""
+def _parse_text(annotation: Any, given: Given, prefix: str) -> Any:
+    """Return the value that a text stands for, where pydantic cannot convert the text by the type alone."""
     text: str = given.value
-    kinds = _kinds(annotation)
-    if kinds & {str, SecretStr}:
+    types_ = _plain_types(annotation)
+    if types_ & {str, SecretStr}:
         return text
-    if type(None) in kinds and text.lower() in ("none", "null"):
+    if type(None) in types_ and text.lower() in ("none", "null"):
         return None
     if text.lstrip()[:1] in ("[", "{"):
         try:
@@ -291,18 +318,18 @@ def _read(annotation: Any, given: Given, prefix: str) -> Any:
         except ValueError as error:
             where = prefix + ".".join(given.path)
             raise SettingsError(f"{where} (from {given.source}) is not valid JSON: {error}") from None
-    if kinds & {list, tuple, set, frozenset}:
+    if types_ & {list, tuple, set, frozenset}:
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
 
 
-def _kinds(annotation: Any) -> set[Any]:
-    """The plain types in an annotation, unions and `Annotated` taken apart."""
+def _plain_types(annotation: Any) -> set[Any]:
+    """Return the plain types in an annotation: the members of unions, without `Annotated`."""
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType):
-        return {kind for part in get_args(annotation) for kind in _kinds(part)}
+        return {found for part in get_args(annotation) for found in _plain_types(part)}
     if origin is Annotated:
-        return _kinds(get_args(annotation)[0])
+        return _plain_types(get_args(annotation)[0])
     return {origin or annotation}
 
 
@@ -310,7 +337,7 @@ def _rows(model: BaseModel, sources: Mapping[str, str], prefix: str) -> list[Set
     return [
         SettingRow(
             key=prefix + name,
-            value=shown(getattr(model, name), secret=is_secret(field.annotation)),
+            value=display_value(getattr(model, name), secret=is_secret(field.annotation)),
             source=sources.get(name, "default"),
             description=field.description or "",
         )

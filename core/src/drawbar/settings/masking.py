@@ -1,13 +1,27 @@
-"""Masking of secrets in what is shown to people: logs, errors, `drawbar config`."""
+"""Masking of secrets in what is shown to people: logs, errors, `drawbar config`.
+
+A password in a URL may hold unescaped delimiters (`/`, `?`, `#`, `@`, `:`). Such a URL can be read in more than one
+way. The rule is to fail closed: a URL that cannot be taken apart for certain is shown as its scheme alone.
+"""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 MASK = "****"
 SECRET_KEY = re.compile(r"pass|pwd|secret|token|credential|api[-_]?key|access[-_]?key", re.IGNORECASE)
 """Names of query parameters whose values are never shown."""
-_SEPARATOR = re.compile(r";(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
+_CREDENTIALS = re.compile(r":.*@", re.DOTALL)
+"""A `user:password@` anywhere in a text."""
+SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*")
+"""The scheme of a URL, as RFC 3986 has it."""
+_NEXT_URL = re.compile(r";(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
+_HOST = re.compile(r"(\[[0-9a-fA-F:.%]*\]|[^:@\[\]]*)(:\d{0,5})?")
+
+
+class _Unclear(ValueError):
+    """The URL can be read in more than one way, and one of them would show a part of a secret."""
 
 
 def mask_url(url: str) -> str:
@@ -18,39 +32,87 @@ def mask_url(url: str) -> str:
 
     Args:
         url: The URL; several of them, separated by `;`, are taken too (Celery's failover). A text that is not a URL
-            is returned as it is.
+            is returned as it is, unless it looks like credentials: then only the mask is returned.
     """
-    if "://" not in url:
-        return url
-    return ";".join(_masked(one) for one in _SEPARATOR.split(url))
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return MASK if _holds_secret(url) else url
+    if not SCHEME.fullmatch(scheme):
+        return MASK
+    urls = _NEXT_URL.split(url)
+    try:
+        # In a list, `;` may belong to a password. It does not if each URL has a password of its own, or none has any.
+        if len(urls) > 1 and "@" in url and not all(_password(one) for one in urls):
+            raise _Unclear
+        return ";".join(_masked(one) for one in urls)
+    except _Unclear:
+        return f"{scheme}://{MASK}"
 
 
 def _masked(url: str) -> str:
+    """Return one URL without its secrets.
+
+    Raises:
+        _Unclear: It can be read in more than one way.
+    """
+    scheme, netloc, path, query, fragment = _parts(url)
+    user, _, hosts = netloc.rpartition("@")
+    if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+        raise _Unclear
+    after_netloc = path + query + fragment
+    if ":" in user:
+        # A later `@` may be the end of the password. A query parameter may have one in its value, though.
+        if "@" in after_netloc and (user.endswith(":") or _has_bare_at_sign(path, query, fragment)):
+            raise _Unclear
+        netloc = f"{user.partition(':')[0]}:{MASK}@{hosts}"
+    elif _CREDENTIALS.search(f"{hosts}{after_netloc}"):
+        raise _Unclear
+    return f"{scheme}://{netloc}{path}{_masked_query(query, fragment)}{fragment}"
+
+
+def _parts(url: str) -> tuple[str, str, str, str, str]:
+    """Return scheme, netloc, path, query and fragment as RFC 3986 divides them, with their delimiters."""
     scheme, _, rest = url.partition("://")
-    unclear = f"{scheme}://{MASK}"
     netloc = re.split(r"[/?#]", rest, maxsplit=1)[0]
     path, hash_mark, fragment = rest[len(netloc) :].partition("#")
     path, question_mark, query = path.partition("?")
-    parameters = query.split("&") if query else []
-    user, _, hosts = netloc.rpartition("@")
-    if not all(_is_host(host) for host in hosts.split(",")):
-        return unclear
-    if netloc and "@" in path + fragment:
-        return unclear
-    if netloc and any("@" in parameter and "=" not in parameter for parameter in parameters):
-        return unclear
-    name, colon, password = user.partition(":")
-    if password:
-        netloc = f"{name}{colon}{MASK}@{hosts}"
-    query = "&".join(_masked_parameter(parameter) for parameter in parameters)
-    return f"{scheme}://{netloc}{path}{question_mark}{query}{hash_mark}{fragment}"
+    return scheme, netloc, path, question_mark + query, hash_mark + fragment
 
 
-def _is_host(text: str) -> bool:
-    """Return True if a text can be a host with or without a port; False if it may be a piece of a password."""
-    return re.fullmatch(r"(\[[0-9a-fA-F:.%]*\]|[^:@\[\]]*)(:\d*)?", text) is not None
+def _password(url: str) -> str:
+    """Return the password of a URL as its standard divides it, or the empty text."""
+    user, _, _ = _parts(url)[1].rpartition("@")
+    return user.partition(":")[2]
 
 
-def _masked_parameter(parameter: str) -> str:
-    name, equals, value = parameter.partition("=")
-    return f"{name}={MASK}" if equals and value and SECRET_KEY.search(name) else parameter
+def _has_bare_at_sign(path: str, query: str, fragment: str) -> bool:
+    """Return True if there is an `@` that is not in the value of a query parameter."""
+    names = [parameter.partition("=")[0] for parameter in re.split("[&;]", query)]
+    return "@" in path + fragment or any("@" in name for name in names)
+
+
+def _masked_query(query: str, fragment: str) -> str:
+    """Return a query without the values of secret parameters.
+
+    Raises:
+        _Unclear: What follows a secret value may be the rest of it.
+    """
+    pieces = re.split("([&;])", query)
+    parameters = pieces[::2]
+    for index, parameter in enumerate(parameters):
+        name, equals, value = parameter.partition("=")
+        if not equals or not _holds_secret(parameter):
+            continue
+        following = parameters[index + 1 : index + 2]
+        if not value or fragment or any("=" not in rest for rest in following):
+            raise _Unclear
+        pieces[2 * index] = f"{name}={MASK}"
+    return "".join(pieces)
+
+
+def _holds_secret(text: str) -> bool:
+    """Return True if a text has the form `password=...` or `user:password@...`, percent-encoded or not."""
+    text = unquote(text)
+    return _CREDENTIALS.search(text) is not None or (
+        "=" in text and SECRET_KEY.search(text.rpartition("=")[0]) is not None
+    )

@@ -1,6 +1,6 @@
-"""Where settings come from: arguments, flags, environment, the nearest file. Each value keeps its origin.
+"""The sources of settings: arguments, flags, environment, the nearest file. Each value keeps its source.
 
-Nothing here knows which settings exist; `settings` does.
+This module does not know which settings exist: see `models`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import SettingsError
+from drawbar.settings.display import display_value
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PREFIX = "DRAWBAR_"
 
-# Variables with our prefix that are no settings: switches of the libraries and tools, what tests and
-# examples use, and what Kubernetes sets in every pod for a service that happens to be called "drawbar" or
-# "drawbar-...".
+# Variables with our prefix that are not settings: switches of libraries and tools, those of tests and examples, and
+# those that Kubernetes sets in every pod for a service with the name "drawbar" or "drawbar-...".
 _NOT_SETTINGS = re.compile(
     r"TRACE_HOOKS|DEBUG|(TEST|EXAMPLE)_.*|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)"
 )
@@ -29,16 +29,16 @@ _NOT_SETTINGS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One value, and where it was given.
+    """One value and its source.
 
     Attributes:
-        path: `("fan_out",)`, or `("engines", "celery", "broker_url")`, or longer for what is nested.
-        value: As given; text if it came from the environment or a flag.
-        source: For people: `argument store`, `--set fan_out`, `environment variable DRAWBAR_STORE`, a
-            file's path.
-        text: Whether it is text that stands for something else (`"4"` for 4).
-        short: Whether the path was given without `engines.NAME` and belongs to the selected engine unless
-            core knows it.
+        path: Its key in parts: `("fan_out",)`, `("engines", "celery", "broker_url")`, or longer for a nested value.
+        value: The value as it was given: text if it came from the environment or a flag.
+        source: The source as text for people: `argument store`, `--set fan_out`, `environment variable DRAWBAR_STORE`,
+            the path of a file.
+        text: True if the value is text that may stand for another type (`"4"` for 4).
+        short: True if the path was given without `engines.NAME`. Then a key that the core does not have belongs to the
+            selected engine.
     """
 
     path: tuple[str, ...]
@@ -49,12 +49,12 @@ class Given:
 
 
 def engine_key(name: str) -> str:
-    """How an engine's name is looked up: variables cannot hold a hyphen, so it counts as an underscore."""
+    """Return an engine's name in the form to compare: names of variables have no hyphens, so use underscores."""
     return name.replace("-", "_").lower()
 
 
 def from_arguments(arguments: Mapping[str, Any], engine: str | None) -> list[Given]:
-    """What was passed in code. `engines={"celery": {...}}` is taken too."""
+    """Return the settings passed in code. `engines={"celery": {...}}` is taken too."""
     given = [] if engine is None else [Given(("engine",), engine, "argument engine")]
     for key, value in arguments.items():
         if key == "engines":
@@ -65,7 +65,7 @@ def from_arguments(arguments: Mapping[str, Any], engine: str | None) -> list[Giv
 
 
 def from_flags(flags: Mapping[str, Any]) -> list[Given]:
-    """What was passed on the command line: `--engine`, `--store`, `--workflows`, and the rest by `--set`."""
+    """Return the settings on the command line: `--engine`, `--store`, `--workflows`, and all others with `--set`."""
     given = []
     for key, value in flags.items():
         own = key in ("engine", "store", "workflows")
@@ -78,7 +78,7 @@ def from_flags(flags: Mapping[str, Any]) -> list[Given]:
 
 
 def from_environment(environ: Mapping[str, str]) -> list[Given]:
-    """Variables that begin with `DRAWBAR_`; an empty one counts as not set."""
+    """Return the variables that begin with `DRAWBAR_`. An empty one counts as not set."""
     given = []
     for name, value in environ.items():
         if not name.startswith(PREFIX) or not value:
@@ -95,26 +95,26 @@ def from_environment(environ: Mapping[str, str]) -> list[Given]:
 
 def _tables(engines: Any, source: str) -> Iterator[Given]:
     if not isinstance(engines, Mapping):
-        raise SettingsError(f"{source} = {engines!r}: a table of engines is wanted, such as [engines.celery]")
+        raise SettingsError(
+            f"{source} = {display_value(engines)}: expected a table of engines, such as [engines.celery]"
+        )
     for name, settings in engines.items():
         if not isinstance(settings, Mapping):
-            raise SettingsError(f"{source}: engines.{name} = {settings!r} is no table of settings")
+            raise SettingsError(f"{source}: engines.{name} = {display_value(settings)}: expected a table of settings")
         for key, value in settings.items():
             yield Given(("engines", name, key), value, source)
 
 
-# ------------------------------------------------------------------------------------------------- the file
-
 _Stamp = tuple[int, int] | None
-# One entry per working directory: what was looked at on the way up, and what came of it.
+# One entry for each working directory: the files on the way up with their stamps, and the answer.
 _cache: dict[Path, tuple[list[tuple[Path, _Stamp]], tuple[Path | None, list[Given]]]] = {}
 
 
 def from_file(cwd: Path) -> tuple[Path | None, list[Given]]:
-    """The nearest `drawbar.toml`, or `pyproject.toml` with a table `[tool.drawbar]`, from `cwd` upwards.
+    """Return the nearest file with settings, from `cwd` upwards, and the settings in it.
 
-    Asked at every run: the answer is kept as long as none of the files on the way has appeared, gone or
-    changed.
+    It is `drawbar.toml`, or `pyproject.toml` with a table `[tool.drawbar]`. The answer is kept until a file on the way
+    appears, disappears or changes.
     """
     kept = _cache.get(cwd)
     if kept is not None and all(_stamp(path) == stamp for path, stamp in kept[0]):
@@ -141,7 +141,7 @@ def from_file(cwd: Path) -> tuple[Path | None, list[Given]]:
 
 def _stamp(path: Path) -> _Stamp:
     try:
-        found = os.stat(path)  # noqa: PTH116 - a third of the price of Path.stat, and this is on the way to every run
+        found = os.stat(path)  # noqa: PTH116 - it takes a third of the time of Path.stat, and every run does this
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
@@ -158,18 +158,18 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _given(table: Any, path: Path, source: str) -> list[Given]:
     if not isinstance(table, dict):
-        raise SettingsError(f"{path}: [tool.drawbar] is a table, and not {table!r}")
+        raise SettingsError(f"{path}: tool.drawbar = {display_value(table)}: expected a table [tool.drawbar]")
     given: list[Given] = []
     for key, value in table.items():
         if key == "engines":
             given += _tables(value, source)
         else:
-            given.append(Given((key,), _anchored(key, value, path.parent), source))
+            given.append(Given((key,), _resolve_files(key, value, path.parent), source))
     return given
 
 
-def _anchored(key: str, value: Any, folder: Path) -> Any:
-    """Files named in a settings file lie beside it, from whichever folder below the command is given."""
+def _resolve_files(key: str, value: Any, folder: Path) -> Any:
+    """Return a value with its file names made absolute: in a settings file they are relative to that file."""
     if key == "store" and isinstance(value, str):
         match = re.fullmatch(r"sqlite:///(?![/:])([^?]+)(\?.*)?", value)
         return f"sqlite:///{(folder / match[1]).as_posix()}{match[2] or ''}" if match else value

@@ -1,4 +1,13 @@
-"""Stores: the source of truth. `base` is the interface that third parties implement, by URL scheme."""
+"""Stores: the source of truth of all runs. `base` is the interface; third parties implement it for a URL scheme.
+
+- `base`: `Store`, the interface. `plugin`: `StorePlugin`, which makes a store from a URL.
+- `rows`: `Rows` and `Reader`, the small interface between the semantics of a store and its database.
+- `transitions`, `control`: the semantics, in terms of `Rows`.
+- `rows_store`: base classes for a store made of rows.
+- `sql`: building blocks for a store on an SQL database.
+- `waiting`, `jobs`, `options`, `values`: tools for stores.
+- `memory`, `sqlite`: two stores.
+"""
 
 from drawbar.stores.base import Ready, Store, StorePlugin
 

@@ -1,17 +1,19 @@
-"""What a store is: the source of truth of runs, tasks, joins, timers and events.
+"""The interface of a store: the source of truth of runs, tasks, joins, timers and events.
 
-Every method is atomic: it happens as a whole or not at all, and two at once behave as if one came first. All
-times are of the store's own clock. Values arrive in JSON form, and a store gives back equal ones (it may keep
-them as text). What a store hands out is for reading; it may be what the store keeps.
+Every method is atomic: it is applied as a whole or not at all, and two calls at once behave as if one came first. All
+times are of the store's own clock. Values arrive in JSON form, and a store returns equal ones; it may keep them as
+text. A caller only reads the objects that a store returns: they may be the store's own.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from drawbar.errors import RunNotFound
 from drawbar.records import ReadyTask
+from drawbar.stores.plugin import StorePlugin
 
 if TYPE_CHECKING:
     from drawbar.records import (
@@ -29,101 +31,147 @@ if TYPE_CHECKING:
         Transition,
     )
 
+__all__ = ["Ready", "Store", "StorePlugin", "no_such_run"]
+
 Ready = Sequence[ReadyTask]
 """(address, queue) of tasks that became claimable: the caller dispatches them."""
 
 
+def no_such_run(run_id: str) -> RunNotFound:
+    """Return the error for a run that a store does not have, to be raised."""
+    return RunNotFound(f"the store has no run {run_id!r}")
+
+
 class Store(ABC):
-    """A store. Made from a URL by its plugin; `open` connects, and nothing connects before.
+    """A store. Its plugin makes it from a URL; it connects in `open`, not before.
 
-    **Status of a run.** While it has not ended: `running` when any task is ACTIVE, else `waiting` when any is
-    TIMED, else `suspended` when any is SUSPENDED; `pending` until the first claim. JOINING and HELD tasks do
-    not count.
+    Every method may raise `StoreUnavailable`, when the store cannot be reached or written. After that error, it is
+    unknown whether a change was applied; the caller reads the truth with its next call.
 
-    **Events.** The store numbers a run's events 1, 2, 3 … without gaps, whoever appends them. It adds itself,
-    for tasks of kind STEP only: `task.scheduled` (a task becomes SCHEDULED by `create`, `commit`, `retry`),
-    `task.started` (claimed, in place too; data `{"attempt": n}`), `task.resumed` (`resume`) and
-    `task.cancelled`; and `run.started` first of all (`create`), `run.suspended` (the status becomes
-    `suspended`), `run.completed` / `run.failed` / `run.cancelled` (data `{"error": …}` or `{"reason": …}`).
-    Everything else (`task.completed`, `task.retrying`, …) comes in `Transition.events`, which go before those
-    that the same transition causes.
+    **Status of a run.** While a run has not ended, its status is `running` when any task is ACTIVE, else `waiting`
+    when any is TIMED, else `suspended` when any is SUSPENDED; it is `pending` until the first claim. JOINING and HELD
+    tasks do not count.
 
-    **Redispatch.** A SCHEDULED task carries `wake_at = now + redispatch * 2**min(dispatches, 5)`; `due` hands
-    it out again when that has passed. `redispatch` (seconds) is an attribute, set by the opener from the
-    settings.
+    **Events.** The store numbers the events of a run 1, 2, 3 … without gaps, whichever caller appends them. It adds
+    itself, for tasks of kind STEP only: `task.scheduled` (a task becomes SCHEDULED by `create`, `commit` or `retry`),
+    `task.started` (a task is claimed, in place too; data `{"attempt": n}`), `task.resumed` (`resume`) and
+    `task.cancelled`. For the run it adds `run.started` first of all (`create`), `run.suspended` (the status becomes
+    `suspended`), and `run.completed`, `run.failed` or `run.cancelled` (data `{"error": …}` or `{"reason": …}`). All
+    other events (`task.completed`, `task.retrying` …) come in `Transition.events`. They go before the events that the
+    same transition causes.
+
+    **Redispatch.** A SCHEDULED task has `wake_at = now + redispatch * 2**min(dispatches, 5)`. When that time has
+    passed, `due` hands the task out again.
+
+    Attributes:
+        redispatch: Seconds, see above. The opener sets it from the settings.
+        durable: True if runs outlive this process.
+        shared: True if workers in other processes see the same runs.
     """
 
     redispatch: float = 60.0
     durable: bool = True
-    """Whether runs outlive this process."""
     shared: bool = True
-    """Whether workers in other processes see the same runs."""
 
     async def open(self) -> None:  # noqa: B027 - a store may have nothing to open
-        """Connects. Raises StoreUnavailable (what, where, what to do) or StoreVersionError."""
+        """Connect, and create the schema where there is none, if the store has one.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached. The message says what is wrong, where, and what to do.
+            StoreVersionError: The store has data of another version, or of another program.
+        """
 
     async def close(self) -> None:  # noqa: B027
-        """Lets go of every connection."""
+        """Close every connection."""
 
     @abstractmethod
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
-        """Creates a run and its first tasks; when the id is taken, gives back the run that has it.
+        """Create a run and its first tasks. Change nothing when its id is taken.
 
         Returns:
-            The run, and whether it was created by this call.
+            The run that has the id, and True if this call created it.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def claim(
         self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
     ) -> Claim:
-        """Leases a task to `owner` for `lease` seconds.
+        """Lease a task to a worker, or say why not.
 
-        Granted when the task is SCHEDULED, or its `wake_at` has passed in status RUNNING (then `lost` grows
-        by one), RETRYING, SLEEPING or WAITING. Claims do not ask whether the run has ended: what may no
-        longer run is CANCELLED. Granting sets RUNNING, `attempt + 1`, `wake_at = now + lease`, `dispatches`
-        to 0, and a run that has not ended to `running`. Otherwise nothing changes: FINISHED, LEASED
-        (RUNNING), EARLY (everything else), MISSING.
+        A claim is granted when the task is SCHEDULED, or when its `wake_at` has passed and it is RUNNING (then `lost`
+        grows by one), RETRYING, SLEEPING or WAITING. It does not matter whether the run has ended: a task that may
+        not run any more is CANCELLED. A granted claim sets the status to RUNNING, `attempt` to one more, `wake_at` to
+        `now + lease`, `dispatches` to 0, and the status of a run that has not ended to `running`.
 
-        `widen` makes the first HELD task of the same join SCHEDULED as well, with this one as its `parent`, when
-        this is the first task of a slot and it is granted for the first time: then it is in `Claim.ready`.
+        Otherwise nothing changes, and the claim is FINISHED, LEASED (the task is RUNNING), EARLY (everything else) or
+        MISSING.
+
+        Args:
+            run_id: The run.
+            address: The address of the task.
+            owner: The name of the worker.
+            lease: Seconds.
+            widen: True to release one HELD sibling as well: the first HELD task of the same join becomes SCHEDULED,
+                with this task as its `parent`. It happens only on the first grant of a slot's first task. The sibling
+                is in `Claim.ready`.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def commit(self, transition: Transition) -> Reply:
-        """Applies a transition.
+        """Apply a transition.
 
-        Refused unless the task is RUNNING with the transition's attempt (see `Transition`); that a lease has
-        run out does not matter while nobody else has claimed the task. In this order: the task's own columns
-        (RETRYING: `failures + 1`, `wake_at = now + delay`; SUSPENDED: `payload`); `state` merged key by key;
-        `bail` cancels; `extra` is recorded; then `next`:
+        It is refused unless the task is RUNNING with the transition's attempt (see `Transition`). A lease that has
+        run out does not matter while no other worker has claimed the task.
 
-        - `NewTask`: created. A WAITING one takes the oldest kept event of its name, if there is one, as its
-          `data` and is SCHEDULED at once.
+        The order is: the task's own columns (RETRYING: `failures + 1`, `wake_at = now + delay`; SUSPENDED:
+        `payload`); `state` is merged key by key; `bail` cancels; `extra` is recorded; then `next`:
+
+        - `NewTask`: the task is created. A WAITING one takes the oldest kept event of its name as its `data`, if
+          there is one, and is SCHEDULED at once.
         - `FanOut`: the join is created JOINING, the first `window` tasks SCHEDULED, the others HELD in order.
-        - `Arrive`: the slot is kept, `remaining - 1`. At zero the join becomes SCHEDULED; else its first HELD
-          task does. A slot that has arrived before, or a join that is not JOINING, is passed over.
-        - `Finish`: the run ends; every task in ACTIVE, TIMED or SUSPENDED becomes CANCELLED, its status kept
-          in `was` (its `wake_at` too). JOINING and HELD ones stay, for `retry`. A CALLBACK task in `extra` is
-          created SCHEDULED after that. `Transition.pull` and `Transition.state` apply as ever.
+        - `Arrive`: the slot is kept, and `remaining` is one less. At zero the join becomes SCHEDULED; before that, its
+          first HELD task does. A slot that has arrived before is ignored, and so is a join that is not JOINING.
+        - `Finish`: the run ends. Every task in ACTIVE, TIMED or SUSPENDED becomes CANCELLED; `was` keeps its status,
+          and its `wake_at` stays. JOINING and HELD tasks stay, for `retry`. A CALLBACK task in `extra` is created
+          SCHEDULED after that. `Transition.pull` and `Transition.state` apply as always.
 
-        An address under which the run already has a task is never created twice: the transition goes on
-        without it.
+        A task is never created at an address that the run already has: the transition goes on without it.
 
-        `pull` makes the first HELD task of that join SCHEDULED. Whatever becomes SCHEDULED, a pulled task and
-        a join too, gets the transition's task as its `parent`. With `claim`, the first of them whose queue
-        equals the transition's is claimed in place, and comes back as `Reply.next`; the others are
-        `Reply.ready`.
+        `pull` makes the first HELD task of that join SCHEDULED. Every task that becomes SCHEDULED, a pulled task and
+        a join too, gets the transition's task as its `parent`. With `claim`, the first of them whose queue equals the
+        transition's is claimed in place. It comes back as `Reply.next`, and the others as `Reply.ready`.
+
+        Args:
+            transition: The outcome of a claimed task, and all that follows from it.
+
+        Returns:
+            The reply; `applied` is False when the transition was refused.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
-        """As `commit`, for a store that can do it without an event loop; None: it cannot now, and has done nothing.
+        """Apply a transition as `commit` does, without an event loop.
 
-        Saves a step that goes on in place the machinery of waiting, which costs more than the rest of it.
+        Optional, for a store that can commit in microseconds: a step that goes on in place then saves the cost of
+        waiting, which is more than all its other costs.
 
         Args:
             transition: See `commit`.
-            may_block: Whether this is a thread that may wait for a server's answer; else it is an event loop's.
+            may_block: True in a thread that may wait for a server's answer; False in the thread of an event loop.
+
+        Returns:
+            The reply, or None when the store cannot do it now and has done nothing.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
         """
         return None
 
@@ -131,120 +179,196 @@ class Store(ABC):
     async def renew(
         self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
     ) -> Sequence[tuple[str, str, int]]:
-        """Extends leases, also such as have run out but were not claimed by anybody else.
+        """Extend leases, also those that have run out while no other worker has claimed the task.
 
         Args:
-            owner: Whose leases.
+            owner: The name of the worker that has the leases.
             held: (run id, address, attempt) of each.
-            lease: For how many seconds from now.
+            lease: Seconds from now.
 
         Returns:
-            Those of `held` that `owner` has lost.
+            Those of `held` that the owner has lost.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def release(self, owner: str, *, died: bool = False) -> int:
-        """Gives back all that `owner` runs: SCHEDULED with `wake_at = now`; `lost + 1` when the owner `died`.
+        """Make all tasks that a worker runs SCHEDULED, with `wake_at = now`.
+
+        Args:
+            owner: The name of the worker.
+            died: True if it died: then `lost` grows by one.
 
         Returns:
-            How many tasks.
+            How many tasks there were.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def owners(self) -> Sequence[str]:
-        """The owners of all RUNNING tasks."""
+        """Return the owners of all RUNNING tasks.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
 
     @abstractmethod
     async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
-        """Takes up to `limit` unfinished tasks whose `wake_at` has passed and makes them claimable.
+        """Take unfinished tasks whose `wake_at` has passed, and make them claimable.
 
-        RUNNING (`lost + 1`), RETRYING, SLEEPING and WAITING become SCHEDULED; SCHEDULED stays. Each gets
-        `dispatches + 1` and the `wake_at` of a SCHEDULED task, so that another ticker finds nothing. Tasks of
-        kind JOIN in status JOINING and tasks without a `wake_at` are never due. What is due longest goes
+        RUNNING (`lost + 1`), RETRYING, SLEEPING and WAITING tasks become SCHEDULED; SCHEDULED ones stay. Each gets
+        `dispatches + 1` and the `wake_at` of a SCHEDULED task, so that another ticker does not find it. A task of kind
+        JOIN in status JOINING is never due, nor is a task without a `wake_at`. The task that is due longest goes
         first.
 
         Args:
-            limit: How many at the most.
-            undelivered: Take SCHEDULED tasks whatever their `wake_at` (but only those): for when messages are
-                known to be lost, after a broker was flushed or an in-process engine died.
+            limit: How many tasks at the most.
+            undelivered: True to take SCHEDULED tasks only, whatever their `wake_at`. For use when messages are known
+                to be lost, after a broker was flushed or an in-process engine died.
+
+        Returns:
+            The messages to send, and the seconds until the next task is due.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def resume(self, run_id: str, address: str, data: Json) -> Ready:
-        """Makes a SUSPENDED task SCHEDULED with `data`.
+        """Make a SUSPENDED task SCHEDULED.
+
+        Args:
+            run_id: The run.
+            address: The address of the task.
+            data: The value that the step resumes with.
+
+        Returns:
+            The tasks to dispatch.
 
         Raises:
-            NotSuspended: It is not SUSPENDED (any more: of two at once, the second gets this).
+            NotSuspended: The task is not SUSPENDED. Of two calls at once, the second gets this error.
             RunNotFound: There is no such run.
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def send_event(self, run_id: str, name: str, payload: Json) -> Ready:
-        """Hands an event to the task that has waited longest for it, else keeps it.
+        """Give an event to the task that has waited for it longest, or keep it when no task waits.
+
+        Args:
+            run_id: The run.
+            name: The name of the event.
+            payload: Its value.
+
+        Returns:
+            The tasks to dispatch.
 
         Raises:
             RunFinished: The run has ended.
             RunNotFound: There is no such run.
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def cancel(self, run_id: str, reason: str | None, callback: bool) -> tuple[bool, Ready]:
-        """Ends a run as `cancelled` (see `Finish`).
+        """End a run as `cancelled` (see `Finish` in `commit`).
 
-        Its error is `{"type": "RunCancelled", "message": reason or ""}`; the event's `reason` is that text.
+        Its error is `{"type": "RunCancelled", "message": reason or ""}`, and the event's `reason` is that text.
 
         Args:
             run_id: The run.
-            reason: Why, for people.
-            callback: Whether the workflow has callbacks for the end: then a CALLBACK task `$end` is created
-                SCHEDULED.
+            reason: A text for people.
+            callback: True if the workflow has callbacks for its end: then a CALLBACK task `$end` is created SCHEDULED.
 
         Returns:
-            Whether this call ended it (False: it had ended before, and nothing was done), and what to
-            dispatch.
+            True if this call ended the run, and the tasks to dispatch. False if it had ended before; then nothing
+            was done.
 
         Raises:
             RunNotFound: There is no such run.
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def retry(self, run_id: str) -> Ready:
-        """Sets a `failed` run going again: what FAILED or was CANCELLED starts over, but memos and callbacks.
+        """Start a `failed` run again: its FAILED and CANCELLED tasks start over, except memos and callbacks.
 
-        CANCELLED ones go back to `was` if that is SLEEPING (same `wake_at`), WAITING (`wake_at = now +
-        delay`) or SUSPENDED; those with `was` None stay cancelled (a bail did it). A FAILED one of kind EVENT
-        becomes WAITING anew. (What becomes WAITING takes a kept event of its name, as in `commit`.) Every
-        other becomes SCHEDULED with failures and lost set to 0. The run's error and output are cleared, a
-        finished CALLBACK task `$end` is forgotten.
+        A CANCELLED task goes back to `was` if that is SLEEPING (same `wake_at`), WAITING (`wake_at = now + delay`) or
+        SUSPENDED; one with `was` None stays cancelled, because a bail cancelled it. A FAILED task of kind EVENT becomes
+        WAITING again. (A task that becomes WAITING takes a kept event of its name, as in `commit`.) Every other task
+        becomes SCHEDULED, with `failures` and `lost` set to 0. The run's error and output are cleared, and a finished
+        CALLBACK task `$end` is deleted.
+
+        Returns:
+            The tasks to dispatch.
 
         Raises:
             RunFinished: The run is not `failed`.
             RunNotFound: There is no such run.
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def emit(self, run_id: str, events: Sequence[NewEvent]) -> int:
-        """Appends events that are no outcome (`task.emitted`); raises RunNotFound.
+        """Append events that are not the outcome of a task (`task.emitted`).
+
+        Args:
+            run_id: The run.
+            events: The events.
 
         Returns:
             The `seq` of the last of them.
+
+        Raises:
+            RunNotFound: There is no such run.
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     @abstractmethod
     async def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
-        """Outputs of those of the addresses whose task is COMPLETED."""
+        """Return the outputs of tasks.
+
+        Args:
+            run_id: The run.
+            addresses: The addresses of the tasks.
+
+        Returns:
+            Address to output, of those tasks that are COMPLETED.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
 
     def outputs_now(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
-        """As `outputs`, blocking, callable from any thread (for `ctx.output_of` in the middle of a step)."""
-        raise NotImplementedError(f"{type(self).__name__} has no blocking read")
+        """Return what `outputs` returns, blocking, in any thread. `Context.output_of` uses it inside a step.
+
+        The arguments and the errors are those of `outputs`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no blocking read: implement outputs_now")
 
     @abstractmethod
     async def load(self, run_id: str) -> RunRecord | None:
-        """The run."""
+        """Return a run, or None when there is no such run.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
 
     @abstractmethod
     async def tasks(self, run_id: str, *, statuses: Iterable[TaskStatus] | None = None) -> Sequence[Task]:
-        """Its tasks in the order of their creation, all or those in `statuses`."""
+        """Return the tasks of a run in the order of their creation.
+
+        Args:
+            run_id: The run. One that does not exist has no tasks.
+            statuses: Only tasks in these; None for all.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
 
     @abstractmethod
     async def runs(
@@ -255,48 +379,72 @@ class Store(ABC):
         metadata: Mapping[str, Json] | None = None,
         limit: int = 100,
     ) -> Sequence[RunRecord]:
-        """Runs, newest first. `metadata` matches runs that carry at least these keys with equal values."""
+        """Return runs, newest first.
+
+        Args:
+            workflow_id: Only runs of this workflow.
+            status: Only runs in this status.
+            metadata: Only runs that have at least these keys, with equal values.
+            limit: How many at the most.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
 
     @abstractmethod
     async def events(self, run_id: str, after: int = 0, limit: int = 1000) -> Sequence[EventRecord]:
-        """Events with `seq > after`, in order."""
+        """Return events of a run in the order of their numbers.
+
+        Args:
+            run_id: The run. One that does not exist has no events.
+            after: Only events with `seq > after`.
+            limit: How many at the most.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
 
     @abstractmethod
     async def wait(self, run_id: str, after: int, timeout: float, *, settled: bool = False) -> int:
-        """Waits until the run has events beyond `after`, or until `timeout` seconds have passed.
+        """Wait until a run has events beyond `after`, or until the timeout.
 
         Args:
             run_id: The run.
             after: The newest `seq` that the caller has seen.
             timeout: Seconds to wait at the most.
-            settled: Wait for something else: that the run has ended or is suspended, with no ACTIVE task
-                left, whatever `after` is (a CALLBACK task is active too, and its end is no event). `result()`
-                waits like this, and must not be woken by every event.
+            settled: True to wait for something else, whatever `after` is: that the run has ended or is suspended and
+                has no ACTIVE task (a CALLBACK task is active too, and its end is not an event). `result()` waits
+                like this; it must not be woken by every event.
 
         Returns:
-            The run's newest `seq` (which may still be `after`). Unknown runs: 0.
+            The newest `seq` of the run, which may still be `after`; 0 when there is no such run.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached, or was closed.
         """
 
     @abstractmethod
     async def purge(self, older_than: float) -> int:
-        """Deletes runs that ended more than `older_than` seconds ago, with all that is theirs.
+        """Delete runs that ended more than `older_than` seconds ago, with all their tasks and events.
+
+        Args:
+            older_than: Seconds.
 
         Returns:
-            How many runs.
+            How many runs were deleted.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
         """
 
     async def init(self) -> str:
-        """Creates or migrates the schema, if the store has one; says in a line what it did."""
+        """Create or migrate the schema, if the store has one.
+
+        Returns:
+            A line that says what was done.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached or written.
+            StoreVersionError: The store has data of a newer version, or of another program.
+        """
         return "nothing to do"
-
-
-class StorePlugin:
-    """What an entry point of the group `drawbar.stores` names: how to make a store from a URL."""
-
-    def __init__(self, factory: Any) -> None:
-        self.factory = factory
-
-    def create(self, url: str) -> Store:
-        """Makes the store, unopened. Raises SettingsError when the URL is wrong."""
-        store: Store = self.factory(url)
-        return store

@@ -1,10 +1,10 @@
-"""What people and tickers do to runs from outside, for every store: synchronous, over `Rows`."""
+"""Operations that come from outside a run: by people, tickers and workers as a whole. Synchronous, over `Rows`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from drawbar.errors import NotSuspended, RunFinished, RunNotFound
+from drawbar.errors import NotSuspended, RunFinished
 from drawbar.records import (
     END,
     FINISHED_RUN,
@@ -16,30 +16,35 @@ from drawbar.records import (
     Message,
     NewEvent,
     NewTask,
-    ReadyTask,
     RunRecord,
     RunStatus,
     Task,
     TaskStatus,
 )
+from drawbar.stores.base import Ready, no_such_run
 from drawbar.stores.rows import AGAIN, AGAIN_WAIT, RENEW, RESUME, RUN, WAKE, AnyRows
 from drawbar.stores.transitions import Change, again_at
 
-Ready = Sequence[ReadyTask]
-
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 OVER = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
+"""The statuses of tasks that `retry` may start again."""
 
 
 def found(rows: AnyRows, run_id: str) -> RunRecord:
-    """The head of a run that must be there."""
+    """Return the head of a run.
+
+    Raises:
+        RunNotFound: There is no such run.
+    """
     run: RunRecord | None = rows.run(run_id)
     if run is None:
-        raise RunNotFound(f"there is no run {run_id!r} in this store")
+        raise no_such_run(run_id)
     return run
 
 
 def renew(rows: AnyRows, owner: str, held: Iterable[tuple[str, str, int]], lease: float) -> list[tuple[str, str, int]]:
-    """See `Store.renew`."""
+    """Extend leases, see `Store.renew`."""
     lost = []
     for run_id, address, attempt in held:
         run = rows.run(run_id)
@@ -58,7 +63,7 @@ def renew(rows: AnyRows, owner: str, held: Iterable[tuple[str, str, int]], lease
 
 
 def release(rows: AnyRows, owner: str, *, died: bool) -> int:
-    """See `Store.release`."""
+    """Give back all tasks of an owner, see `Store.release`."""
     given = 0
     for run_id, address in rows.running(owner):
         run = rows.run(run_id)
@@ -75,7 +80,7 @@ def release(rows: AnyRows, owner: str, *, died: bool) -> int:
 
 
 def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
-    """See `Store.due`."""
+    """Take tasks whose time has come, see `Store.due`."""
     messages = []
     changed: dict[str, RunRecord] = {}
     for run_id, address in rows.undelivered(limit) if undelivered else rows.overdue(limit):
@@ -102,7 +107,7 @@ def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
 
 
 def resume(rows: AnyRows, run_id: str, address: str, data: Json) -> Ready:
-    """See `Store.resume`."""
+    """Resume a suspended task, see `Store.resume`."""
     run = found(rows, run_id)
     task = rows.task(run, address)
     if task is None or task.status is not TaskStatus.SUSPENDED:
@@ -119,7 +124,7 @@ def resume(rows: AnyRows, run_id: str, address: str, data: Json) -> Ready:
 
 
 def send_event(rows: AnyRows, run_id: str, name: str, payload: Json) -> Ready:
-    """See `Store.send_event`."""
+    """Give an event to a waiting task, or keep it, see `Store.send_event`."""
     run = found(rows, run_id)
     if run.status in FINISHED_RUN:
         raise RunFinished(f"run {run_id!r} is {run.status.value}: it takes no more events")
@@ -138,7 +143,7 @@ def send_event(rows: AnyRows, run_id: str, name: str, payload: Json) -> Ready:
 
 
 def cancel(rows: AnyRows, run_id: str, reason: str | None, callback: bool) -> tuple[bool, Ready]:
-    """See `Store.cancel`."""
+    """End a run as cancelled, see `Store.cancel`."""
     run = found(rows, run_id)
     if run.status in FINISHED_RUN:
         return False, ()
@@ -152,7 +157,7 @@ def cancel(rows: AnyRows, run_id: str, reason: str | None, callback: bool) -> tu
 
 
 def retry(rows: AnyRows, run_id: str) -> Ready:
-    """See `Store.retry`."""
+    """Start a failed run again, see `Store.retry`."""
     run = found(rows, run_id)
     if run.status is not RunStatus.FAILED:
         raise RunFinished(f"run {run_id!r} is {run.status.value}: only a failed run can be retried")
@@ -200,7 +205,7 @@ def _over_again(change: Change, task: Task) -> None:
 
 
 def emit(rows: AnyRows, run_id: str, events: Sequence[NewEvent]) -> int:
-    """See `Store.emit`."""
+    """Append events, see `Store.emit`."""
     run = found(rows, run_id)
     if events:
         rows.close(run, RUN, events)

@@ -305,3 +305,35 @@ class Reader(ABC):
     @abstractmethod
     def owners(self) -> Sequence[str]:
         """Return the owners of all RUNNING tasks, see `Store.owners`."""
+
+
+class ReadableRows(Rows[R], Reader):
+    """Rows that answer the questions of a store themselves, for a database where this costs nothing more.
+
+    `runs`, `events` and `owners` remain to be implemented.
+    """
+
+    def load(self, run_id: str) -> RunRecord | None:
+        """Return a run, see `Store.load`."""
+        run = self.run(run_id)
+        return None if run is None else self.whole_run(run)
+
+    def tasks(self, run_id: str, statuses: Sequence[TaskStatus] | None) -> Sequence[Task]:
+        """Return a run's tasks in the order of creation, see `Store.tasks`."""
+        run = self.run(run_id)
+        if run is None:
+            return ()
+        wanted = tuple(TaskStatus) if statuses is None else statuses
+        return [self.fill_in(run, task) for task in self.among(run, wanted)]
+
+    def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
+        """Return the outputs of COMPLETED tasks, see `Store.outputs`."""
+        found: dict[str, Json] = {}
+        run = self.run(run_id)
+        if run is None:
+            return found
+        for address in addresses:
+            task = self.task(run, address)
+            if task is not None and task.status is TaskStatus.COMPLETED:
+                found[address] = self.fill_in(run, task).output
+        return found

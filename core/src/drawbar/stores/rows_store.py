@@ -173,7 +173,7 @@ class ThreadedRowsStore(RowsStore):
     """A store whose database is used by calls that block. They are made in threads, on any event loop.
 
     A caller of `wait` is woken by the commits of this store object, and looks for those of other processes every
-    half a second.
+    half a second. A subclass calls `super().__init__()` first.
 
     Attributes:
         threads: How many calls may be under way at once in one event loop. They do not count among the threads that

@@ -1,6 +1,6 @@
-"""What `create`, `claim` and `commit` do, for every store: synchronous, over `Rows`, no I/O of its own.
+"""The meaning of `create`, `claim` and `commit`, for every store: synchronous, over `Rows`, without I/O.
 
-A worker's path through a run is here; what people and tickers do to a run from outside is in `control`.
+This is a worker's path through a run. Operations that come from outside a run are in `control`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from drawbar.stores.rows import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Looking up a member of an enum costs more than a global; the path below is a step's whole overhead.
+# Looking up a member of an enum costs more than a global, and every step goes through this module.
 HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
 RETRYING, SLEEPING, WAITING = TaskStatus.RETRYING, TaskStatus.SLEEPING, TaskStatus.WAITING
 JOINING, SUSPENDED = TaskStatus.JOINING, TaskStatus.SUSPENDED
@@ -57,21 +57,28 @@ STEP, JOIN, EVENT = Kind.STEP, Kind.JOIN, Kind.EVENT
 PENDING, RUN_RUNNING = RunStatus.PENDING, RunStatus.RUNNING
 
 ENDED_BY_END = ACTIVE | TIMED | {SUSPENDED}
-"""What the end of a run cancels."""
+"""The statuses of tasks that the end of a run cancels."""
 ENDED_BY_BAIL = ENDED_BY_END | {JOINING}
+"""The statuses of tasks that a bail cancels."""
 COUNTED = dict.fromkeys(ACTIVE, "active") | dict.fromkeys(TIMED, "timed") | {SUSPENDED: "suspended"}
-"""Which counter of the run a status belongs to."""
+"""Status of a task to the counter of the run that counts it."""
 
 
 class Change:
-    """One operation on one run: applies it to the rows, gathers events and what to hand out.
+    """One operation on one run: changes the rows, and collects new tasks, events and the tasks to dispatch.
+
+    Attributes:
+        new: Address to new task; `close` writes them.
+        ready: (address, queue) of the tasks to dispatch.
+        next: The task that was claimed in place, or None.
+        fresh: True if `next` is a new task, which has all its values.
 
     Args:
         rows: The rows.
         run: The head of the run.
-        by: Address of the task whose transition this is.
-        claim: A transition that claims its successor in place.
-        events: Events to go first.
+        by: The address of the task whose transition this is.
+        claim: The transition, if it claims its successor in place.
+        events: Events to append first.
     """
 
     __slots__ = ("by", "claim", "events", "fresh", "new", "next", "ready", "rows", "run")
@@ -95,7 +102,7 @@ class Change:
         self.fresh = False
 
     def free(self, task: Task, event: str = "task.scheduled") -> bool:
-        """Makes a task SCHEDULED, or claims it in place if that is wanted. Returns whether it was claimed."""
+        """Make a task SCHEDULED, or claim it in place if the transition asks for it. Return True if it was claimed."""
         rows = self.rows
         if task.kind is STEP:
             self.events.append((event, task.address, None))
@@ -117,7 +124,7 @@ class Change:
         return False
 
     def add(self, new: NewTask) -> None:
-        """Creates a task, unless its address is taken."""
+        """Create a task, unless its address is taken."""
         rows, run = self.rows, self.run
         if new.address in self.new or rows.exists(run, new.address):
             return
@@ -150,7 +157,7 @@ class Change:
         self.run.timed += 1
 
     def fan_out(self, fan: FanOut) -> None:
-        """Opens a join and its slots."""
+        """Create a join and the tasks that fill its slots."""
         rows, run = self.rows, self.run
         if rows.exists(run, fan.join):
             return
@@ -163,14 +170,14 @@ class Change:
             if number < fan.window:
                 self.add(new)
             else:
-                # Nobody is told of these and nothing counts them: `Rows.add` may find out by itself which
-                # addresses are taken.
+                # A held task is not dispatched and not counted, so `exists` need not be asked: `Rows.add` leaves
+                # out addresses that are taken.
                 task = Task(run.id, new.address, new.kind, HELD, new.input, queue=new.queue, fan=fan.join)
                 task.parent = self.by
                 self.new.setdefault(new.address, task)
 
     def arrive(self, slot: Arrive) -> None:
-        """Fills a slot: the last one frees the join, any other the next held task."""
+        """Fill a slot. The last one makes the join SCHEDULED, any other one the next HELD task."""
         rows, run = self.rows, self.run
         join = rows.task(run, slot.join)
         if join is None or join.status is not JOINING or not rows.fill(run, slot.join, slot.slot, slot.value):
@@ -184,14 +191,14 @@ class Change:
             rows.save(run, join, CLAIM_LAST if self.free(join) else ARRIVE_LAST)
 
     def pull(self, join: str) -> None:
-        """Frees the first held task of a join."""
+        """Make the first HELD task of a join SCHEDULED."""
         task = self.rows.held(self.run, join)
         if task is not None:
             self.run.active += 1
             self.rows.save(self.run, task, CLAIM_FREE if self.free(task) else FREE)
 
     def cancel(self, tasks: Sequence[Task], *, keep: bool) -> None:
-        """Cancels tasks; `keep`: so that a retry of the run takes them up again."""
+        """Cancel tasks. With `keep`, a retry of the run starts them again."""
         rows, run = self.rows, self.run
         for task in tasks:
             counter = COUNTED.get(task.status)
@@ -206,7 +213,7 @@ class Change:
                 self.events.append(("task.cancelled", task.address, None))
 
     def finish(self, end: Finish) -> None:
-        """Ends the run."""
+        """End the run."""
         rows, run = self.rows, self.run
         if run.active or run.timed or run.suspended:
             self.cancel(rows.among(run, ENDED_BY_END), keep=True)
@@ -222,7 +229,7 @@ class Change:
         self.events.append((f"run.{end.status.value}", None, data))
 
     def close(self, *, ended: bool = False) -> None:
-        """Writes what was gathered: new tasks, the run's status and counters, the events."""
+        """Write the new tasks, the run's status and counters, and the events."""
         rows, run = self.rows, self.run
         if self.new:
             rows.add(run, self.new.values())
@@ -248,13 +255,13 @@ class Change:
 
 
 def again_at(rows: AnyRows, task: Task) -> float:
-    """When a SCHEDULED task is handed out again, unless it is claimed before."""
+    """Return the time at which a SCHEDULED task is handed out again, unless it is claimed before."""
     dispatches = task.dispatches
     return rows.now + (rows.redispatch * (1 << min(dispatches, 5)) if dispatches else rows.redispatch)
 
 
 def create(rows: AnyRows, new: NewRun) -> tuple[RunRecord, bool]:
-    """See `Store.create`."""
+    """Create a run, see `Store.create`."""
     run = rows.run(new.id)
     if run is not None:
         return rows.whole_run(run), False
@@ -280,7 +287,7 @@ def create(rows: AnyRows, new: NewRun) -> tuple[RunRecord, bool]:
 def claim(
     rows: AnyRows, run_id: str, address: str, owner: str, lease: float, widen: bool = False
 ) -> Claim:
-    """See `Store.claim`."""
+    """Lease a task, see `Store.claim`."""
     run = rows.run(run_id)
     task = rows.whole_task(run, address) if run is not None else None
     if run is None or task is None:
@@ -324,7 +331,7 @@ def claim(
 
 
 def commit(rows: AnyRows, transition: Transition) -> Reply:
-    """See `Store.commit`."""
+    """Apply a transition, see `Store.commit`."""
     rows.hint(transition)
     run = rows.run(transition.run_id)
     task = rows.task(run, transition.address) if run is not None else None
@@ -360,7 +367,7 @@ def commit(rows: AnyRows, transition: Transition) -> Reply:
 
 
 def _outcome(rows: AnyRows, run: RunRecord, task: Task, transition: Transition) -> None:
-    """The task's own columns."""
+    """Write the task's own columns."""
     status = transition.status
     task.status = status
     task.owner = None

@@ -1,8 +1,10 @@
-"""Comparing values in JSON form."""
+"""Comparing values in JSON form, and copying records."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from drawbar.records import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def same(one: Json, other: Json) -> bool:
-    """Whether two values are the same JSON, where 1 and true differ as they do not in Python."""
+    """Return True if two values are the same JSON. Unlike in Python, 1 and true differ."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -22,5 +24,14 @@ def same(one: Json, other: Json) -> bool:
 
 
 def carries(metadata: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
-    """Whether metadata has at least these keys, with the same values."""
+    """Return True if metadata has at least the wanted keys, with the same values."""
     return all(key in metadata and same(metadata[key], value) for key, value in wanted.items())
+
+
+def copy_run(run: RunRecord) -> RunRecord:
+    """Return a run with all its values in a new object. Its `state` is a copy too."""
+    return RunRecord(
+        run.id, run.workflow_id, run.fingerprint, run.status, run.input, run.output, run.error, dict(run.state),
+        run.metadata, run.forked_from, run.seq, run.active, run.timed, run.suspended, run.created_at, run.started_at,
+        run.finished_at,
+    )  # fmt: skip

@@ -1,7 +1,6 @@
-"""One attempt of a step: bound, wrapped by hooks, run where it belongs, within its timeout.
+"""One attempt of a step: bind its arguments, enter the hooks, run the function where it belongs, within its timeout.
 
-What it gives back is one of the outcomes below; deciding what an outcome means for the task is the worker's
-work.
+An attempt ends with one of the outcomes below. `outcome.py` decides what an outcome means for the task.
 """
 
 from __future__ import annotations
@@ -57,8 +56,11 @@ class Failed:
 
 
 @dataclass(slots=True)
-class Begun:
-    """A sync step gave back something to be awaited: a lambda or a decorator round an async function does so."""
+class AwaitableOutput:
+    """A sync step returned an awaitable, which only the event loop can await.
+
+    A lambda around an async function does that, and so does a decorator that hides one.
+    """
 
     output: Any
 
@@ -69,13 +71,13 @@ Outcome = Completed | Suspended | Bailed | Failed
 async def attempt(
     step: Step[..., Any], value: Json, ctx: Context | None, refs: Mapping[Any, Json], wrappers: Any = None
 ) -> Outcome:
-    """Tries a step once. Cancellation passes through; everything else becomes an outcome.
+    """Run a step once, and return the outcome. Only a cancellation from outside is raised.
 
     Args:
         step: The step.
-        value: Its input.
-        ctx: Its context; may be None when neither the step nor a hook looks at it.
-        refs: What its references point at.
+        value: Its input, in JSON form.
+        ctx: Its context; may be None when neither the step nor a hook uses it.
+        refs: The values that its references point at.
         wrappers: `(step, ctx) -> context managers` of the hook `drawbar_wrap_attempt`, or None when no
             plugin has it.
     """
@@ -98,34 +100,47 @@ async def attempt(
         return _outcome_of(error, step)
 
 
-def attempt_in_thread(step: Step[..., Any], value: Json, ctx: Context | None) -> Outcome | Begun:
-    """As `attempt`, blocking, in the thread of the caller: for sync steps that need nothing but their value.
+def attempt_in_thread(step: Step[..., Any], value: Json, ctx: Context | None) -> Outcome | AwaitableOutput:
+    """Run a sync step once in the thread of the caller. It has no references, hooks or timeout.
 
-    Each has the context variables as the caller has them: what one sets the next one does not see.
+    The step runs in a copy of the caller's context variables, so that the next step does not see what it sets.
+
+    Args:
+        step: The step.
+        value: Its input, in JSON form.
+        ctx: Its context; may be None when the step does not use it.
+
+    Returns:
+        The outcome, or the awaitable that the step returned.
     """
     try:
         args, kwargs = step.bind(value, ctx, {})
         output = copy_context().run(step.fn, *args, **kwargs)
-        return Begun(output) if hasattr(type(output), "__await__") else Completed(step.dump(output))
+        return AwaitableOutput(output) if hasattr(type(output), "__await__") else Completed(step.dump(output))
     except BaseException as error:  # noqa: BLE001 - as above
         return _outcome_of(error, step)
 
 
-async def attempt_rest(step: Step[..., Any], begun: Begun) -> Outcome:
-    """Awaits what a thread has begun."""
+async def await_output(step: Step[..., Any], started: AwaitableOutput) -> Outcome:
+    """Await the output that a step returned in a thread, and return the outcome.
+
+    Args:
+        step: The step.
+        started: The awaitable.
+    """
     try:
-        return Completed(step.dump(await begun.output))
+        return Completed(step.dump(await started.output))
     except BaseException as error:  # noqa: BLE001 - as above
         return _outcome_of(error, step)
 
 
 def _outcome_of(error: BaseException, step: Step[..., Any]) -> Outcome:
-    """What it means that a step raised; what comes from outside is raised again."""
+    """Return the outcome of a step that raised; raise a cancellation from outside again."""
     if isinstance(error, Exception):
         return Failed(error)
     signal = error
     while isinstance(signal, BaseExceptionGroup) and len(signal.exceptions) == 1:
-        signal = signal.exceptions[0]  # the step was left from inside a task group, which wraps what leaves it
+        signal = signal.exceptions[0]  # a task group of the step's wraps the signals that leave it
     if isinstance(signal, SuspendStep):
         return Suspended(signal.payload)
     if isinstance(signal, BailStep):
@@ -134,14 +149,14 @@ def _outcome_of(error: BaseException, step: Step[..., Any]) -> Outcome:
 
 
 async def _call(step: Step[..., Any], ctx: Context | None, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Calls the function where it belongs, within the step's timeout."""
+    """Call the step's function where it belongs, within the step's timeout."""
     timeout = step.policy.timeout
     if timeout is None:
         return await _run(step, args, kwargs)
     with anyio.move_on_after(timeout):
         return await _run(step, args, kwargs)
     if ctx is not None:
-        ctx._cancel()  # a sync step goes on in its thread, and should know that nobody waits for it
+        ctx._cancel()  # a sync step continues in its thread, and can see there that its output is not wanted any more
     raise StepTimeout(f"step {step.id!r} took longer than its timeout of {timeout:g} s")
 
 
@@ -154,25 +169,12 @@ async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
         return await output if hasattr(type(output), "__await__") else output
     if run_in == "process":
         return await run_in_process(step, args, kwargs)
-    # A thread cannot be stopped: it is left behind, told by ctx.cancelled, and what it returns is nobody's.
-    (output,) = await anyio.to_thread.run_sync(partial(_boxed, step.fn, args, kwargs), abandon_on_cancel=True)
-    # A lambda or a decorator round an async function does not look async.
+    # A thread cannot be interrupted: abandon it, tell it by ctx.cancelled, and discard its output.
+    (output,) = await anyio.to_thread.run_sync(partial(_call_boxed, step.fn, args, kwargs), abandon_on_cancel=True)
+    # A lambda or a decorator around an async function does not look async.
     return await output if hasattr(type(output), "__await__") else output
 
 
-def _boxed(fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> tuple[Any]:
-    """What a function returns, in a tuple: trio lets no coroutine out of a thread."""
+def _call_boxed(fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> tuple[Any]:
+    """Call a function and return its output in a tuple. trio refuses a coroutine as the result of a thread."""
     return (fn(*args, **kwargs),)
-
-
-__all__ = [
-    "Bailed",
-    "Begun",
-    "Completed",
-    "Failed",
-    "Outcome",
-    "Suspended",
-    "attempt",
-    "attempt_in_thread",
-    "attempt_rest",
-]

@@ -1,7 +1,4 @@
-"""Runs a workflow's callbacks: `on_start` before the first step, the others after the end.
-
-Their errors are logged.
-"""
+"""The callbacks of a workflow: `on_start` before the first step, the others after the end of a run."""
 
 from __future__ import annotations
 
@@ -21,10 +18,14 @@ log = logging.getLogger("drawbar.callbacks")
 
 
 async def run_callbacks(store: Store, plan: Plan, task: Task) -> None:
-    """Runs the callbacks that a CALLBACK task stands for; never raises.
+    """Run the callbacks that a CALLBACK task stands for. Their errors are logged, and do not change the run.
 
-    A worker that dies in the middle of them leaves the task to another one, which starts over: "once" is at
-    least once then.
+    If the worker dies meanwhile, another worker runs the same callbacks again: each is called at least once.
+
+    Args:
+        store: The store, for the result that the callbacks get.
+        plan: The plan of the run.
+        task: The task: `$start` stands for `on_start`, `$end` for the callbacks after the end.
     """
     result = await load_result(store, task.run_id, plan)
     callbacks = plan.callbacks
@@ -44,7 +45,5 @@ async def run_callbacks(store: Store, plan: Plan, task: Task) -> None:
             if inspect.isawaitable(answer):
                 await answer
         except BaseException as error:
-            classify_exception(error, name)  # raises again what comes from outside
-            log.exception(
-                "%s of workflow %r failed; run %s is not touched by it", name, plan.id, task.run_id
-            )
+            classify_exception(error, name)  # raises a cancellation from outside again
+            log.exception("%s of workflow %r failed; run %s is not affected", name, plan.id, task.run_id)

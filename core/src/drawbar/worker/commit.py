@@ -1,4 +1,4 @@
-"""Commits: a transition goes to the store in the worker's name, and its answer says how to go on."""
+"""Commits of one worker: stamp a transition with the worker's part, and send it to the store."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ log = logging.getLogger("drawbar.worker")
 
 
 class Committer:
-    """Commits transitions for one worker, in its event loop and in its threads.
+    """Commit transitions for one worker, from its event loop and from its threads.
 
     Args:
         store: The store.
         settings: Core's settings.
-        owner: Name of the worker, as the holder of leases.
-        observed: True if plugins want every event.
+        owner: Name of the worker as the holder of leases.
+        observed: True if plugins observe every event.
 
     Attributes:
         stopping: True when the worker is to take no further tasks.
-        on_delay: Called with the seconds until a task of a commit becomes due.
+        on_delay: Called with the seconds until a task becomes due, after each commit that has such a task.
     """
 
     def __init__(self, store: Store, settings: Settings, owner: str, *, observed: bool) -> None:
@@ -45,7 +45,7 @@ class Committer:
         self.on_delay: Callable[[float], None] = lambda delay: None
 
     def stamp(self, execution: Execution, transition: Transition, queue: str | None) -> None:
-        """Add the worker's part to a transition: its name, its wishes for the reply, and emitted events.
+        """Add the worker's part to a transition: its name, the lease, the contents of the reply, emitted events.
 
         Args:
             execution: The execution.
@@ -63,26 +63,36 @@ class Committer:
             transition.events = (*execution.take_emitted(), *transition.events)
 
     def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
-        """Commit without awaiting.
+        """Commit a stamped transition without awaiting.
 
         Args:
             transition: The transition, stamped.
-            may_block: True in a thread, where the store may block.
+            may_block: True in a thread, where the store may wait for a server. Default: False.
 
         Returns:
-            The reply; None when the store cannot do it this way, or is unavailable: `commit` takes over then.
+            The reply; None if the store cannot commit this way, or is unavailable. Then call `commit`.
         """
         try:
             return self.store.commit_now(transition, may_block=may_block)
         except StoreUnavailable:
-            return None  # `commit` says so, and tries again
+            return None  # `commit` tries again, and logs it
 
     async def commit(self, execution: Execution, transition: Transition) -> Reply:
-        """Commit a stamped transition.
+        """Commit a stamped transition. While the store is unavailable, try again for as long as a lease lasts.
+
+        A cancellation does not interrupt it.
+
+        Args:
+            execution: The execution that the transition belongs to.
+            transition: The transition, stamped.
+
+        Returns:
+            The reply. It is "not applied" if another worker has the task, and also if an earlier try was applied
+            although it raised. Tasks that follow are then dispatched when they are due.
 
         Raises:
-            StoreUnavailable: The store was unavailable for as long as the lease lasts. It is unknown whether the
-                transition was applied.
+            StoreUnavailable: The store was unavailable for as long as the lease lasts, or the worker stops. It is
+                unknown whether the transition was applied.
         """
         reply = self.commit_now(transition) or await self._commit_shielded(execution, transition)
         delay = transition.delay if transition.status is TaskStatus.RETRYING else None
@@ -103,12 +113,8 @@ class Committer:
         return reply
 
     async def _commit_patiently(self, transition: Transition) -> Reply:
-        """Commit; while the store is unavailable, try again for as long as a lease lasts.
-
-        A commit that failed may have been applied all the same. Then the second one is refused, and the tasks that
-        follow are dispatched when they are due.
-        """
-        until, delay = monotonic() + self.settings.lease, 0.1
+        until = monotonic() + self.settings.lease
+        delay = 0.1
         while True:
             try:
                 return await self.store.commit(transition)
@@ -120,12 +126,12 @@ class Committer:
             delay = min(delay * 2, 2.0)
 
     def log_outcome(self, task: Task, transition: Transition, began: float) -> None:
-        """Log one line for a step.
+        """Log one line for a committed step: its status, and the seconds it took.
 
         Args:
             task: The task.
             transition: Its transition, committed.
-            began: When work on it began, in seconds of the monotonic clock.
+            began: The time at which work on it began, in seconds of the monotonic clock.
         """
         if task.kind is Kind.STEP and log.isEnabledFor(logging.INFO):
             again = f", attempt {task.attempt}" if task.attempt > 1 else ""

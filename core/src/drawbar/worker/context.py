@@ -1,4 +1,4 @@
-"""The contexts that steps, conditions and mappers get."""
+"""The contexts that steps, conditions and mappers are called with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ContextFactory:
-    """Makes contexts.
+    """Make contexts.
 
     Args:
         store: The store, for `ctx.output_of`.

@@ -1,4 +1,4 @@
-"""The part of an engine that worker, dispatcher and host know: how messages are delivered."""
+"""The part of an engine that dispatcher, host and startup use: a protocol, so that this room imports no engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Delivery(Protocol):
-    """An engine, as seen from the worker's side. `drawbar.engine.Engine` satisfies it, and explains each member."""
+    """An engine, as the worker's side uses it. `drawbar.engine.Engine` satisfies it, and documents each member."""
 
     name: ClassVar[str]
     Settings: ClassVar[type[EngineSettings]]
@@ -34,7 +34,7 @@ class Delivery(Protocol):
 
     @property
     def stop_requested(self) -> bool:
-        """True once the worker has been told to stop."""
+        """True once the worker was told to stop."""
 
     def dispatch(self, messages: Sequence[Message]) -> Awaitable[None] | None:
         """Send messages to workers."""
@@ -50,10 +50,10 @@ class Delivery(Protocol):
 
 
 class InProcessDelivery(Delivery, Protocol):
-    """An engine that works on tasks in the event loop it is opened in."""
+    """An engine that works on messages in the event loop that it is opened in."""
 
     async def dispatch(self, messages: Sequence[Message]) -> None:
-        """Put messages in line for `serve`."""
+        """Queue messages for `serve`."""
 
     async def serve(self, process: Callable[[Message], Awaitable[None]], *, started: Callable[[], None]) -> None:
         """Hand messages to `process` until cancelled."""

@@ -1,4 +1,4 @@
-"""How messages leave a process: by one thread, in batches, and again when the broker refuses them."""
+"""The sender of messages: one thread of a process, which sends in batches and sends refused ones again."""
 
 from __future__ import annotations
 
@@ -24,19 +24,25 @@ if TYPE_CHECKING:
 log = logging.getLogger("drawbar.worker")
 
 Done: TypeAlias = "Callable[[BaseException | None], None]"
-"""Told how it went."""
+"""Called with the error of a send, or None after success."""
 
-REFUSED, PAUSE = 100, 2.0
-"""How many batches that the broker refused a dispatcher keeps, and after how many seconds it tries them again."""
+REFUSED = 100
+"""Number of refused batches that a dispatcher keeps. With more, the oldest one is dropped."""
+PAUSE = 2.0
+"""Seconds after which a dispatcher tries a refused batch again."""
 
 
 class Dispatcher:
-    """Sends messages through an engine's `dispatch`.
+    """Send messages through an engine's `dispatch`.
 
-    A plain `dispatch` is called in one thread of this process, made on first use: brokers' clients block, and
-    some keep a connection for each thread. What comes in while it is at work goes out together in its next
-    call. What the broker refuses is an error to who sends it, and is tried again all the same until the broker
-    is back: in the store its next time may be half an hour away then.
+    A plain `dispatch` is called in one thread of this process, made on first use: clients of brokers block, and some
+    keep a connection for each thread. Messages that come in during a call go out together in the next call.
+
+    A refused batch raises an error in the task that sends it. It is also tried again every `PAUSE` seconds until the
+    broker takes it, because the store dispatches it again only after up to 32 times the setting `redispatch`.
+
+    Args:
+        engine: The engine.
     """
 
     def __init__(self, engine: Delivery) -> None:
@@ -47,11 +53,15 @@ class Dispatcher:
         self._lock = threading.Lock()
 
     async def send(self, messages: Sequence[Message]) -> None:
-        """Returns when the broker has the messages.
+        """Send messages, and return when the broker has them.
+
+        Args:
+            messages: The messages.
 
         Raises:
-            EngineError: The broker does not answer (setting `connect_timeout`); no run stands still for it.
-            Exception: What `dispatch` raises.
+            EngineError: The broker did not answer within the setting `connect_timeout`. No task is lost: the
+                messages may still go out, and the ticker dispatches the tasks again otherwise.
+            Exception: The error that `dispatch` raised.
         """
         patience = self.engine.core.connect_timeout + 0.01 * len(messages)
         if iscoroutinefunction(self.engine.dispatch):
@@ -69,8 +79,8 @@ class Dispatcher:
             outcome.append(error)
             try:
                 anyio.from_thread.run_sync(done.set, token=token)
-            except RuntimeError:  # the loop has gone: nobody waits any more
-                log.debug("a sender's loop has ended")
+            except RuntimeError:  # the event loop of the caller has ended, and the caller with it
+                log.debug("the event loop that sent messages has ended")
 
         self._waiting.put((messages, finished))
         with anyio.move_on_after(patience):
@@ -81,7 +91,7 @@ class Dispatcher:
             raise outcome[0]
 
     def close(self) -> None:
-        """Ends the thread, once what is in line has been sent, and with it the connections that it keeps."""
+        """End the thread and the engine's connection, once the messages that wait have been sent."""
         with self._lock:
             if self._thread is not None:
                 self._waiting.put(None)
@@ -122,11 +132,14 @@ class Dispatcher:
         if self.engine.connection is not None:
             try:
                 self.engine.connection.close()
-            except Exception as error:  # noqa: BLE001 - a broker's client may raise anything, and it is over
-                log.debug("closing connections to the broker: %r", error)
+            except Exception as error:  # noqa: BLE001 - a broker's client may raise anything
+                log.debug("cannot close the connection to the broker: %r", error)
 
     def _send_refused(self) -> None:
-        """Batch after batch, until one is refused again: that goes to the end, for it may be its own fault."""
+        """Send refused batches until one is refused again.
+
+        That one moves to the end of the line: it may be the cause itself, and must not hold up the others.
+        """
         while self._refused:
             messages = self._refused.popleft()
             error = self._try(messages)
@@ -134,18 +147,21 @@ class Dispatcher:
                 log.debug("%d tasks are not dispatched yet: %s", len(messages), error)
                 self._refused.append(messages)
                 return
-            log.warning("the broker is back: %d tasks are dispatched", len(messages))
+            log.warning("the broker is back: %d waiting tasks are dispatched", len(messages))
 
     def _try(self, messages: Sequence[Message]) -> BaseException | None:
         error: BaseException | None = None
-        # Twice: that the broker has dropped an idle connection is found out only by using it. A message that
-        # goes out twice does no harm.
+        # Twice: only using a connection shows that the broker has dropped it while it was idle. A message that is
+        # sent twice does no harm.
         for _ in range(2):
             try:
                 if isawaitable(self.engine.dispatch(messages)):
                     name = type(self.engine).__name__
-                    raise TypeError(f"{name}.dispatch returned an awaitable, but is no coroutine function")
-            except BaseException as problem:  # noqa: BLE001 - raised again by who waits for it
+                    raise TypeError(
+                        f"{name}.dispatch returned an awaitable, but is not a coroutine function: "
+                        "define it with async def"
+                    )
+            except BaseException as problem:  # noqa: BLE001 - `send` raises it again
                 error = problem
             else:
                 return None

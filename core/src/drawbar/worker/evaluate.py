@@ -1,6 +1,6 @@
-"""Asks what a graph holds: conditions, mappers, the durations of sleeps, the types of workflows.
+"""Evaluation of the callables in a graph: conditions, mappers, durations of sleeps; and of the types of workflows.
 
-They get the value back in the type that the step before declared, and answer what `machine.Evaluate` says.
+A callable gets the value in the type that the step before it declared. `machine.Evaluate` says what each must answer.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
 
 async def evaluate(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, Json]) -> Any:
-    """The answer of the callable a node holds.
+    """Return the answer of the callable that a node holds.
 
     Args:
         node: The node.
         value: The value that has reached it, in JSON form.
         ctx: The context, when a callable of the node takes one.
-        refs: What the node's references point at.
+        refs: The values that the node's references point at.
 
     Raises:
-        Exception: Whatever the callable raises; InvalidOutput when its answer makes no sense.
+        InvalidInput: The value does not fit the input type of the workflow.
+        InvalidOutput: The answer has no JSON form, is not a time, or does not fit the output type of the workflow.
+        Exception: The error that the callable raised.
     """
     op, source = node.op, node.source
     if op is Op.CHECK:
         kind = InvalidInput if node.id == "$input" else InvalidOutput
-        return coerce(source, value, _whose(node), kind)
+        return coerce(source, value, _end_name(node), kind)
     if op is Op.MAP and not callable(source.mapper):
-        return fill(source.mapper, lambda ref: _meant(ref, value, refs))
+        return fill(source.mapper, lambda ref: _look_up(ref, value, refs))
     given = node.shape.revive(value)
     if op is Op.MAP:
         return to_json(await _call(source.mapper, given, ctx), f"what {node.template} answered")
     if op is Op.AGAIN:
         return bool(await _call(source.condition, given, ctx))
     if op is Op.BRANCH:
-        return [
-            index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx)
-        ]
+        return [index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx)]
     if op is Op.CHOOSE:
         for index, (condition, _) in enumerate(source.arms):
             if await _call(condition, given, ctx):
@@ -62,14 +62,25 @@ async def evaluate(node: Node, value: Json, ctx: Context | None, refs: Mapping[A
 
 
 def coerce(shape: Shape, value: Json, what: str, kind: type[RunError]) -> Json:
-    """Checks a value against a shape, and brings it to the form that the shape's type has in JSON."""
+    """Check a value against a shape, and return it in the JSON form of the shape's type.
+
+    Args:
+        shape: The shape.
+        value: The value, in JSON form.
+        what: The name of the value, for the error ("the input of workflow 'mail'").
+        kind: The error to raise.
+
+    Raises:
+        RunError: Of the given kind: the value does not fit.
+    """
     try:
         return shape.to_json(shape.load(value))
     except Misfit as error:
         raise kind(f"{what}: {error}") from None
 
 
-def _whose(node: Node) -> str:
+def _end_name(node: Node) -> str:
+    """Return the name of the end of a workflow that a CHECK node guards."""
     end = "input" if node.id == "$input" else "output"
     return f"the {end} of workflow {node.up.id!r}" if node.up is not None else f"the workflow's {end}"
 
@@ -79,7 +90,7 @@ async def _call(function: Callable[..., Any], value: Any, ctx: Context | None) -
     return answer if answer is True or answer is False or not inspect.isawaitable(answer) else await answer
 
 
-def _meant(ref: Ref, value: Json, refs: Mapping[Any, Json]) -> Json:
+def _look_up(ref: Ref, value: Json, refs: Mapping[Any, Json]) -> Json:
     return ref.lookup(value) if isinstance(ref, ValueAt) else refs[ref]
 
 
@@ -88,12 +99,10 @@ def _seconds(answer: Any, node: Node) -> float:
         return answer.total_seconds()
     if isinstance(answer, int | float) and not isinstance(answer, bool) and 0 <= answer < math.inf:
         return float(answer)
-    raise InvalidOutput(
-        f"{node.template} must answer seconds (0 or more) or a timedelta, and answered {answer!r}"
-    )
+    raise InvalidOutput(f"{node.template} must answer seconds (0 or more) or a timedelta, but answered {answer!r}")
 
 
 def _epoch(answer: Any, node: Node) -> float:
     if isinstance(answer, datetime) and answer.tzinfo is not None:
         return answer.timestamp()
-    raise InvalidOutput(f"{node.template} must answer a datetime with a time zone, and answered {answer!r}")
+    raise InvalidOutput(f"{node.template} must answer a datetime with a time zone, but answered {answer!r}")

@@ -1,4 +1,4 @@
-"""The execution of tasks under one message: a run, one task of it at a time, and the right to commit."""
+"""The work under one message: the run, the task that is worked on now, and the permission to commit it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Execution:
         node: The task's node in the plan; None for a callback, and for an address that the plan does not have.
         numbers: The numbers in the task's address.
         started: When the message was taken up, in seconds of the monotonic clock.
-        ctx: The context of the step that runs, if it has one.
+        ctx: The context of the step that runs, or None.
         emitted: Events that the step has emitted and that are not in the store yet.
         pending: Outputs by address that the next commit will record.
         committing: True while a commit is in flight. The heartbeat must not renew or abandon the task then.
-        abandoned: True when nothing may be committed any more. A thread that is at a step finds out afterwards.
+        abandoned: True when no further commit is allowed. A thread that runs a step checks it before it commits.
     """
 
     plan: Plan
@@ -73,12 +73,12 @@ class Execution:
 
     @property
     def lease(self) -> tuple[str, str, int]:
-        """The lease that it holds: run, address and attempt of its task."""
+        """The lease that this execution holds: run, address and attempt of its task."""
         return self.task.run_id, self.task.address, self.task.attempt
 
     def take_emitted(self) -> list[NewEvent]:
-        """Return the events that were emitted so far, and forget them. A thread may be emitting more meanwhile."""
-        with self._lock:  # the heartbeat and a thread that commits must not both take them
+        """Remove and return the events that were emitted so far. A thread may emit more at the same time."""
+        with self._lock:  # the heartbeat and a committing thread must not both take the same events
             emitted = self.emitted[:]
             del self.emitted[: len(emitted)]
         return emitted
@@ -96,6 +96,6 @@ class Execution:
         return self.abandoned
 
     def forbid_commits(self) -> None:
-        """Forbid every further commit, even while one is in flight: that one ends as it ends."""
+        """Forbid every further commit. A commit that is in flight still ends, with whatever result."""
         with self._lock:
             self.abandoned = True

@@ -1,4 +1,4 @@
-"""What code of the user's ended with: whether that is an error of its own, and what is recorded of it."""
+"""Exceptions of user code: tell an error of the code from a cancellation from outside; turn errors into records."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ if TYPE_CHECKING:
 
 
 def classify_exception(error: BaseException, what: str) -> BaseException:
-    """What is recorded of something that code of the user's raised. What comes from outside is raised again.
+    """Return the error to record for an exception of user code; raise it again if it comes from outside.
 
-    From outside come the cancellation of a scope round the call, and the interruption or closing of the whole
-    program. A cancellation that nobody round the call has asked for is the code's own: it awaited something
-    that was cancelled. If that passed too, it would end the worker's task, and the run would hang.
+    A cancellation comes from outside when a scope or task around the call was cancelled. So do the interruption and
+    the end of the whole program. Any other cancellation is an error of the code: it awaited something that was
+    cancelled. If that passed through, it would end the worker's task, and the run would hang.
 
     Args:
-        error: What was raised.
-        what: What raised it, for the text ("step 'mail'").
+        error: The exception.
+        what: The name of the code, for the message ("step 'mail'").
+
+    Returns:
+        The exception itself, or an error with a clear message in place of a control-flow exception.
+
+    Raises:
+        BaseException: The exception comes from outside.
     """
     if isinstance(error, Exception):
         return error
@@ -36,44 +42,56 @@ def classify_exception(error: BaseException, what: str) -> BaseException:
     if _is_cancellation(error):
         if _is_cancelled():
             raise error
-        own = RuntimeError(f"{what} raised {type(error).__qualname__}, and nobody had cancelled it: {text_of(error)}")
+        own = RuntimeError(f"{what} raised {type(error).__qualname__}, but was not cancelled: {text_of(error)}")
         own.__cause__ = error
         return own
-    return error  # SystemExit and the like: its own doing, not the end of the worker
+    return error  # SystemExit and the like: an error of the step, which must not end the worker
 
 
 def _is_cancellation(error: BaseException) -> bool:
+    """Return True if an exception is how asyncio or trio cancels."""
     try:
         return isinstance(error, anyio.get_cancelled_exc_class())
-    except RuntimeError:  # a thread without an event loop; it may have asked for what was cancelled in one
+    except RuntimeError:  # a thread without an event loop; it may have waited for an event loop's task
         return type(error).__name__ in ("CancelledError", "Cancelled")
 
 
 def _is_cancelled() -> bool:
+    """Return True if the current task or a scope around it was cancelled."""
     try:
         if anyio.current_effective_deadline() == -math.inf:
             return True
-    except RuntimeError:  # a thread: nobody can cancel what it does
+    except RuntimeError:  # a thread cannot be cancelled
         return False
     # An engine may be written in plain asyncio, and cancel its tasks without a scope of anyio's.
     asyncio = sys.modules.get("asyncio")
     try:
         task = None if asyncio is None else asyncio.current_task()
-    except RuntimeError:  # the loop is another one's
+    except RuntimeError:  # the event loop is not one of asyncio
         return True
     return task is None or task.cancelling() > 0
 
 
 def text_of(error: BaseException) -> str:
-    """Its text, even if that is an error too."""
+    """Return the text of an exception. An exception whose `__str__` raises has a text that says so.
+
+    Args:
+        error: The exception.
+    """
     try:
         return _unicode(str(error))
-    except Exception as problem:  # noqa: BLE001 - whatever the `__str__` of the user's raises
-        return f"(its text cannot be told: str() of it raised {type(problem).__qualname__})"
+    except Exception as problem:  # noqa: BLE001 - `__str__` is user code
+        return f"(no text: str() of the exception raised {type(problem).__qualname__})"
 
 
 def error_record(error: BaseException, address: str, attempts: int) -> dict[str, Json]:
-    """An exception in JSON form, with where it happened."""
+    """Return an exception in JSON form, with its traceback and the place where it happened.
+
+    Args:
+        error: The exception.
+        address: The address of the task.
+        attempts: The number of the attempt that raised it.
+    """
     text = _unicode("".join(traceback.format_exception(error, limit=-8))[-8000:])
     return {
         "type": type(error).__qualname__,
@@ -85,5 +103,8 @@ def error_record(error: BaseException, address: str, attempts: int) -> dict[str,
 
 
 def _unicode(text: str) -> str:
-    """Text that every store can write: file names that are not UTF-8 bring lone surrogates into messages."""
+    """Return text that every store can write, with lone surrogates escaped.
+
+    File names that are not UTF-8 bring lone surrogates into messages (PEP 383).
+    """
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

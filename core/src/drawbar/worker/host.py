@@ -1,6 +1,6 @@
-"""What a worker process of a task queue has of Drawbar: a loop in a thread, with store, worker and ticker.
+"""The host of a worker in a process of a task queue: an event loop in a thread, with store, worker and ticker.
 
-Made by the process that works on messages, and never before a fork: a loop, a connection or a lock that was
+The process that works on messages makes it, and never before a fork: an event loop, a connection or a lock that was
 made before a fork is broken after it.
 """
 
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.from_thread
-import anyio.lowlevel
 import anyio.to_thread
 
 from drawbar.errors import DrawbarError, StoreError, StoreUnavailable
 from drawbar.records import Message
 from drawbar.worker.owners import forget_owners, owner_name
+from drawbar.worker.patience import log_left, process_patiently
 from drawbar.worker.startup import open_store_of
 
 if TYPE_CHECKING:
@@ -32,33 +32,45 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("drawbar.runtime")
 
-class Background:
-    """What the main process of a worker starts and stops: here, of one whose work goes on in forked ones.
 
-    The main process itself has no thread and no connection of ours, at no time: its children are forked, and
-    replaced, whenever the pool likes, and a lock that a thread holds just then would stay locked in them.
+class Background:
+    """The part of Drawbar that the main process of a worker starts and stops.
+
+    This class is for a main process that forks the processes which work on messages. Such a process never has a
+    thread or a connection of Drawbar's: its pool forks and replaces children at any time, and a lock that a thread
+    holds at that moment would stay locked in the child.
+
+    Args:
+        engine: The engine.
     """
 
     def __init__(self, engine: Delivery) -> None:
         self.engine = engine
 
     def start(self) -> None:
-        """Starts nothing: each forked process does."""
+        """Start nothing: each forked process starts its own host."""
 
     def stop(self) -> None:
-        """Tells the forked processes to come to an end."""
+        """Tell the forked processes to stop."""
         self.engine.request_stop()
 
     def terminate(self) -> None:
-        """As `stop`: who terminates ends the processes too."""
+        """Tell the forked processes to stop. The task queue that terminates its pool ends them anyway."""
         self.engine.request_stop()
 
 
 class WorkerHost(Background):
-    """The worker of one engine in one process.
+    """The worker of one engine in one process, with its event loop, store and ticker.
+
+    Opening happens in a thread, and waits for a store that is down. The event loop runs in a second thread.
 
     Args:
         engine: The engine.
+
+    Attributes:
+        worker: The worker, once it is open.
+        stopped: Set when the host is to stop: no message is tried again after that.
+        at_once: True if stopping is not to wait for the steps that run.
     """
 
     def __init__(self, engine: Delivery) -> None:
@@ -68,15 +80,15 @@ class WorkerHost(Background):
         self.at_once = False
         self._lock = threading.Lock()
         self._opened = threading.Event()
-        """Set when opening has come to an end, one way or the other."""
+        """Set when opening has ended, whether it succeeded or not."""
         self._opening: threading.Thread | None = None
         self._stack: ExitStack | None = None
         self._portal: Any = None
 
     def start(self) -> None:
-        """Starts loop, store and ticker, without waiting for them; does nothing when they are there."""
+        """Start event loop, store and ticker in the background; do nothing when they run already."""
         if not (self.engine.queues and self.engine.serves):
-            return  # a worker that serves none of ours
+            return  # the worker takes no messages of Drawbar's
         self.stopped.clear()
         self._start()
 
@@ -88,34 +100,47 @@ class WorkerHost(Background):
                 self._opening.start()
 
     def process(self, payload: Mapping[str, str]) -> None:
-        """Works on a message; see `Engine.process`."""
+        """Work on a message, and return when it may be acknowledged. See `Engine.process`.
+
+        Never raises. While the store is down, the message waits for it, up to the setting `message_budget` (at least
+        one second). Then its task is left, and is dispatched again later.
+
+        Args:
+            payload: The message, as the task queue delivered it.
+        """
         message = parse(payload)
         if message is None:
             return
         until = monotonic() + max(self.engine.core.message_budget, 1)
+        if not self._is_open(until):
+            log_left(message, "the store is not open")
+            return
         try:
-            while self._is_open(until):
-                try:
-                    self._portal.call(self._worker.process, message)
-                    return
-                except StoreError as error:
-                    log.warning("run %s, task %s: %s; trying again", message.run_id, message.address, error)
-                    if self.stopped.wait(0.5) or monotonic() > until:
-                        break
+            self._portal.call(process_patiently, self._worker, message, until, self.stopped.is_set)
         except Exception:
-            if not self.stopped.is_set():  # else the loop has gone under this very message
+            if not self.stopped.is_set():  # else the event loop ended while this message was in work
                 log.exception("run %s, task %s", message.run_id, message.address)
-        log.warning("run %s: task %s is left; it is dispatched again later", message.run_id, message.address)
+            log_left(message, "its worker stops" if self.stopped.is_set() else "see the error above")
 
     def process_soon(self, messages: Sequence[Message]) -> None:
-        """Works on messages in the background; see `Engine.process_soon`."""
+        """Work on messages in the background. See `Engine.process_soon`.
+
+        Args:
+            messages: The messages.
+
+        Raises:
+            StoreUnavailable: The store did not open within the setting `connect_timeout`.
+        """
         if not self._is_open(monotonic() + self.engine.core.connect_timeout):
             raise StoreUnavailable("the store cannot be reached")
         for message in messages:
             self._portal.start_task_soon(self._worker.process, message)
 
     def stop(self) -> None:
-        """Stops ticking, waits for what runs (setting `shutdown_timeout`), gives back what is left."""
+        """Stop: wait for the steps that run (setting `shutdown_timeout`), then give back the tasks that are left.
+
+        Waits until all is closed. A host that is still opening stops opening.
+        """
         self.stopped.set()
         with self._lock:
             opening = self._opening
@@ -126,24 +151,28 @@ class WorkerHost(Background):
             stack.close()
 
     def terminate(self) -> None:
-        """Stops at once: gives back what runs."""
+        """Stop at once: give back the tasks that run, without waiting for them."""
         self.at_once = True
         self.stop()
 
     @property
     def _worker(self) -> Worker:
-        assert self.worker is not None  # asked for only when open
+        assert self.worker is not None  # used only when open
         return self.worker
 
     def _is_open(self, until: float) -> bool:
-        """Waits until it is; False: not by then, or never, or it is closed."""
+        """Wait until the host is open; return False if it is not open by then, cannot be opened, or was stopped.
+
+        Args:
+            until: The end of waiting, in seconds of the monotonic clock.
+        """
         if self._stack is None and not self.stopped.is_set():
             self._start()
             self._opened.wait(max(until - monotonic(), 0))
         return self._stack is not None and not self.stopped.is_set()
 
     def _open(self) -> None:
-        """Makes loop, store, worker and ticker; a store that is down is waited for."""
+        """Make event loop, store, worker and ticker. While the store is down, try again until it is back."""
         delay, down = 0.1, False
         while not self.stopped.is_set():
             try:
@@ -153,7 +182,7 @@ class WorkerHost(Background):
                     self.worker = stack.enter_context(self._portal.wrap_async_context_manager(working(self)))
                     self._stack = stack.pop_all()
                 if down:
-                    log.warning("the store is there; going on")
+                    log.warning("the store is back")
                 break
             except StoreError as error:
                 log.warning("%s; waiting for the store", error)
@@ -206,12 +235,13 @@ async def working(host: WorkerHost) -> AsyncIterator[Worker]:
 
 
 async def _watch(host: WorkerHost, worker: Worker) -> None:
-    """Comes to an end when the engine says so: a pool tells its processes to exit only when they are idle.
+    """Give back the tasks that run when the engine was told to stop and `shutdown_timeout` has passed.
 
-    Messages that the task queue hands over all the same are worked on meanwhile, for a step each: once they are
-    acknowledged, only time would bring them back.
+    Needed because a pool tells its processes to exit only when they are idle. The task queue may still hand over
+    messages. The worker runs one step for each: a message that was acknowledged without work would come again only
+    after the redispatch interval.
     """
-    while not host.engine.stop_requested:  # noqa: ASYNC110 - said by another process
+    while not host.engine.stop_requested:  # noqa: ASYNC110 - another process sets it
         await anyio.sleep(0.2)
     worker.stopping = True
     await anyio.sleep(host.engine.core.shutdown_timeout)
@@ -220,11 +250,11 @@ async def _watch(host: WorkerHost, worker: Worker) -> None:
 
 
 async def _end(host: WorkerHost, worker: Worker) -> None:
-    """Waits for what runs, and gives back what is left."""
+    """Wait for the tasks that run, and give back those that are left."""
     core = host.engine.core
     worker.stopping = True
     with anyio.move_on_after(0 if host.at_once else core.shutdown_timeout):
-        while worker.executions:  # noqa: ASYNC110 - looked at by the way
+        while worker.executions:  # noqa: ASYNC110 - a short wait
             await anyio.sleep(0.02)
     host.stopped.set()
     for execution in list(worker.executions):
@@ -232,15 +262,19 @@ async def _end(host: WorkerHost, worker: Worker) -> None:
         worker.abandon(execution)
     with anyio.move_on_after(core.connect_timeout):
         while any(execution.committing for execution in worker.executions):  # noqa: ASYNC110
-            await anyio.sleep(0.02)  # given back now, their outcomes would be refused
+            await anyio.sleep(0.02)  # if they were given back now, their outcomes would be refused
     try:
         await worker.store.release(worker.owner)
     except StoreError as error:
-        log.warning("leases are not given back, they run out: %s", error)
+        log.warning("cannot give back tasks (%s); their leases run out", error)
 
 
 def parse(payload: Mapping[str, str]) -> Message | None:
-    """The message of a payload; None, with a warning, when it is none: garbage is acknowledged."""
+    """Return the message of a payload, or None for anything else: that is logged, and dropped.
+
+    Args:
+        payload: The payload, as a task queue delivered it.
+    """
     try:
         parts = [payload[key] for key in ("run_id", "address", "workflow", "fingerprint")]
     except (TypeError, KeyError, IndexError):
@@ -254,11 +288,15 @@ def parse(payload: Mapping[str, str]) -> Message | None:
 _hosts: dict[int, WorkerHost] = {}
 _lock = threading.Lock()
 _inherited: list[Any] = []
-"""What the parent has. Thrown away, it would be closed, and might say goodbye on the parent's connection."""
+"""The hosts of the parent process, kept in a forked child: collecting them could close the parent's connections."""
 
 
 def host_of(engine: Delivery) -> WorkerHost:
-    """The runtime of an engine in this process."""
+    """Return the host of an engine in this process; make it if there is none.
+
+    Args:
+        engine: The engine.
+    """
     with _lock:
         found = _hosts.get(id(engine))
         if found is None or found.engine is not engine:
@@ -267,15 +305,19 @@ def host_of(engine: Delivery) -> WorkerHost:
 
 
 def stop_host(engine: Delivery) -> None:
-    """Stops the runtime of an engine, if this process has one."""
+    """Stop the host of an engine, if this process has one.
+
+    Args:
+        engine: The engine.
+    """
     with _lock:
         found = _hosts.pop(id(engine), None)
     if found is not None:
         found.stop()
 
 
-def _forget() -> None:
-    """After a fork, in the child: what the parent has is not ours, and a lock may have been held."""
+def _forget_hosts() -> None:
+    """Forget the hosts of the parent, in a child after a fork. A thread of the parent may have held the lock."""
     global _lock, _hosts
     _lock = threading.Lock()
     _inherited.append(_hosts)
@@ -283,4 +325,4 @@ def _forget() -> None:
     forget_owners()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_forget_hosts)

@@ -1,17 +1,16 @@
-"""An in-process engine at work: its worker, its ticker, and what it picks up from a process that has died."""
+"""An in-process engine at work: its worker, its ticker, and the tasks it takes over from processes that have died."""
 
 from __future__ import annotations
 
-import logging
 import signal
 from contextlib import asynccontextmanager
-from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
 
-from drawbar.errors import StoreError
 from drawbar.worker.owners import is_dead, owner_name
+from drawbar.worker.patience import process_patiently
 from drawbar.worker.registry import WorkflowRegistry
 from drawbar.worker.startup import open_store_of
 from drawbar.worker.ticker import Ticker
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from drawbar.settings.models import Settings
     from drawbar.stores.base import Store
     from drawbar.worker.delivery import InProcessDelivery
-
-log = logging.getLogger("drawbar.worker")
 
 
 @asynccontextmanager
@@ -48,10 +45,13 @@ async def serve(
     ticker = Ticker(worker, settings.poll_interval)
     ready = anyio.Event()
 
-    process = partial(_patiently, worker) if store.durable else worker.process
+    async def process(message: Message) -> None:
+        until = monotonic() + settings.message_budget
+        await process_patiently(worker, message, until, lambda: worker.stopping)
 
     async def work() -> None:
-        await engine.serve(process, started=ready.set)
+        # A store in memory is never down, and needs no patience.
+        await engine.serve(process if store.durable else worker.process, started=ready.set)
 
     failure: Exception | None = None
     try:
@@ -76,7 +76,7 @@ async def serve(
 
 
 async def run_until_stopped(engine: InProcessDelivery) -> None:
-    """Run a worker of an in-process engine until SIGTERM or SIGINT: it goes on with the runs of a durable store.
+    """Run a worker of an in-process engine until SIGTERM or SIGINT. It continues the runs of a durable store.
 
     Args:
         engine: The engine.
@@ -95,37 +95,17 @@ async def run_until_stopped(engine: InProcessDelivery) -> None:
             await store.close()
 
 
-async def _patiently(worker: Worker, message: Message) -> None:
-    """Works on a message; a store that is down is waited for, as long as a message may be worked on.
-
-    What is left then, the ticker dispatches again when the store is back.
-    """
-    until = 0.0
-    while True:
-        try:
-            await worker.process(message)
-        except StoreError as error:
-            now = anyio.current_time()
-            until = until or now + worker.settings.message_budget
-            if worker.stopping or now >= until:
-                log.warning(
-                    "run %s: task %s is left (%s); it is dispatched again later",
-                    message.run_id,
-                    message.address,
-                    error,
-                )
-                return
-            log.warning("run %s, task %s: %s; trying again", message.run_id, message.address, error)
-        else:
-            return
-        await anyio.sleep(0.5)
-
-
 async def take_up(worker: Worker) -> None:
-    """Gives back the leases of dead processes of this machine, and dispatches all that is free at once.
+    """Release the leases of dead processes of this machine, and dispatch every task that is free at once.
 
-    The messages of an in-process engine die with their process, so what is scheduled is sent again without
-    waiting for its time; what another living process is about to do itself, its claims sort out.
+    The messages of an in-process engine die with their process. So tasks that are scheduled are dispatched again
+    without waiting for their time. Another process may have messages for the same tasks: the claim decides then.
+
+    Args:
+        worker: The worker.
+
+    Raises:
+        StoreUnavailable: The store is down.
     """
     store = worker.store
     for owner in await store.owners():
@@ -136,9 +116,17 @@ async def take_up(worker: Worker) -> None:
 
 
 async def dispatch_known(worker: Worker) -> None:
-    """Dispatches what was put back because its workflow was not known, and is known by now."""
-    back = worker.put_back or {}
-    known = [one for one in back.values() if worker.workflows.find(one.workflow_id, one.fingerprint) is not None]
+    """Dispatch the messages that were put back for an unknown workflow, as far as the worker knows it by now.
+
+    Args:
+        worker: The worker.
+    """
+    put_back = worker.put_back or {}
+    known = [
+        message
+        for message in put_back.values()
+        if worker.workflows.find(message.workflow_id, message.fingerprint) is not None
+    ]
     for message in known:
-        del back[message.run_id, message.address]
+        del put_back[message.run_id, message.address]
     await worker.dispatch_again(known)

@@ -1,6 +1,6 @@
-"""The transition that follows from the outcome of a step: pure, and the same in the event loop and in a thread.
+"""The transition for the outcome of a step: pure functions, the same for the event loop and for a thread.
 
-The only place that knows what a completed, suspended, bailed or failed attempt writes to the store.
+Only this module decides what a completed, suspended, bailed or failed attempt writes to the store.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def retry_after(execution: Execution, error: BaseException, draw: float) -> Tran
     assert node is not None
     retry = node.retry or ONCE
     failures = task.failures + 1
-    # The same value would not fit the next time either.
+    # A value that does not fit now does not fit the next time either.
     hopeless = isinstance(error, RunError) and not isinstance(error, StepTimeout)
     if hopeless or failures >= retry.max_attempts or not retry.allows(error):
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 HOST = socket.gethostname().replace("/", "-")
 _LIVING: set[str] = set()
-"""Marks of the owners that this process has made."""
+"""The marks in the owner names that this process has made."""
 
 
 def owner_name() -> str:
@@ -20,7 +20,7 @@ def owner_name() -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Return True if an owner was a process of this machine that is gone; False when that cannot be told.
+    """Return True if an owner was a process of this machine that has ended; False if that is not certain.
 
     Args:
         owner: A name that `owner_name` has made, in this process or another one.
@@ -47,7 +47,7 @@ def forget_owners() -> None:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Return True if a process has ended and its parent has not collected it; in a container, it may never do so."""
+    """Return True if a process has ended but its parent has not waited for it, which in a container it may never do."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[:1]
     except OSError:  # not Linux, or it has just gone

@@ -1,4 +1,4 @@
-"""Steps in another process: what travels there and back, and what is made of what cannot."""
+"""Steps in another process: call the function there, and bring its output or its exception back."""
 
 from __future__ import annotations
 
@@ -20,23 +20,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class _ChildNoise(logging.Filter):
-    """Drops a false alarm of asyncio's.
+class _UnknownChildFilter(logging.Filter):
+    """Drop a false alarm of asyncio's log.
 
-    When a process pool closes, CPython's child watcher may find that a child has been waited for already
-    (BaseSubprocessTransport.close polls it), and warns of a return code that nobody asks for.
+    When a process pool closes, CPython's child watcher may find that a child was waited for already, by
+    `BaseSubprocessTransport.close`. It then warns about a missing return code, which is not needed here.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is to be logged."""
+        """Return True if the record is to be logged."""
         return not str(record.msg).startswith("Unknown child process pid")
 
 
-_child_noise = _ChildNoise()
+_unknown_child_filter = _UnknownChildFilter()
 
 
-class _Raised(Exception):
-    """Stands for an exception that pickle does not bring back: the names of its classes, and its text."""
+class _UnpicklableError(Exception):
+    """Stands for an exception that cannot be pickled.
+
+    Args:
+        classes: Module and qualified name of its class and of each base class, the class itself first.
+        text: Its text.
+    """
 
     def __init__(self, classes: Sequence[tuple[str, str]], text: str) -> None:
         super().__init__(classes, text)
@@ -45,20 +50,35 @@ class _Raised(Exception):
 
 
 async def run_in_process(step: Step[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Calls a step's function in a process of anyio's pool. Cancelled, it kills the process."""
+    """Call a step's function in a process of anyio's pool. A cancellation kills the process.
+
+    Args:
+        step: The step.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+
+    Returns:
+        What the function returned.
+
+    Raises:
+        FatalError: The other process cannot import the function.
+        InvalidOutput: The output cannot be pickled.
+        BrokenWorkerProcess: The process died.
+        Exception: The error that the function raised, or one of the same name and text if it cannot be pickled.
+    """
     named = importable_name(step.fn)
     if named is None:
         raise FatalError(
             f"step {step.id!r}: another process cannot import {step.fn!r} by its name; define it at the top of "
             "a module, under its own name, or use run_in='thread'"
         )
-    logging.getLogger("asyncio").addFilter(_child_noise)
+    logging.getLogger("asyncio").addFilter(_unknown_child_filter)
     # The child imports a script as `__mp_main__`, and its classes come back under that name.
     sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
     try:
         output = await anyio.to_process.run_sync(_call, *named, args, kwargs, cancellable=True)
-    except _Raised as raised:
-        raise _same_kind(raised) from None
+    except _UnpicklableError as stand_in:
+        raise _rebuilt(stand_in) from None
     except anyio.BrokenWorkerProcess as error:
         text = f"step {step.id!r}: its process died before it answered (killed? out of memory?)"
         raise anyio.BrokenWorkerProcess(text) from error
@@ -66,39 +86,44 @@ async def run_in_process(step: Step[..., Any], args: Sequence[Any], kwargs: Mapp
 
 
 def _call(module: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
-    """In the child: the output, pickled. Here it is known what cannot be; the parent would only see a broken answer."""
+    """Call the function, and return its output pickled. Runs in the other process.
+
+    Only this process can say which output or exception cannot be pickled. The parent would only see a broken answer.
+    """
     try:
         found = find_by_name(module, name)
-        # The name may stand for the step that was made of the function.
+        # With the decorator, the name stands for the step that was made from the function.
         function = found.fn if isinstance(found, Step) else found
         output = function(*args, **kwargs)
     except Exception as error:
-        if _travels(error):
+        if _survives_pickling(error):
             raise
         classes = [(kind.__module__, kind.__qualname__) for kind in type(error).__mro__]
-        raise _Raised(classes, text_of(error)) from None
+        raise _UnpicklableError(classes, text_of(error)) from None
     try:
         return pickle.dumps(output)
-    except Exception as error:  # noqa: BLE001 - `__reduce__` of the user's may raise anything
+    except Exception as error:  # noqa: BLE001 - `__reduce__` is user code
         text = f"its output, {show(output)}, cannot leave the process that it runs in: {error}"
         raise InvalidOutput(text) from None
 
 
-def _travels(error: Exception) -> bool:
+def _survives_pickling(error: Exception) -> bool:
+    """Return True if an exception can be pickled and loaded again."""
     try:
         return type(pickle.loads(pickle.dumps(error))) is type(error)
-    except Exception:  # noqa: BLE001 - constructors with arguments of their own, locks, local classes
+    except Exception:  # noqa: BLE001 - constructors with other arguments, locks, local classes
         return False
 
 
-def _same_kind(raised: _Raised) -> Exception:
-    """An exception of that name and text, which `Retry(on=…)` takes for what it was.
+def _rebuilt(stand_in: _UnpicklableError) -> Exception:
+    """Return an exception with the name and text of the one that a stand-in is for.
 
-    It is one of the first class of it that can be found here: an `except` and an `on=` go by classes.
+    Its base class is the first class of the original that can be imported here: `except` and `Retry(on=...)` then
+    treat it like the original.
     """
-    found = (find_by_name(module, name) for module, name in raised.classes)
+    found = (find_by_name(module, name) for module, name in stand_in.classes)
     base = next(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
-    module, name = raised.classes[0]
-    kind: Any = type(name, (base,), {"__module__": module, "__str__": lambda _: raised.text})
-    error: Exception = kind.__new__(kind, raised.text)
+    module, name = stand_in.classes[0]
+    kind: Any = type(name, (base,), {"__module__": module, "__str__": lambda _: stand_in.text})
+    error: Exception = kind.__new__(kind, stand_in.text)
     return error

@@ -1,6 +1,6 @@
-"""The workflows a worker may run: those of the configured modules, and those handed to it.
+"""The workflows that a worker may run: those of the configured modules, and those that were added to it.
 
-Nothing else is ever imported.
+Only the configured modules are imported, never one that a message names.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class WorkflowRegistry:
     """Workflows by id and fingerprint.
 
     Args:
-        modules: Modules (`myapp.workflows`) or files (`flows.py`), imported when the first message asks.
+        modules: Modules (`myapp.workflows`) or files (`flows.py`). They are imported when they are first needed.
     """
 
     def __init__(self, modules: Iterable[str] = ()) -> None:
@@ -32,21 +32,28 @@ class WorkflowRegistry:
         self._workflows: dict[Plan, WorkflowDefinition[Any, Any]] = {}
 
     def add(self, workflow: WorkflowDefinition[Any, Any]) -> None:
-        """Registers a workflow; a later one of the same id and shape takes its place."""
+        """Register a workflow. It replaces an earlier one of the same id and fingerprint.
+
+        Args:
+            workflow: The workflow, committed.
+        """
         plan = workflow.plan
         self._plans[plan.id, plan.fingerprint] = plan
         self._workflows[plan] = workflow
 
     def workflow_of(self, plan: Plan) -> WorkflowDefinition[Any, Any]:
-        """Return the workflow that a plan of this registry was compiled from."""
+        """Return the workflow that a plan was compiled from.
+
+        Args:
+            plan: A plan of this registry.
+        """
         return self._workflows[plan]
 
     def load(self) -> None:
-        """Imports the configured modules.
+        """Import the configured modules, and register their workflows.
 
         Raises:
-            ConfigurationError: A module cannot be imported, has no workflow, or two have different ones of
-                the same id.
+            ConfigurationError: A module cannot be imported, or has no committed workflow.
         """
         while self._modules:
             name = self._modules[0]
@@ -59,7 +66,15 @@ class WorkflowRegistry:
             self._modules.pop(0)
 
     def find(self, workflow_id: str, fingerprint: str) -> Plan | None:
-        """The plan of that id and fingerprint, or None."""
+        """Return the plan of that id and fingerprint, or None.
+
+        Args:
+            workflow_id: The workflow's id.
+            fingerprint: The fingerprint that the run was started with.
+
+        Raises:
+            ConfigurationError: See `load`.
+        """
         plan = self._plans.get((workflow_id, fingerprint))
         if plan is None and self._modules:
             self.load()
@@ -67,7 +82,11 @@ class WorkflowRegistry:
         return plan
 
     def explain(self, message: Message) -> str:
-        """Why `find` gave None, and what to do."""
+        """Return the reason why `find` returned None for a message, and the remedy.
+
+        Args:
+            message: The message.
+        """
         known = [fingerprint for known_id, fingerprint in self._plans if known_id == message.workflow_id]
         if not known:
             return (
@@ -84,7 +103,11 @@ class WorkflowRegistry:
 
 
 def workflows_in(module: ModuleType) -> Iterator[WorkflowDefinition[Any, Any]]:
-    """The committed workflows that are attributes of a module."""
+    """Yield the committed workflows that are attributes of a module.
+
+    Args:
+        module: The module.
+    """
     seen = set()
     for value in list(vars(module).values()):
         if isinstance(value, WorkflowDefinition) and id(value) not in seen:

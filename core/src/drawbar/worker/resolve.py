@@ -1,4 +1,4 @@
-"""Finds what references point at: outputs recorded in the run, its input, its state."""
+"""Look up the values that references point at: outputs recorded in the run, its input, its state."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Resolver:
-    """Resolves references in one run.
+    """Resolve references in one run.
 
     Args:
-        store: Where its tasks are.
-        plan: Its plan.
+        store: The store with the run's tasks.
+        plan: The plan of the run.
         run: The run.
-        pending: Outputs by address that go into the next commit and are not in the store yet.
+        pending: Outputs by address that the next commit will record, and that are not in the store yet.
     """
 
     __slots__ = ("pending", "plan", "run", "store")
@@ -49,16 +49,16 @@ class Resolver:
     async def resolve(
         self, node: Node, numbers: Numbers, refs: Iterable[Any], optional: Collection[Any] = ()
     ) -> dict[Any, Json]:
-        """What each reference points at, seen from a place.
+        """Return the value that each reference points at, seen from a place in the graph.
 
         Args:
-            node: The node.
+            node: The node at that place.
             numbers: Its numbers.
             refs: The references.
-            optional: Those that are left out when there is nothing at their path.
+            optional: The references that are left out when there is no value at their path.
 
         Raises:
-            InvalidInput: There is nothing at a reference's path.
+            InvalidInput: There is no value at a reference's path.
         """
         found: dict[Any, Json] = {}
         wanted: dict[OutputOf, str] = {}
@@ -87,7 +87,12 @@ class Resolver:
         return found
 
     def reader(self, node: Node, numbers: Numbers) -> Callable[[str], Json]:
-        """Reads the output of a step by its id, blocking: for `ctx.output_of`."""
+        """Return the function behind `ctx.output_of`: it returns the output of a step by id, and blocks meanwhile.
+
+        Args:
+            node: The node of the step that asks.
+            numbers: Its numbers.
+        """
 
         def read(step_id: str) -> Json:
             target = self.plan.visible(node, step_id)
@@ -95,7 +100,7 @@ class Resolver:
                 target = target.bodies[0]
             if target is None:
                 raise InvalidInput(
-                    f"{node.template} asks for the output of {step_id!r}, and no step of that id is in sight"
+                    f"{node.template} asks for the output of {step_id!r}, and no step of that id is visible there"
                 )
             address, count = self.plan.recorded_at(node, numbers, target)
             if count is not None:
@@ -103,11 +108,9 @@ class Resolver:
                 address = address.replace("%d", str(last.get(count, 1)))
             outputs = self._outputs_now(address)
             kept = target.op is Op.STEP or target.recorded
-            if address not in outputs or not kept:  # the task of a join is there, and what it gathered is not
+            if address not in outputs or not kept:  # the task of a join exists, but does not keep what it gathered
                 hint = "" if kept else "; name it in an annotation, output_of(...), to have it recorded"
-                raise InvalidInput(
-                    f"{node.template} asks for the output of {address!r}, which has none yet{hint}"
-                )
+                raise InvalidInput(f"{node.template} asks for the output of {address!r}, which has none yet{hint}")
             return outputs[address]
 
         return read

@@ -1,4 +1,4 @@
-"""The start of a worker process, and its end: says what is served, warns, and leaves when it is told to."""
+"""The start and the end of a worker process: log what it serves, warn, open its store, exit."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ log = logging.getLogger("drawbar.worker")
 
 
 def introduce(engine: Delivery) -> None:
-    """Logs what a worker of this engine serves, and warns of what would hurt.
+    """Log what a worker of this engine serves, and warn about its configuration.
+
+    Args:
+        engine: The engine.
 
     Raises:
-        DrawbarError: The worker could do nothing: a module cannot be imported, a setting does not fit.
+        DrawbarError: The worker cannot work: a module cannot be imported, or a setting is wrong.
     """
     url = engine.loaded.store_url(type(engine))
-    load_store(url)  # a wrong URL is told here, and not when the first message comes
+    load_store(url)  # report a wrong URL now, and not when the first message comes
     workflows = WorkflowRegistry(engine.core.workflows)
     workflows.load()
     served = engine.queues
@@ -44,7 +47,7 @@ def introduce(engine: Delivery) -> None:
         log.warning("no workflows: name their modules in the setting workflows (or --workflows)")
     if engine.in_process and url.startswith("memory:"):
         log.warning(
-            "runs in the store memory:// are gone with their process, and there are none in this one: "
+            "the store memory:// ends with its process, and has no runs when a worker starts: "
             "set a store that keeps them, such as sqlite:///runs.db"
         )
     for warning in engine.check():
@@ -54,9 +57,12 @@ def introduce(engine: Delivery) -> None:
 async def open_store_of(engine: Delivery) -> Store:
     """Make the store that an engine is configured with, and open it.
 
+    Args:
+        engine: The engine.
+
     Raises:
         SettingsError: No store is set that the engine's workers can share.
-        StoreUnavailable: It cannot be reached, or did not answer within `connect_timeout`.
+        StoreUnavailable: The store cannot be reached, or did not answer within the setting `connect_timeout`.
     """
     store = load_store(engine.loaded.store_url(type(engine)))
     store.redispatch = engine.core.redispatch
@@ -65,20 +71,20 @@ async def open_store_of(engine: Delivery) -> Store:
 
 
 def exit_on_next_signal() -> None:
-    """For a worker that has been told to stop: the second SIGTERM or SIGINT ends the process at once.
+    """Let the next SIGTERM or SIGINT end this process at once: for a worker that was told to stop already.
 
-    Nothing is lost by that: leases run out, and their tasks are dispatched again.
+    No task is lost: leases run out, and their tasks are dispatched again.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(1))
 
 
 def leave() -> None:
-    """Ends the process even if steps that do not look at `ctx.cancelled` still run; they were given back."""
+    """End the process even if threads still run steps that ignore `ctx.cancelled`. Their tasks were given back."""
     main = threading.main_thread()
     left = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
     if left and threading.current_thread() is main:
-        log.warning("%d threads of steps do not end; leaving without them", len(left))
+        log.warning("%d threads still run steps that do not end; the process exits without them", len(left))
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)

@@ -1,7 +1,7 @@
-"""One claimed task, from its input to the transition that is to be committed.
+"""One claimed task, from its input to the transition to commit.
 
 Runs the step (or evaluates the condition, gathers the join, …), asks the machine what follows, and puts both into one
-`Transition`. Nothing is written here: the worker commits it.
+`Transition`. This module writes nothing to the store: the worker commits the transition.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from drawbar.steps.policy import ONCE
 from drawbar.steps.step import Step
 from drawbar.values.json_form import to_json
 from drawbar.values.limits import check_size
-from drawbar.worker.attempt import Begun, Completed, Failed, attempt, attempt_rest
+from drawbar.worker.attempt import AwaitableOutput, Completed, Failed, attempt, await_output
 from drawbar.worker.callbacks import run_callbacks
 from drawbar.worker.context import ContextFactory
 from drawbar.worker.evaluate import coerce, evaluate
@@ -52,16 +52,16 @@ log = logging.getLogger("drawbar.worker")
 
 
 class TaskRunner:
-    """Runs claimed tasks.
+    """Run claimed tasks.
 
     Args:
-        store: The store, for what references point at.
+        store: The store, for the values that references point at.
         settings: Core's settings.
         engine: Name of the engine, for `ctx.engine`.
 
     Attributes:
         contexts: Makes the contexts of steps, conditions and mappers.
-        wrappers: Asks the plugins for what they put around an attempt; None while no plugin has that hook.
+        wrappers: Returns the context managers that plugins put around an attempt; None if no plugin has that hook.
     """
 
     def __init__(self, store: Store, settings: Settings, engine: str) -> None:
@@ -72,17 +72,19 @@ class TaskRunner:
         self._limit = settings.max_value_size
 
     async def work(self, execution: Execution, slots: Mapping[str, Json] | None) -> Transition:
-        """Run the execution's task, up to the transition that is to be committed.
+        """Run the execution's task, and return the transition to commit.
+
+        Errors of user code become part of the transition. Only a cancellation from outside is raised.
 
         Args:
             execution: The execution.
-            slots: For a join: slot to value.
+            slots: For a join, the value of each slot; else None.
         """
         task, node, machine = execution.task, execution.node, execution.machine
         if task.kind is Kind.CALLBACK:
             return await self._callback(execution)
-        if node is None:  # the fingerprint rules it out
-            error = RunError(f"workflow {execution.plan.id!r} has no place {task.address!r}")
+        if node is None:  # impossible while plans of one fingerprint have the same addresses
+            error = RunError(f"workflow {execution.plan.id!r} has no task {task.address!r}")
             return self._fail(execution, error)
         numbers = execution.numbers
         if task.lost and task.lost >= self._most_lost(node):
@@ -100,22 +102,22 @@ class TaskRunner:
         else:
             try:
                 payload = _payload(task, node)
-            except Exception as error:  # noqa: BLE001 - the validators of the user's type may raise anything
+            except Exception as error:  # noqa: BLE001 - validators of the payload's type are user code
                 return self._fail(execution, error)
             move = machine.leave(node, numbers, payload, records)
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
         return await self._settle(execution, move, records, transition)
 
-    async def conclude(self, execution: Execution, outcome: Outcome | Begun) -> Transition:
-        """Return the transition of a step, from the outcome of its attempt.
+    async def conclude(self, execution: Execution, outcome: Outcome | AwaitableOutput) -> Transition:
+        """Return the transition for the outcome of a step's attempt.
 
         Args:
             execution: The execution; its task is the step's.
-            outcome: The outcome; what a sync step gave back to be awaited is awaited here.
+            outcome: The outcome. An awaitable that a sync step returned is awaited first.
         """
         assert execution.node is not None
-        if isinstance(outcome, Begun):
-            outcome = await attempt_rest(execution.node.source, outcome)
+        if isinstance(outcome, AwaitableOutput):
+            outcome = await await_output(execution.node.source, outcome)
         if isinstance(outcome, Failed):
             return await self._failed(execution, outcome.error)
         return await self._succeeded(execution, outcome)
@@ -142,7 +144,7 @@ class TaskRunner:
     async def _copied(self, execution: Execution, node: Node) -> Transition | None:
         """Return the transition of a task whose output the fork has copied, else None.
 
-        Replaces the task's input when the fork was given another one.
+        Replaces the input of the task if the fork has a new one for it.
         """
         task = execution.task
         memo, given = MEMO + task.address, input_address(node)
@@ -154,7 +156,7 @@ class TaskRunner:
         return await self._succeeded(execution, Completed(found[memo]))
 
     def _most_lost(self, node: Node) -> int:
-        """Return how many times the workers of a task may be lost before it fails."""
+        """Return the number of lost workers at which a task fails."""
         attempts = (node.retry or ONCE).max_attempts if node.op is Op.STEP else 1
         return max(attempts, self._settings.max_lost)
 
@@ -193,6 +195,7 @@ class TaskRunner:
         return self._fail(execution, error)
 
     async def _fall_back(self, execution: Execution, node: Node, error: BaseException) -> Transition:
+        """Return the transition of a failed step that has a fallback: a value, or a step that runs in its place."""
         task, fallback = execution.task, node.source.policy.fallback
         execution.ctx = ctx = None
         outcome: Outcome
@@ -216,10 +219,15 @@ class TaskRunner:
 
     # -- conditions and mappers
 
-    async def _settle(
-        self, execution: Execution, move: Move, records: Records, transition: Transition
-    ) -> Transition:
-        """Evaluate what the machine needs evaluated, until it says what follows; add that to the transition."""
+    async def _settle(self, execution: Execution, move: Move, records: Records, transition: Transition) -> Transition:
+        """Evaluate callables until the machine knows what follows, and add that to the transition.
+
+        Args:
+            execution: The execution.
+            move: The machine's move after the task's outcome.
+            records: Outputs to record beside the move.
+            transition: The transition so far.
+        """
         task, machine = execution.task, execution.machine
         while isinstance(move, Evaluate):
             if move.node.refs or move.node.wants_context:
@@ -229,14 +237,14 @@ class TaskRunner:
                 answer = await self._evaluate(execution, move)
                 if move.node.op in (Op.MAP, Op.CHECK):
                     check_size(answer, f"the value after {move.node.shown(move.numbers)}", self._limit)
-            except BaseException as error:  # noqa: BLE001 - the user's code; a cancellation from outside is raised again
+            except BaseException as error:  # noqa: BLE001 - user code; a cancellation from outside is raised again
                 shown = move.node.shown(move.numbers)
-                fault = classify_exception(error, f"what {shown} asks")
+                fault = classify_exception(error, f"the callable of {shown!r}")
                 return self._fail_after(execution, transition, move, fault)
             move = machine.answer(move, answer, records)
         execution.pending = {}
         if records and any(record.address == task.address for record in records):
-            # A join (or an event) that something refers to: its own task keeps the value.
+            # A reference points at this join (or event): its own task keeps the value.
             transition.output = next(record.output for record in records if record.address == task.address)
             records[:] = [record for record in records if record.address != task.address]
         if isinstance(move, Refuse):
@@ -262,7 +270,7 @@ class TaskRunner:
         Args:
             execution: The execution.
             error: The error.
-            shown: The address to tell people; None: the task's.
+            shown: The address to show to people. Default: the task's.
         """
         task = execution.task
         record = error_record(error, shown or task.address, task.attempt)
@@ -281,7 +289,7 @@ class TaskRunner:
         Args:
             execution: The execution.
             transition: The task's transition so far.
-            move: The move that cannot be made.
+            move: The move that failed.
             error: The error.
         """
         task, address = execution.task, move.node.entry(move.numbers)
@@ -295,6 +303,7 @@ class TaskRunner:
         return _finish(execution, transition, Finish(RunStatus.FAILED, error=record), [failed])
 
     async def _callback(self, execution: Execution) -> Transition:
+        """Run the callbacks of a CALLBACK task. After `on_start`, the first node of the graph is entered."""
         task = execution.task
         await run_callbacks(self._store, execution.plan, task)
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
@@ -306,6 +315,7 @@ class TaskRunner:
 
 
 def _finish(execution: Execution, transition: Transition, finish: Finish, records: Records) -> Transition:
+    """Add the end of the run to a transition, with the task that calls the workflow's callbacks."""
     if execution.plan.callbacks.any_end:
         records.append(NewTask(END, Kind.CALLBACK))
     transition.next = finish
@@ -315,12 +325,12 @@ def _finish(execution: Execution, transition: Transition, finish: Finish, record
 
 def _lost(task: Task) -> WorkerLost:
     return WorkerLost(
-        f"the workers of {task.address!r} died or lost their lease {task.lost} times, and never committed"
+        f"the workers of {task.address!r} died or lost their lease {task.lost} times before they could commit"
     )
 
 
 def _payload(task: Task, node: Node) -> Json:
-    """Return the output of a `wait_for`: the event's payload, brought to its type; or the default.
+    """Return the output of a `wait_for`: the event's payload in the JSON form of its type, or the default.
 
     Raises:
         InvalidInput: The payload does not fit.
@@ -331,6 +341,4 @@ def _payload(task: Task, node: Node) -> Json:
         return coerce(node.accepts, task.data[0], f"the event {wait.event!r}", InvalidInput)
     if wait.has_default:
         return to_json(wait.default, f"the default of {node.id}")
-    raise EventTimeout(
-        f"no event {wait.event!r} came within {wait.timeout:g} s, and {node.id} has no default"
-    )
+    raise EventTimeout(f"no event {wait.event!r} came within {wait.timeout:g} s, and {node.id} has no default")

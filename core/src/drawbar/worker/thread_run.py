@@ -1,8 +1,8 @@
-"""Sync steps in a row, worked on in one thread.
+"""Sync steps in a row, in one thread.
 
-To hand a call to a thread and to be told that it is done costs more than a short step and its commit together.
-So the thread that has run a step commits it too. It goes on while the next task is a plain sync step, and the commit
-left nothing to dispatch. Otherwise it returns to the event loop, which finishes the last task.
+Handing a call to a thread, and its result back, costs more than a short step and its commit together. So the thread
+that has run a step commits it too. It continues while the next task is a plain sync step and the commit left nothing
+to dispatch. Otherwise it returns to the event loop, which finishes the last task.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from drawbar.errors import InvalidInput, RunError
 from drawbar.records import Arrive, Kind, NewTask
-from drawbar.worker.attempt import Begun, Completed, Failed, attempt_in_thread
+from drawbar.worker.attempt import AwaitableOutput, Completed, Failed, attempt_in_thread
 from drawbar.worker.outcome import after_success
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def may_use_thread(execution: Execution) -> bool:
-    """Return True if a thread can work on the execution's task: a plain sync step, never lost, and not of a fork."""
+    """Return True if a thread can run the execution's task: a plain sync step, never lost, and not of a forked run.
+
+    Args:
+        execution: The execution.
+    """
     task, node = execution.task, execution.node
     if node is None or not node.in_thread:
         return False
@@ -32,7 +36,7 @@ def may_use_thread(execution: Execution) -> bool:
 
 
 class ThreadRun:
-    """One stay in a thread, and afterwards how far it got.
+    """The tasks of one execution that a thread runs in a row, and afterwards the state of the last one.
 
     Args:
         execution: The execution; its task is the first one.
@@ -41,18 +45,16 @@ class ThreadRun:
         queue: The queue that the message came from.
 
     Attributes:
-        outcome: What the last task ended with, as long as the thread could not commit it.
-        transition: The last task's transition, when the thread has made it.
-        reply: The store's answer to it, when the thread has committed it. Then the execution is still `committing`,
-            because the event loop has to dispatch first.
+        outcome: The outcome of the last task's attempt.
+        transition: The last task's transition; None if the event loop has to make it from the outcome.
+        reply: The store's reply to that transition; None if the event loop has to commit it. With a reply, the
+            execution is still `committing`, because the event loop has to dispatch first.
         began: When work on the last task began, in seconds of the monotonic clock.
         ended: True once the thread is done.
     """
 
-    def __init__(
-        self, execution: Execution, committer: Committer, contexts: ContextFactory, queue: str | None
-    ) -> None:
-        self.outcome: Outcome | Begun | None = None
+    def __init__(self, execution: Execution, committer: Committer, contexts: ContextFactory, queue: str | None) -> None:
+        self.outcome: Outcome | AwaitableOutput | None = None
         self.transition: Transition | None = None
         self.reply: Reply | None = None
         self.began = 0.0
@@ -64,15 +66,15 @@ class ThreadRun:
         self._queue = queue
 
     def work(self) -> None:
-        """Work on task after task. Blocking: call it in a thread."""
+        """Run task after task. Blocks: call it in a thread."""
         try:
-            while self._work_on_one():
+            while self._run_one():
                 pass
         finally:
             self.ended = True
 
-    def _work_on_one(self) -> bool:
-        """Work on the execution's task; return True if there is another one for this thread."""
+    def _run_one(self) -> bool:
+        """Run and commit the execution's task; return True if this thread can run the next one too."""
         execution = self._execution
         task = execution.task
         self.began = monotonic()
@@ -102,23 +104,23 @@ class ThreadRun:
         execution.committing = False
         return True
 
-    def _attempt(self) -> Outcome | Begun:
+    def _attempt(self) -> Outcome | AwaitableOutput:
         execution = self._execution
         node = execution.node
         assert node is not None
         try:
             if node.wants_context:
                 execution.ctx = self._contexts.make(execution, node, execution.numbers, node.source)
-        except InvalidInput as error:  # of the data that it was resumed with
+        except InvalidInput as error:  # the data that the step was resumed with does not fit
             return Failed(error)
         return attempt_in_thread(node.source, execution.task.input, execution.ctx)
 
     def _plain_transition(self, outcome: Completed) -> Transition | None:
-        """Return the transition if a step or an arrival follows; None if it takes the event loop to find out."""
+        """Return the transition if a step or an arrival follows; None if the event loop has to make it."""
         try:
             transition, move, records = after_success(self._execution, outcome, self._limit)
         except RunError:
-            return None  # the event loop comes to the same error, and records it
+            return None  # the event loop gets the same error, and records it
         if not (isinstance(move, Arrive) or (isinstance(move, NewTask) and move.kind is Kind.STEP)):
             return None
         transition.next = move

@@ -1,8 +1,7 @@
-"""What every worker process does beside its tasks: renews leases, and dispatches again what is due.
+"""The ticker of a worker process: dispatch due tasks again, renew leases, flush emitted events, purge old runs.
 
-The one rule for time and loss: every task that is not finished has a `wake_at`, and a task not finished by
-then is dispatched again. A sleep, a retry, a lost message, a killed worker and a flushed broker are all
-this, and nothing else is needed.
+One rule covers time and loss: every unfinished task has a `wake_at`, and is dispatched again after it. That rule
+handles a sleep, a retry, a lost message, a killed worker and a flushed broker.
 """
 
 from __future__ import annotations
@@ -22,68 +21,85 @@ if TYPE_CHECKING:
 log = logging.getLogger("drawbar.ticker")
 
 BATCH = 100
+"""Number of due tasks that are taken from the store at once."""
+PURGE_INTERVAL = 60.0
+"""Seconds between two deletions of old runs."""
+FIRST_PAUSE = 0.4
+"""Seconds until a job runs again after the store was found down. The pause doubles with each further try."""
+LONGEST_PAUSE = 5.0
+"""Longest pause, in seconds, between two tries while the store is down, and the pause after any other error."""
 
 
 class Ticker:
-    """The background of one worker.
+    """The background jobs of one worker.
 
     Args:
         worker: The worker.
-        idle_poll: Seconds between two looks when nothing is known to be due: what other processes left may
-            be.
+        idle_poll: Longest time in seconds between two looks for due tasks. Other processes may leave some at any
+            time.
     """
 
     def __init__(self, worker: Worker, idle_poll: float) -> None:
         self.worker = worker
         self.idle_poll = idle_poll
-        self._nudge: anyio.Event | None = None
-        self._next = 0.0
+        self._wakeup: anyio.Event | None = None
+        """Set to end the sleep before the next look for due tasks; None while no such sleep is on."""
+        self._next_look = 0.0
         worker.committer.on_delay = self.expect
 
     def expect(self, delay: float) -> None:
-        """Something becomes due in `delay` seconds: look then, if nothing was planned sooner."""
-        if self._nudge is not None and anyio.current_time() + delay < self._next:
-            self._nudge.set()
+        """Look for due tasks in `delay` seconds, unless a look is planned before that.
+
+        Args:
+            delay: Seconds until a task becomes due.
+        """
+        if self._wakeup is not None and anyio.current_time() + delay < self._next_look:
+            self._wakeup.set()
 
     async def run(self) -> None:
-        """Ticks and renews until cancelled."""
+        """Run the jobs until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._forever, self._tick, "looking for due tasks")
-            group.start_soon(self._forever, self._renew, "renewing leases")
+            group.start_soon(self._repeat, self._tick, self._sleep_until_due, "looking for due tasks")
+            group.start_soon(self._repeat, self._renew, anyio.sleep, "renewing leases")
             if self.worker.settings.retention is not None:
-                group.start_soon(self._forever, self._purge, "deleting old runs")
+                group.start_soon(self._repeat, self._purge, anyio.sleep, "deleting old runs")
 
-    async def _forever(self, act: Callable[[], Awaitable[float]], what: str) -> None:
-        """Does something, waits as long as it says, and again; a store that is down is waited for."""
-        down = 0
+    async def _repeat(
+        self, job: Callable[[], Awaitable[float]], sleep: Callable[[float], Awaitable[None]], name: str
+    ) -> None:
+        """Run a job again and again. While the store is down, try again with growing pauses.
+
+        Args:
+            job: The job; returns the seconds until it is to run again.
+            sleep: Sleeps that long.
+            name: The name of the job, for the log.
+        """
+        pause = 0.0
         while True:
             try:
-                delay = await act()
-                if down:
-                    log.warning("%s: the store is back", what)
-                down = 0
+                delay = await job()
+                if pause:
+                    log.warning("%s: the store is back", name)
+                pause = 0.0
             except StoreError as error:
-                if not down:
-                    log.warning("%s: %s; trying again", what, error)
-                down += 1
-                delay = min(0.2 * 2**down, 5.0)
+                if not pause:
+                    log.warning("%s: %s; trying again", name, error)
+                delay = pause = min(pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
             except Exception:
-                log.exception("%s failed; trying again", what)
-                delay = 5.0
-            if act == self._tick:
-                await self._sleep(delay)
-            else:
-                await anyio.sleep(delay)
+                log.exception("%s failed; trying again", name)
+                delay = LONGEST_PAUSE
+            await sleep(delay)
 
-    async def _sleep(self, delay: float) -> None:
-        self._nudge = anyio.Event()
-        self._next = anyio.current_time() + delay
+    async def _sleep_until_due(self, delay: float) -> None:
+        """Sleep, but not beyond the moment at which `expect` announces an earlier due task: look again then."""
+        self._wakeup = anyio.Event()
+        self._next_look = anyio.current_time() + delay
         with anyio.move_on_after(delay):
-            await self._nudge.wait()
-            # A commit with a delay ended this wait: sleep that delay out, but not beyond what was planned.
-        self._nudge = None
+            await self._wakeup.wait()
+        self._wakeup = None
 
     async def _tick(self) -> float:
+        """Dispatch a batch of due tasks again; return the seconds until the next look."""
         worker = self.worker
         if worker.stopping:
             return self.idle_poll
@@ -98,13 +114,15 @@ class Ticker:
         return max(0.0, min(due.next_in, self.idle_poll))
 
     async def _renew(self) -> float:
+        """Renew leases and flush emitted events; return the seconds until the next heartbeat."""
         worker = self.worker
-        await worker.renew()  # first: nothing may keep it from that
+        await worker.renew()  # before all else, so that no error can prevent it
         await worker.flush_emitted()
         return worker.settings.heartbeat
 
     async def _purge(self) -> float:
+        """Delete runs that ended longer ago than the setting `retention`; return the seconds until the next time."""
         retention = self.worker.settings.retention
         if retention is not None:
             await self.worker.store.purge(retention)
-        return 60.0
+        return PURGE_INTERVAL

@@ -1,9 +1,14 @@
-"""The worker: takes a message, claims its task, runs it, commits what follows, and goes on in place.
+"""The worker: take a message, claim its task, run it, commit its outcome, and continue with the next task in place.
 
-The order is what keeps every promise (design, part 2): *claim* before running (a lease, fenced by the
-attempt's number), *commit* outcome and successors in one atomic operation, *dispatch* the successors but
-one, and only then *go on* with that one. A crash anywhere in between loses nothing: every task that is not
-finished has a `wake_at`, and the ticker dispatches it again.
+The order keeps the guarantees of `docs/design.md`:
+
+1. *Claim* the task before running it. The claim is a lease, and the number of the attempt is its fence.
+2. *Commit* the outcome and the tasks that follow in one atomic operation.
+3. *Dispatch* the tasks that follow, except one.
+4. Only then *go on* with that one in place.
+
+A crash between any two of them loses nothing: every unfinished task has a `wake_at`, and the ticker dispatches the
+task again after it.
 """
 
 from __future__ import annotations
@@ -41,15 +46,23 @@ LONGEST_TURN = 0.005
 
 
 class Worker:
-    """Works on tasks of one store. One a process (and event loop); made lazily, never before a fork.
+    """Work on tasks of one store, in one event loop. Each process makes its own, never before a fork.
 
     Args:
         store: The store, open.
-        dispatch: Gets messages to workers; what it raises is logged (the ticker dispatches again).
-        workflows: The workflows it may run.
+        dispatch: Sends messages to workers. An error is logged, and the ticker dispatches the tasks again.
+        workflows: The workflows that the worker may run.
         settings: Core's settings.
         engine: Name of the engine, for `ctx.engine`.
-        owner: Who holds its leases; unique among all workers of the store.
+        owner: Name under which the worker holds leases; unique among all workers of the store.
+
+    Attributes:
+        observed: True if plugins are told of every event.
+        runner: Runs claimed tasks.
+        committer: Commits transitions.
+        executions: The messages that are worked on now.
+        put_back: Messages of unknown workflows, by run and address; None where a workflow cannot become known later.
+            Their tasks stay in the store.
     """
 
     def __init__(
@@ -68,15 +81,13 @@ class Worker:
         self.engine = engine
         self.owner = owner
         self.observed = has_event_observers()
-        """True if plugins are to be told of every event."""
         self.runner = TaskRunner(store, settings, engine)
         self.committer = Committer(store, settings, owner, observed=self.observed)
         self.executions: set[Execution] = set()
         self.put_back: dict[tuple[str, str], Message] | None = None
-        """Messages of workflows that are not known: kept only where they may become known later."""
         self._machines: dict[Plan, Machine] = {}
         self._hooked = self.observed or self.runner.wrappers is not None
-        """True if plugins have hooks round steps: these belong to the event loop, so that no thread goes on alone."""
+        """True if plugins have hooks around steps. Hooks run in the event loop, so a thread cannot commit alone."""
 
     @property
     def stopping(self) -> bool:
@@ -91,9 +102,16 @@ class Worker:
     # -------------------------------------------------------------------------------------------------
 
     async def process(self, message: Message) -> None:
-        """Works on the task a message names, and on what follows, until the time for one message is up.
+        """Work on the task that a message names, and on the tasks that follow, within the setting `message_budget`.
 
-        Never raises for what goes wrong in a run. Duplicates, late and unknown messages do nothing.
+        An error in a run is recorded in the run, and not raised. A message that is a duplicate, late, or for an unknown
+        task or workflow does no harm.
+
+        Args:
+            message: The message.
+
+        Raises:
+            StoreUnavailable: The store is down. It is unknown whether the last operation was applied.
         """
         try:
             plan = self.workflows.find(message.workflow_id, message.fingerprint)
@@ -101,7 +119,7 @@ class Worker:
             log.error("%s: the task %s of run %s is put back", error, message.address, message.run_id)
             return
         if plan is None:
-            # Not acknowledged away: the task stays in the store, and is dispatched again in a while.
+            # The message is acknowledged, but its task stays in the store, and is dispatched again in a while.
             log.warning(self.workflows.explain(message))
             if self.put_back is not None:
                 self.put_back[message.run_id, message.address] = message
@@ -119,7 +137,7 @@ class Worker:
             return
         assert claim.task is not None
         assert claim.run is not None
-        if self.observed and claim.task.kind is Kind.STEP:  # its start, and what was freed beside it, are the newest
+        if self.observed and claim.task.kind is Kind.STEP:  # the newest events are those of the claim
             new = 1 + len(claim.ready)
             self._observe(claim.run, await self.store.events(message.run_id, claim.run.seq - new, new))
         with anyio.CancelScope() as scope:
@@ -140,21 +158,17 @@ class Worker:
 
     async def _not_granted(self, message: Message, claim: Claim) -> None:
         if claim.status is ClaimStatus.MISSING:
-            log.warning(
-                "message for unknown task %s of run %s: nothing to do", message.address, message.run_id
-            )
-        if claim.ready:  # the worker that committed it may have died before it dispatched them
+            log.warning("message for unknown task %s of run %s: nothing to do", message.address, message.run_id)
+        if claim.ready:  # the worker that committed the task may have died before it dispatched these
             messages = messages_for(message.run_id, message.workflow_id, message.fingerprint, claim.ready)
             await self.dispatch_again(messages)
 
-    async def _go_on(
-        self, execution: Execution, slots: Mapping[str, Json] | None, queue: str | None
-    ) -> None:
-        """Work on task after task in place.
+    async def _go_on(self, execution: Execution, slots: Mapping[str, Json] | None, queue: str | None) -> None:
+        """Run, commit and dispatch, task after task in place.
 
         Args:
             execution: The execution; its task is the first one.
-            slots: For a join: slot to value.
+            slots: For a join, the value of each slot; else None.
             queue: The queue that the message came from.
         """
         committer = self.committer
@@ -179,12 +193,12 @@ class Worker:
                 if reply.applied:
                     committer.log_outcome(task, transition, began)
             if not reply.applied:
-                log.info("task %s of run %s is no longer ours: outcome dropped", task.address, task.run_id)
+                log.info("run %s: the outcome of task %s is dropped: its lease is lost", task.run_id, task.address)
                 return
             if reply.events:
                 self._observe(execution.run, reply.events)
             if reply.ready:
-                # The execution holds a task that has ended: a renewal would take its lease for lost.
+                # The execution's task has ended, so the store has no lease for it: the heartbeat must not ask.
                 execution.committing = True
                 await self._dispatch_ready(execution.run, execution.plan.fingerprint, reply.ready)
             execution.committing = False
@@ -199,14 +213,14 @@ class Worker:
                 paused = monotonic()
 
     async def _in_thread(self, execution: Execution, queue: str | None) -> ThreadRun:
-        """Have a thread work. A thread that is left before it is done commits nothing any more."""
+        """Run tasks in a thread. A thread that is abandoned by a cancellation commits nothing after that."""
         thread_run = ThreadRun(execution, self.committer, self.runner.contexts, queue)
         try:
             await anyio.to_thread.run_sync(thread_run.work, abandon_on_cancel=True)
         except anyio.get_cancelled_exc_class():
             execution.forbid_commits()
             with anyio.CancelScope(shield=True):
-                while execution.committing and not thread_run.ended:  # noqa: ASYNC110 - a matter of milliseconds
+                while execution.committing and not thread_run.ended:  # noqa: ASYNC110 - milliseconds
                     await anyio.sleep(0.002)
             raise
         return thread_run
@@ -219,15 +233,25 @@ class Worker:
         await self.dispatch_again(messages_for(run.id, run.workflow_id, fingerprint, ready))
 
     def stop_others(self, run_id: str, prefix: str = "", but: Execution | None = None) -> None:
-        """Cancels what this worker runs of a run (under an address prefix): the store has given it up."""
+        """Abandon the other tasks of a run that this worker runs: the store has cancelled them.
+
+        Args:
+            run_id: The run.
+            prefix: Only tasks whose address begins with this.
+            but: The execution that is not abandoned.
+        """
         for execution in list(self.executions):
             if execution is not but and execution.run.id == run_id and execution.task.address.startswith(prefix):
                 self.abandon(execution)
 
     def abandon(self, execution: Execution) -> None:
-        """Stops working on what a execution holds: an async step at its next await.
+        """Stop the work on an execution's task. A callback, and a task whose commit is in flight, is not stopped.
 
-        A sync one is told by its context.
+        An async step is cancelled at its next await. A sync step can see it by `ctx.cancelled`; its output is
+        discarded.
+
+        Args:
+            execution: The execution.
         """
         if execution.task.kind is Kind.CALLBACK or not execution.abandon():
             return
@@ -236,9 +260,13 @@ class Worker:
         execution.scope.cancel()
 
     async def flush_emitted(self) -> None:
-        """Appends what running steps have emitted so far, so that watchers see it live.
+        """Write the events that running steps have emitted so far to the store, so that watchers see them live.
 
-        What the store did not take, or of which that is unknown, goes with the next round or the step's commit.
+        While the store is down, the events are kept for the next call or for the step's commit. An event is written
+        twice if the store took it and its answer was lost.
+
+        Raises:
+            StoreUnavailable: The store is down.
         """
         for execution in list(self.executions):
             if execution.emitted and not execution.committing:
@@ -254,9 +282,10 @@ class Worker:
                     )
 
     async def renew(self) -> None:
-        """Renews the leases of what runs here.
+        """Renew the leases of the tasks that run here. Abandon a task whose lease is lost: its commit would be refused.
 
-        What was lost is abandoned: its commit would be refused anyway.
+        Raises:
+            StoreUnavailable: The store is down.
         """
         by_key = {execution.lease: execution for execution in self.executions if not execution.committing}
         if not by_key:
@@ -264,14 +293,16 @@ class Worker:
         for key in await self.store.renew(self.owner, list(by_key), self.settings.lease):
             execution = by_key[key]
             if execution in self.executions and execution.lease == key:
-                log.info("the lease of task %s of run %s is gone: abandoned", key[1], key[0])
+                log.info("run %s: task %s is abandoned: its lease is lost", key[0], key[1])
                 self.abandon(execution)
 
     async def dispatch_again(self, messages: Sequence[Message]) -> None:
-        """Dispatches what the ticker found due; a broker that is down is only logged."""
+        """Dispatch messages. An error is logged, and not raised: the ticker dispatches the tasks again later.
+
+        Args:
+            messages: The messages.
+        """
         try:
             await self.dispatch(messages)
         except Exception as error:  # noqa: BLE001 - a broker's client may raise anything
-            log.error(
-                "cannot dispatch %d due tasks (%s); they are dispatched again later", len(messages), error
-            )
+            log.error("cannot dispatch %d tasks (%s); they are dispatched again later", len(messages), error)

@@ -55,7 +55,7 @@ class Options:
 
     @property
     def where(self) -> str:
-        """The server and the database, for messages. It never has the password."""
+        """The server and the database, for messages. Without the password."""
         hosts = self.hosts or (self.libpq.get("host", "the default host"),)
         ports = self.ports or ("5432",) * len(hosts)
         places = ", ".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=True))

@@ -44,19 +44,19 @@ FINE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, SYNC})
 class Answer:
     """The answer to a statement that was queued, once it has arrived."""
 
-    __slots__ = ("_wire", "result")
+    __slots__ = ("_pipeline", "result")
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self._wire = pipeline
+        self._pipeline = pipeline
         self.result: pq.abc.PGresult | None = None
 
     def rows(self) -> list[Row]:
         """Return the rows; wait for them."""
-        return self._wire.rows(self)
+        return self._pipeline.rows(self)
 
     def row(self) -> Row | None:
         """Return the only row, or None when there is none; wait for it."""
-        rows = self._wire.rows(self)
+        rows = self._pipeline.rows(self)
         return rows[0] if rows else None
 
 

@@ -141,7 +141,7 @@ class PrefetchingRows(SqlRows[PostgresRun]):
         self._tasks[run_id, address] = self._found(run_id, row)
 
     def prefetch_create(self, new: NewRun) -> None:
-        """Creates the run, before anybody asks whether it is there: of two who try, one waits process for the other."""
+        """Create the run before `create` looks for it: of two callers that try, one waits here for the other."""
         metadata = new.metadata or None
         values = (
             new.id, new.workflow_id, new.fingerprint, new.forked_from, encode(new.input), encode(new.state or None),

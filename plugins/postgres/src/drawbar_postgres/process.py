@@ -31,7 +31,7 @@ BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Set for each transaction, whatever the default of the role: a statement that waited for a lock has to see the commit
 that it waited for."""
 TRIES = 5
-"""How many times to try a transaction that is known not to have been committed."""
+"""Attempts at a transaction that is known not to have been committed."""
 
 
 class ProcessState:

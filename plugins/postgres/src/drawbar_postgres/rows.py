@@ -16,8 +16,9 @@ from pydantic_core import from_json
 
 from drawbar.records import FINISHED_RUN, Json, RunRecord, RunStatus, Task, TaskStatus
 from drawbar.stores.rows import RUN_END, Columns, Event
-from drawbar.stores.sql import choose_runs, copy_run, dumps, encode
+from drawbar.stores.sql import choose_runs, dumps, encode
 from drawbar.stores.sql.rows import FILL_SLOT
+from drawbar.stores.values import copy_run
 from drawbar_postgres.prefetch import PrefetchingRows
 from drawbar_postgres.reads import CLOCK, RUN_HEAD, PostgresReader, PostgresRun, run_of
 from drawbar_postgres.statements import (

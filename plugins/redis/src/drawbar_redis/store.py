@@ -13,13 +13,12 @@ from drawbar.errors import (
     NotSuspended,
     RunCancelled,
     RunFinished,
-    RunNotFound,
     StoreError,
     StoreUnavailable,
     StoreVersionError,
 )
 from drawbar.records import END, Due, Finish, Kind, Message, NewTask, Reply, RunStatus
-from drawbar.stores.base import Ready, Store
+from drawbar.stores.base import Ready, Store, no_such_run
 from drawbar.stores.values import carries
 from drawbar_redis import arguments, replies, scripts
 from drawbar_redis.client import Client
@@ -341,5 +340,5 @@ def _require_run(run_id: str, reply: list[Any]) -> list[Any]:
         RunNotFound: The store has no such run.
     """
     if not reply:
-        raise RunNotFound(f"there is no run {run_id!r} in this store")
+        raise no_such_run(run_id)
     return reply

@@ -1,6 +1,6 @@
 """Rows as plain objects, for the store in memory."""
 
-# ruff: noqa: D102 - what the methods do is told in Rows
+# ruff: noqa: D102 - Rows and Reader document the methods
 
 from __future__ import annotations
 
@@ -31,35 +31,42 @@ run_values = attrgetter(*[column.name for column in fields(RunRecord)])
 
 
 def copy_task(task: Task) -> Task:
-    """A task as others may have it."""
+    """Return a copy of a task, for a caller."""
     return Task(*task_values(task))
 
 
 @dataclass(slots=True, eq=False)
 class MemoryRun(RunRecord):
-    """A run, with all that is its."""
+    """A run, with its tasks, events and slots.
+
+    Attributes:
+        tasks: Address to task, in the order of creation.
+        open: Address to task, of the unfinished tasks that have a `wake_at`.
+        queues: Join to its held tasks.
+        arrived: Join to its slots.
+        mailbox: Name and payload of each event that no task has taken.
+        packs: The events of each operation.
+        waits: Event to the addresses of the tasks that have begun to wait for it.
+        waiters: The callers that wait for the run's events.
+    """
 
     tasks: dict[str, Task] = field(default_factory=dict)
     open: dict[str, Task] = field(default_factory=dict)
-    """The unfinished tasks that have a `wake_at`."""
     queues: dict[str, deque[Task]] = field(default_factory=dict)
-    """Join to its held tasks."""
     arrived: dict[str, dict[str, Json]] = field(default_factory=dict)
-    """Join to its slots."""
     mailbox: list[tuple[str, Json]] = field(default_factory=list)
     packs: list[Pack] = field(default_factory=list)
     waits: dict[str, deque[str]] = field(default_factory=dict)
-    """Event to the addresses that have begun to wait for it."""
     waiters: list[Waiter] = field(default_factory=list)
 
     def record(self) -> RunRecord:
-        """The run as others may have it."""
+        """Return a copy of the run, for a caller."""
         run = RunRecord(*run_values(self))
         run.state = dict(self.state)
         return run
 
     def events(self, after: int) -> Iterator[tuple[int, float, Event]]:
-        """Number, time and event, from the first with a number beyond `after`."""
+        """Yield number, time and event of the events with a number beyond `after`."""
         low, high = 0, len(self.packs)
         while low < high:  # the first pack that begins beyond `after`
             middle = (low + high) // 2
@@ -74,15 +81,21 @@ class MemoryRun(RunRecord):
 
 
 Timer = tuple[float, int, MemoryRun, str]
-"""When, number (so that no two compare equal), run, address."""
+"""Time, number (so that no two compare equal), run, address."""
 
 
 class MemoryRows(Rows[MemoryRun]):
     """All rows of one store in memory. Used under the store's lock.
 
-    What is due is found in two ways. Timers (sleeps, timeouts, retries) are in a heap. Leases and scheduled
-    tasks are in no index at all, since every step would pay for it: they are looked through when the earliest
-    of them, `soonest`, has passed.
+    Due tasks are found in two ways. Timers (sleeps, timeouts, retries) are in a heap. Leases and scheduled tasks are
+    not in an index, since every step would pay for it; they are searched when the earliest of them has passed.
+
+    Attributes:
+        runs: Id to run, in the order of creation.
+        awake: The runs that may have open tasks.
+        timers: A heap.
+        soonest: The earliest `wake_at` of a lease or a scheduled task, or a time before it.
+        woken: The callers to wake when the lock is released.
     """
 
     def __init__(self) -> None:
@@ -90,11 +103,9 @@ class MemoryRows(Rows[MemoryRun]):
         self.redispatch = 60.0
         self.runs: dict[str, MemoryRun] = {}
         self.awake: dict[str, MemoryRun] = {}
-        """The runs that may have open tasks."""
         self.timers: list[Timer] = []
         self.soonest = inf
         self.woken: list[Waiter] = []
-        """Those to be woken when the lock is released."""
         self._count = count()
 
     # Reading
@@ -112,7 +123,7 @@ class MemoryRows(Rows[MemoryRun]):
         task = run.tasks.get(address)
         if task is None or not task.attempt:
             return task
-        # Somebody may still hold the object of an earlier claim; its attempt, their fence, must not grow.
+        # The worker of an earlier claim may still have this object. Its attempt guards the commit and must not grow.
         task = run.tasks[address] = copy_task(task)
         if address in run.open:
             run.open[address] = task
@@ -160,7 +171,7 @@ class MemoryRows(Rows[MemoryRun]):
         ]
 
     def open_tasks(self) -> Iterator[Task]:
-        """All unfinished tasks that have a `wake_at`."""
+        """Yield all unfinished tasks that have a `wake_at`."""
         for run in list(self.awake.values()):
             if not run.open:
                 del self.awake[run.id]
@@ -196,7 +207,7 @@ class MemoryRows(Rows[MemoryRun]):
         return [(task.run_id, task.address) for task in islice(scheduled, limit)]
 
     def _timer(self) -> bool:
-        """Drops timers that were overtaken by events; whether there is one left."""
+        """Drop timers of tasks that have changed since. Return True if a timer is left."""
         while self.timers:
             at, _, run, address = self.timers[0]
             task = run.tasks.get(address)
@@ -257,7 +268,7 @@ class MemoryRows(Rows[MemoryRun]):
         run.open.pop(address, None)
 
     def drop(self, run_id: str) -> None:
-        """Deletes a run with all that is its."""
+        """Delete a run with its tasks, events and slots."""
         self.awake.pop(run_id, None)
         self.woken += self.runs.pop(run_id).waiters
 
@@ -282,7 +293,7 @@ class MemoryRows(Rows[MemoryRun]):
 
     def close(self, run: MemoryRun, columns: Columns, events: Sequence[Event]) -> None:
         if events:
-            # As a tuple of tuples, which the garbage collector need not look at again and again.
+            # A tuple of tuples: the garbage collector stops tracking it.
             run.packs.append((run.seq + 1, self.now, tuple(events)))
             run.seq += len(events)
         if run.waiters:

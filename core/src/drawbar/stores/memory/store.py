@@ -1,10 +1,10 @@
-"""The store in memory: `memory://` is a store of its own, `memory://name` is shared in the process by name.
+"""The store in memory: `memory://` makes a new store, `memory://name` one that the process shares by name.
 
-It is the path of in-process runs, so a step must cost next to nothing: rows are plain objects, changed in
-place under a lock that is never held across an await; values are kept by reference.
+In-process runs use it, so a step must cost next to nothing. Rows are plain objects, changed in place under a lock that
+is never held across an await. Values are kept by reference.
 """
 
-# ruff: noqa: D102 - what the methods do is told in Store
+# ruff: noqa: D102 - Store documents the methods
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Shelf:
-    """What stores of one name share: the rows and their lock."""
+    """The rows and their lock, which the stores of one name share."""
 
     def __init__(self) -> None:
         self.rows = MemoryRows()
@@ -44,7 +44,7 @@ _naming = threading.Lock()
 
 
 def _after_fork() -> None:
-    """A forked child starts empty: the lock may be held there by a thread that does not exist."""
+    """Start empty in a forked child: a thread that does not exist there may hold the lock."""
     global _naming
     _named.clear()
     _naming = threading.Lock()
@@ -55,13 +55,13 @@ if hasattr(os, "register_at_fork"):
 
 
 class MemoryStore(RowsStore):
-    """See the module.
+    """Runs in the memory of this process.
 
     Attributes:
-        clock: What tells the time, in seconds; tests set it.
+        clock: Returns the time in seconds since the epoch. Tests replace it.
 
     Args:
-        name: The name under which the process shares it; empty: a store of its own.
+        name: The name under which the process shares the rows. Empty for new rows.
     """
 
     durable = False
@@ -104,7 +104,7 @@ class MemoryStore(RowsStore):
         with self._lock:
             return question(self._reader)
 
-    # A worker's path. A step costs a few microseconds here, so these skip the detour over `_change` and `_read`.
+    # A worker's path. A commit takes a few microseconds, so these methods skip `_change` and `_read`.
 
     async def claim(
         self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False

@@ -17,13 +17,12 @@ from drawbar.stores.sql.records import (
     TASK_VALUES,
     Row,
     SqlRun,
-    copy_run,
     decode,
     fill_task,
     read_run,
     read_task,
 )
-from drawbar.stores.values import carries
+from drawbar.stores.values import carries, copy_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -137,15 +137,6 @@ def fill_task(task: SqlTask, values: Row, decode: Callable[[str | None], Json]) 
     task.whole = True
 
 
-def copy_run(run: RunRecord) -> RunRecord:
-    """Return a run with all its values in an object of its own. Its `state` is a copy too."""
-    return RunRecord(
-        run.id, run.workflow_id, run.fingerprint, run.status, run.input, run.output, run.error, dict(run.state),
-        run.metadata, run.forked_from, run.seq, run.active, run.timed, run.suspended, run.created_at, run.started_at,
-        run.finished_at,
-    )  # fmt: skip
-
-
 def dumps(value: Json) -> str:
     """Return a value as JSON text. NaN and Infinity, which a step may return, are written as such."""
     return to_json(value, inf_nan_mode="constants").decode()

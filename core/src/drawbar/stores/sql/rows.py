@@ -17,7 +17,6 @@ from drawbar.stores.sql.records import (
     Row,
     SqlRun,
     SqlTask,
-    copy_run,
     decode,
     dumps,
     encode,
@@ -25,6 +24,7 @@ from drawbar.stores.sql.records import (
     read_run,
     read_task,
 )
+from drawbar.stores.values import copy_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

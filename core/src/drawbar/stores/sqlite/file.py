@@ -1,4 +1,4 @@
-"""One process's connections to the file of an SQLite store: transactions of one or more operations, forks."""
+"""The connections of one process to the file of an SQLite store: transactions, batches of operations, forks."""
 
 from __future__ import annotations
 
@@ -25,24 +25,28 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CHECKPOINT = 500
-"""After how many commits the log is moved to the file. (If that cannot keep up: SQLite does at LOG pages.)"""
+"""The number of commits after which the log is moved to the file. SQLite itself does so at LOG pages."""
 BUSY: Any = object()
-"""What `File.transact` gives back when somebody else is writing."""
+"""The result of `File.transact` while another process is writing."""
 
 
 class File:
-    """The connections of one process: one that writes, one that reads. Made `alone()`.
+    """The connections of one process: one that writes, one that reads. Make it under `alone()`.
 
     Attributes:
-        pid: The process.
+        pid: The id of the process.
         lock: Held while writing, never across an await.
         read_lock: Held while reading.
-        waiters: Run id to those who wait for its events.
+        waiters: Run id to the callers that wait for its events.
         pending: Operations that wait for their turn.
 
     Args:
-        options: The file.
-        clock: What tells the time.
+        options: The options of the store's URL.
+        clock: Returns the time in seconds since the epoch.
+
+    Raises:
+        StoreUnavailable: The file cannot be opened or written.
+        StoreVersionError: The file is another program's, or of another version.
     """
 
     def __init__(self, options: Options, clock: Callable[[], float]) -> None:
@@ -67,7 +71,11 @@ class File:
     def transact(
         self, redispatch: float, operation: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
-        """Carries an operation out in a transaction; BUSY when somebody else is writing. Under `lock`."""
+        """Carry out an operation in a transaction, under `lock`. Return BUSY while another process is writing.
+
+        Raises:
+            StoreUnavailable: The file cannot be written.
+        """
         writer, rows = self._writer, self._rows
         try:
             writer.execute("BEGIN IMMEDIATE")
@@ -91,26 +99,26 @@ class File:
         return result
 
     def _checkpoint(self) -> None:
-        """Moves what is committed from the log to the file, so that no commit in an event loop has to."""
+        """Move commits from the log to the file in a thread, so that no commit in an event loop has to."""
         with suppress(StoreError, sqlite3.Error), passing(self._options) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def take_turn(self, redispatch: float) -> None:
-        """Carries out what is pending in one transaction, unless somebody else is writing. Under `lock`."""
+        """Carry out the pending jobs in one transaction, under `lock`. Do nothing while another process is writing."""
         jobs: list[Job] = []
-        with suppress(IndexError):  # not by their number: other threads, who give up, take theirs away
+        with suppress(IndexError):  # not by their number: threads that give up remove theirs meanwhile
             while True:
                 jobs.append(self.pending.popleft())
         try:
             if self.transact(redispatch, _together, (jobs,), {}) is not BUSY:
                 for job in jobs:
                     job.done = True
-        except Exception:  # noqa: BLE001 - one of them failed all: each for itself, then, with its own error
+        except Exception:  # noqa: BLE001 - the error may be that of one job: try each by itself
             for job in jobs:
                 try:
                     job.result = self.transact(redispatch, job.operation, job.args, job.kwargs)
                     job.done = job.result is not BUSY
-                except Exception as error:  # noqa: BLE001 - is raised where it belongs
+                except Exception as error:  # noqa: BLE001 - is raised by the caller of the job
                     job.error, job.done = error, True
         finally:
             self.pending.extendleft(job for job in reversed(jobs) if not job.done)
@@ -135,7 +143,7 @@ class File:
                     reader.execute("COMMIT")
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         _files.discard(self)
         with self.lock, self.read_lock:
             self._read_connection.close()
@@ -148,13 +156,13 @@ def _together(rows: SqliteRows, jobs: list[Job]) -> None:
 
 
 def alone() -> threading.Lock:
-    """Under which connections are made and passing ones used: no thread may be at that when the process is doubled."""
+    """Return the lock for making connections and for using short-lived ones: no thread may do so during a fork."""
     return _alone
 
 
 @contextmanager
 def passing(options: Options) -> Iterator[sqlite3.Connection]:
-    """A connection for a while, in any thread."""
+    """Open a connection for a short time, in any thread."""
     with _alone, closing(connect(options)) as connection:
         yield connection
 
@@ -166,10 +174,10 @@ _inherited: list[File] = []
 
 
 def _before_fork() -> None:
-    """Waits until this process does nothing in SQLite, and keeps it so.
+    """Wait until no thread of this process is inside SQLite, and keep it so until the fork is done.
 
-    A child could end a transaction of its parent's; and a lock inside SQLite that another thread holds at this moment
-    would in the child be held for ever.
+    Otherwise a child could end a transaction of its parent. And a lock inside SQLite that another thread holds at the
+    moment of the fork would be held for ever in the child.
     """
     locks = [_alone, *[lock for file in list(_files) for lock in (file.lock, file.read_lock)]]
     _held.extend(lock for lock in locks if lock.acquire(timeout=5))
@@ -181,7 +189,7 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """The child opens its own. What it inherits is left as it is: closing could take the parent's locks."""
+    """Forget the parent's connections. They are not closed: closing could drop the parent's locks on the file."""
     global _alone
     _alone = threading.Lock()
     _held.clear()

@@ -39,7 +39,7 @@ _HEAD = ["coalesce(wake_at, kept_wake_at)" if column == "wake_at" else column fo
 TASK_HEAD = ", ".join([*_HEAD, "n"])
 TASK_WHOLE = ", ".join([*_HEAD, "n", *TASK_VALUES])
 N = len(TASK_COLUMNS)
-"""Where `n` stands in a row; the values of TASK_WHOLE follow it."""
+"""The index of `n` in a row; the values of TASK_WHOLE follow it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +103,7 @@ class Values:
         return task
 
     def run(self, head: SqliteRun) -> RunRecord:
-        """Return a run with all its values, in an object of its own."""
+        """Return a run with all its values, in a new object."""
         values = self._execute(
             "SELECT input, output, error, metadata FROM run_values WHERE run = ?", (head.n,)
         ).fetchone()

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from drawbar.stores.waiting import Waiter
 
 SPILL = 1024
-"""A value of more characters has a row of its own in `big`, which no claim and no heartbeat writes again."""
+"""A value of more characters has a row in `big`, which no claim and no heartbeat writes again."""
 
 KEPT: dict[Columns, str] = {
     CANCEL: ", kept_wake_at = wake_at, wake_at = NULL",
@@ -156,7 +156,7 @@ class SqliteRows(SqlRows[SqliteRun]):
         return self.execute("SELECT 1 FROM task WHERE run = ? AND address = ?", (run.n, address)).fetchone() is not None
 
     def fill_in(self, run: SqliteRun, task: Any) -> Task:
-        # A join has its slots, and no values of its own.
+        # A join has slots, and no values.
         return task if task.kind is Kind.JOIN else super().fill_in(run, task)
 
     def held(self, run: SqliteRun, join: str) -> Task | None:

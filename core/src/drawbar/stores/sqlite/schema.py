@@ -1,4 +1,4 @@
-"""The file of the SQLite store: its schema, and how a connection to it is opened and checked."""
+"""The file of the SQLite store: its schema, and opening and checking a connection."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
-"""Of the schema, kept in `PRAGMA user_version`."""
+"""The version of the schema, kept in `PRAGMA user_version`."""
 APPLICATION = 0x44524157
-"""`DRAW`, kept in `PRAGMA application_id`: says that a file is a store of Drawbar's."""
+"""`DRAW`, kept in `PRAGMA application_id`: marks a file as a Drawbar store."""
 
 PAGE = 2048
-"""Bytes. A step writes some five pages, each copied and summed whole: measured best for rows of this size."""
+"""Bytes of a page. A step writes about five pages, each copied and summed whole; this size was measured best."""
 LOG = 8000
-"""Pages in the log at which a commit itself moves it to the file, see `drawbar.stores.sqlite.file`."""
+"""Pages of the log at which a commit moves it to the file by itself, see `drawbar.stores.sqlite.file`."""
 SEQ = "coalesce((SELECT first + count - 1 FROM events WHERE events.run = run.n ORDER BY first DESC LIMIT 1), 0)"
-"""Number of a run's newest event. It is not in the run's row, so that most steps need not write that."""
+"""The number of a run's newest event. It is not in the run's row, so that most steps need not write that row."""
 
-# Partial indexes have the simplest of conditions, which every step that ends has to check (an IN costs as
-# much as the write). So a cancelled task's `wake_at`, which a retry may need, moves to `kept_wake_at`, and
-# only unfinished tasks have one.
+# The conditions of partial indexes are as simple as possible, because every step that ends has to check them (an IN
+# costs as much as the write). So the `wake_at` of a cancelled task, which a retry may need, moves to `kept_wake_at`,
+# and only unfinished tasks have a `wake_at`.
 #
-# A run's and a task's big values are apart from what changes with every step: SQLite rewrites a row as a
-# whole. Those of a task are in its row while they are small (see `SqliteRows`), because a row of their own
-# would cost more than the rewriting.
+# The big values of runs and tasks are apart from the columns that change with every step: SQLite rewrites a row as a
+# whole. A task's values are in its row while they are small (see `SqliteRows`), because a row of their own would cost
+# more than the rewriting.
 SCHEMA = """
 CREATE TABLE run (
     n INTEGER PRIMARY KEY,
@@ -127,13 +127,13 @@ CREATE INDEX big_run ON big (run);
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a URL says of the file and how to use it.
+    """The options of a store's URL.
 
     Attributes:
         path: The file.
-        synchronous: SQLite's setting: with NORMAL, what is committed survives the death of any process; with
-            FULL, a power cut too.
-        busy: Seconds for which a write waits for the writes of others.
+        synchronous: SQLite's setting, see https://www.sqlite.org/pragma.html#pragma_synchronous. With NORMAL, a commit
+            survives the death of any process; with FULL, a power cut too.
+        busy: Seconds for which a write waits for the writes of other processes.
     """
 
     path: Path
@@ -142,12 +142,12 @@ class Options:
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether somebody else is just writing."""
+    """Return True if the error says that another process is writing."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def too_busy(options: Options) -> StoreUnavailable:
-    """The error for a file that others do not stop writing."""
+    """Return the error for a file that other processes do not stop writing."""
     return StoreUnavailable(
         f"store {options.path}: another process has been writing for more than {options.busy:g} s; is one "
         "stuck? (how long to wait is the option busy=SECONDS of the store's URL)"
@@ -155,7 +155,7 @@ def too_busy(options: Options) -> StoreUnavailable:
 
 
 def unavailable(options: Options, error: sqlite3.Error) -> StoreUnavailable:
-    """The error for a file that cannot be read or written, with what to do."""
+    """Return the error for a file that cannot be read or written, with what to do."""
     path = options.path
     if not path.parent.is_dir():
         todo = f"create the folder {path.parent}, or name another file in the store's URL"
@@ -169,16 +169,16 @@ def unavailable(options: Options, error: sqlite3.Error) -> StoreUnavailable:
 
 
 def connect(options: Options) -> sqlite3.Connection:
-    """Opens the file, creating it and its schema where there is none.
+    """Open the file. Create it and its schema where there is none.
 
     Raises:
-        StoreUnavailable: It cannot be opened or written.
-        StoreVersionError: It is another program's, or another version's.
+        StoreUnavailable: The file cannot be opened or written.
+        StoreVersionError: The file is another program's, or of another version.
     """
     try:
         connection = sqlite3.connect(
             options.path,
-            timeout=options.busy,  # for opening only: nobody waits inside SQLite afterwards
+            timeout=options.busy,  # for opening only: no call waits inside SQLite afterwards
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
@@ -191,7 +191,7 @@ def connect(options: Options) -> sqlite3.Connection:
         connection.close()
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
             raise StoreVersionError(
-                f"store {options.path}: this file is no SQLite database; name another file in the store's URL"
+                f"store {options.path}: this file is not an SQLite database; name another file in the store's URL"
             ) from error
         raise unavailable(options, error) from error
     except BaseException:
@@ -206,7 +206,7 @@ def _prepare(connection: sqlite3.Connection, options: Options) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if not _is_ours(connection, options):  # nobody was faster
+            if not _is_ours(connection, options):  # no other process was faster
                 for statement in SCHEMA.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -222,10 +222,10 @@ def _prepare(connection: sqlite3.Connection, options: Options) -> None:
 
 
 def _is_ours(connection: sqlite3.Connection, options: Options) -> bool:
-    """Whether the file has our schema; False when it is empty.
+    """Return True if the file has the schema of this version, and False if it is empty.
 
     Raises:
-        StoreVersionError: It has something else.
+        StoreVersionError: The file is another program's, or of another version.
     """
     # In one statement, which sees one state of the file: another process may be creating it.
     application, version, tables = connection.execute(

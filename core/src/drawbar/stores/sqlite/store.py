@@ -1,12 +1,12 @@
 """The store in an SQLite file: `sqlite:///relative.db`, `sqlite:////absolute.db`, for processes of one host.
 
-What is committed survives the death of any process (with `?synchronous=FULL` of the machine, too). A lone
-commit is done at once in the caller's thread: a hop to another would cost more than the write. Nobody waits
-for a lock inside SQLite: where others are writing, it is tried again from the event loop, and what has
-gathered meanwhile goes into one transaction.
+A commit survives the death of any process; with `?synchronous=FULL`, a power cut too. A single commit is done at once
+in the caller's thread: to pass it to another thread would cost more than the write. No call waits for a lock inside
+SQLite. While another process is writing, a call tries again from the event loop, and the operations that have
+arrived meanwhile share one transaction.
 """
 
-# ruff: noqa: D102 - what the methods do is told in Store
+# ruff: noqa: D102 - Store documents the methods
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FEW = 200
-"""Reading so many tasks takes about as long as asking a thread to do it."""
+"""More tasks than this are read in a thread: reading them takes longer than passing the call to it."""
 
 
 class SqliteStore(RowsStore):
-    """See the module.
+    """Runs in an SQLite file.
 
     Attributes:
-        clock: What tells the time, in seconds; tests set it.
+        clock: Returns the time in seconds since the epoch. Tests replace it.
 
     Args:
-        options: The file and how to use it.
+        options: The options of the store's URL.
     """
 
     def __init__(self, options: Options) -> None:
@@ -64,7 +64,7 @@ class SqliteStore(RowsStore):
         self._file: File | None = None
 
     async def open(self) -> None:
-        await anyio.to_thread.run_sync(self._here)
+        await anyio.to_thread.run_sync(self._connections)
 
     async def close(self) -> None:
         file, self._file = self._file, None
@@ -76,8 +76,8 @@ class SqliteStore(RowsStore):
         await self.open()
         return f"{self._options.path}: schema version {VERSION}, {'is there' if existed else 'created'}"
 
-    def _here(self) -> File:
-        """The connections of this process."""
+    def _connections(self) -> File:
+        """Return the connections of this process; open them when there are none."""
         file = self._file
         if file is not None and file.pid == os.getpid():
             return file
@@ -94,7 +94,7 @@ class SqliteStore(RowsStore):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        file = self._here()
+        file = self._connections()
         result: T = self._at_once(file, operation, args, kwargs)
         if result is not BUSY:
             return result
@@ -106,7 +106,7 @@ class SqliteStore(RowsStore):
     def _at_once(
         self, file: File, operation: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
-        """Writes, if nobody else does or waits to; else BUSY."""
+        """Write, or return BUSY when another caller is writing or waits to write."""
         if file.pending or not file.lock.acquire(blocking=False):
             return BUSY
         try:
@@ -115,7 +115,7 @@ class SqliteStore(RowsStore):
             file.lock.release()
 
     async def _turn(self, file: File, job: Job) -> None:
-        """Waits until a job was carried out: by this task, or by another that had the turn."""
+        """Wait until a job was carried out: by this caller, or by another one that had the turn."""
         deadline = time.monotonic() + self._options.busy
         pause = 0.0005
         file.pending.append(job)
@@ -143,7 +143,7 @@ class SqliteStore(RowsStore):
 
     async def _ask(self, query: Callable[Concatenate[SqliteReader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         deadline = time.monotonic() + self._options.busy
-        while (result := self._try_read(deadline, query, *args, **kwargs)) is BUSY:  # noqa: ASYNC110 - as above
+        while (result := self._try_read(deadline, query, *args, **kwargs)) is BUSY:  # noqa: ASYNC110 - no call waits inside SQLite
             await anyio.sleep(0.005)
         return result
 
@@ -154,9 +154,9 @@ class SqliteStore(RowsStore):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Reads; BUSY (until the deadline) while somebody mends the file after the death of a process."""
+        """Read. Return BUSY, until the deadline, while SQLite repairs the file after the death of a process."""
         try:
-            result: T = self._here().read(query, *args, **kwargs)
+            result: T = self._connections().read(query, *args, **kwargs)
         except sqlite3.Error as error:
             if is_busy(error) and time.monotonic() < deadline:
                 return BUSY  # type: ignore[no-any-return]
@@ -164,11 +164,11 @@ class SqliteStore(RowsStore):
         return result
 
     def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
-        reply = self._at_once(self._here(), transitions.commit, (transition,), {})
+        reply = self._at_once(self._connections(), transitions.commit, (transition,), {})
         return None if reply is BUSY else reply
 
     async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
-        if not undelivered:  # a ticker with nothing to do must not lock out those who write
+        if not undelivered:  # a ticker with nothing to do must not lock out writers
             wake, now = await self._ask(SqliteReader.next_wake), self.clock()
             if wake is None or wake > now:
                 return Due((), None if wake is None else wake - now)
@@ -192,27 +192,27 @@ class SqliteStore(RowsStore):
 
     async def wait(self, run_id: str, after: int, timeout: float, *, settled: bool = False) -> int:
         deadline = time.monotonic() + timeout
-        file = self._here()
+        file = self._connections()
         waiters = file.waiters
         waiter = Waiter(after, settled)
         pause = 0.005
-        here = waiters.setdefault(run_id, [])
-        here.append(waiter)
+        mine = waiters.setdefault(run_id, [])
+        mine.append(waiter)
         try:
             while True:
                 run = await self._ask(SqliteReader.find_run, run_id)
                 left = deadline - time.monotonic()
                 if run is None or waiter.satisfied_by(run) or left <= 0:
                     return 0 if run is None else run.seq
-                # This process wakes its waiters; other processes' commits are seen by looking, the less often
-                # the more wait.
+                # Commits of this process wake the waiter. Those of other processes are seen by looking, less often
+                # when more callers wait.
                 await waiter.wait(min(pause, left))
-                if self._file is not file:  # to go on would be to open it again, for nobody to close
+                if self._file is not file:  # to go on would open it again, and no caller would close it
                     raise StoreUnavailable(f"store {self._options.path}: it was closed")
                 pause = min(pause * 1.5, max(0.05, len(waiters) * 0.0005))
         finally:
-            here.remove(waiter)
-            if not here and waiters.get(run_id) is here:
+            mine.remove(waiter)
+            if not mine and waiters.get(run_id) is mine:
                 del waiters[run_id]
 
 

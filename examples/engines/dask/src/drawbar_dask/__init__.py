@@ -1,7 +1,7 @@
-"""Drawbar workflows on Dask: a message is a task of Dask's, and `drawbar worker` is one of its workers.
+"""Drawbar workflows on Dask: a message is a Dask task, and `drawbar worker` is a Dask worker.
 
-Dask's scheduler keeps tasks in memory, gives them to workers early, and those of a dead worker to another.
-Drawbar does not mind: what is not finished is dispatched again, and what is finished is not done twice.
+Dask's scheduler keeps tasks in memory. It gives them to workers early, and gives those of a dead worker to another
+one. Drawbar allows for that: it dispatches unfinished tasks again, and does not do a finished task twice.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class DaskSettings(EngineSettings):
 
 
 class DaskEngine(Engine):
-    """Submits messages as tasks of one function; a queue is a resource that workers have."""
+    """Submit messages as tasks of one function. A queue is a resource that workers have."""
 
     name = "dask"
     Settings = DaskSettings
@@ -34,22 +34,22 @@ class DaskEngine(Engine):
     client: Client | None = None
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Submits the messages, each for a worker that has its queue."""
+        """Submit messages, each for a worker that has its queue."""
         if self.client is None or self.client.status == "closed":
-            options = {"timeout": self.core.connect_timeout, "set_as_default": False}
-            self.client = Client(self.settings.url, **options)
+            self.client = Client(self.settings.url, timeout=self.core.connect_timeout, set_as_default=False)
         for message in messages:
-            queue = {f"drawbar-{message.queue or self.settings.queue}": 1}
-            fire_and_forget(self.client.submit(work, message.to_dict(), pure=False, resources=queue))
+            queue = {f"drawbar-{self.queue_of(message)}": 1}
+            future = self.client.submit(work, message.to_dict(), pure=False, resources=queue)
+            fire_and_forget(future)
 
     def close(self) -> None:
-        """Leaves the scheduler."""
+        """Disconnect from the scheduler."""
         if self.client is not None:
             self.client.close()
         super().close()
 
     def run_worker(self) -> None:
-        """Runs one of Dask's workers in this process."""
+        """Run a Dask worker in this process, until the process is told to stop."""
         DaskEngine.serving = self
         asyncio.run(self._work())
 
@@ -60,14 +60,20 @@ class DaskEngine(Engine):
 
     async def _serve(self) -> None:
         queues = {f"drawbar-{queue}": self.settings.threads for queue in self.queues}
-        options = {"nthreads": self.settings.threads, "resources": queues, "memory_limit": 0}
         while True:  # a worker ends with its scheduler
-            async with Worker(self.settings.url, dashboard=False, **options) as worker:
+            worker = Worker(
+                self.settings.url,
+                nthreads=self.settings.threads,
+                resources=queues,
+                memory_limit=0,
+                dashboard=False,
+            )
+            async with worker:
                 await worker.finished()
 
 
 def work(payload: Mapping[str, str]) -> None:
-    """The function of all tasks."""
+    """Work on a message: the function of all tasks."""
     DaskEngine.serving.process(payload)
 
 

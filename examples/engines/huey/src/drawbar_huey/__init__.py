@@ -1,7 +1,7 @@
 """Drawbar workflows on Huey with SQLite: no server, several processes of one machine.
 
-Huey takes a message off the queue before it works on it, so that a worker that is killed takes its messages
-with it. Drawbar does not mind: what is not finished is dispatched again. Nor are messages ever unpickled.
+Huey takes a message off the queue before it works on it. So the messages of a killed worker are lost. Drawbar does not
+need them: it dispatches each unfinished task again. Messages are JSON, and never unpickled.
 """
 
 import json
@@ -30,7 +30,7 @@ class HueySettings(EngineSettings):
 
 
 class HueyEngine(Engine):
-    """Sends messages as calls of one task, and works on them in threads."""
+    """Send messages as calls of one task, and work on them in threads."""
 
     name = "huey"
     Settings = HueySettings
@@ -40,27 +40,34 @@ class HueyEngine(Engine):
         self.task = cache(self._task)
 
     def _task(self, queue: str) -> Any:
-        """The task of a queue: with Huey, each has a queue of its own."""
+        """Return the task of a queue. With Huey, each task has its own queue."""
         huey = SqliteHuey(queue, filename=self.settings.file, results=False, serializer=Json())
         return huey.task(name="drawbar")(self.process)
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Puts messages in line."""
+        """Put messages into their queues."""
         for message in messages:
-            self.task(message.queue or self.settings.queue)(message.to_dict())
+            send = self.task(self.queue_of(message))
+            send(message.to_dict())
 
     def run_worker(self) -> None:
-        """Runs a consumer for each queue we serve."""
-        options = {"workers": self.settings.threads, "periodic": False}
-        options |= {"initial_delay": self.settings.poll, "max_delay": self.settings.poll}
-        consumers = [self.task(queue).huey.create_consumer(**options) for queue in self.queues]
+        """Run a consumer for each queue of this worker, until the process is told to stop."""
+        consumers = [self._consumer(queue) for queue in self.queues]
         for consumer in consumers:
             consumer.start()
         self.wait_for_stop(lambda: [consumer.stop() for consumer in consumers])
 
+    def _consumer(self, queue: str) -> Any:
+        return self.task(queue).huey.create_consumer(
+            workers=self.settings.threads,
+            periodic=False,
+            initial_delay=self.settings.poll,
+            max_delay=self.settings.poll,
+        )
+
 
 class Json(Serializer):  # type: ignore[misc]
-    """Messages as JSON, so that nothing in the file is ever executed."""
+    """Write messages as JSON, so that nothing in the file is ever executed."""
 
     def _serialize(self, data: Any) -> bytes:
         return json.dumps(data).encode()

@@ -1,21 +1,19 @@
 """Drawbar workflows on Procrastinate: jobs are rows of PostgreSQL.
 
-A job whose worker was killed stays in the table as one that is being done; Drawbar dispatches its task again.
+A job whose worker was killed stays in the table as `doing`. Drawbar dispatches its task again.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cached_property
+from typing import Any
 
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 from pydantic import Field
 
-from drawbar.engine import Engine, Message, QueueSettings, engine_plugin
+from drawbar.engine import TASK, Engine, Message, QueueSettings, engine_plugin
 
 __all__ = ["ProcrastinateEngine", "ProcrastinateSettings", "create_schema", "plugin"]
-
-TASK = "drawbar.process"
 
 
 class ProcrastinateSettings(QueueSettings):
@@ -25,49 +23,59 @@ class ProcrastinateSettings(QueueSettings):
 
 
 class ProcrastinateEngine(Engine):
-    """Defers messages as jobs of one task, and works on them in Procrastinate workers."""
+    """Defer messages as jobs of one task, and work on them in Procrastinate workers."""
 
     name = "procrastinate"
     Settings = ProcrastinateSettings
 
-    @cached_property
-    def app(self) -> App:
-        """What defers jobs; opened when the first message is sent, by the process that sends it."""
+    sending: App | None = None
+    """App that defers jobs. The process that sends the first message opens it then."""
+
+    def dispatch(self, messages: Sequence[Message]) -> None:
+        """Defer messages, all those of one queue together."""
+        if self.sending is None:
+            self.sending = self._open()
+        jobs: defaultdict[str, list[Any]] = defaultdict(list)
+        for message in messages:
+            jobs[self.queue_of(message)].append({"payload": message.to_dict()})
+        for queue, jobs_of_queue in jobs.items():
+            self.sending.configure_task(TASK, queue=queue).batch_defer(*jobs_of_queue)
+
+    def _open(self) -> App:
         connector = SyncPsycopgConnector(
-            conninfo=self.settings.url, min_size=1, timeout=self.core.connect_timeout
+            conninfo=self.settings.url,
+            min_size=1,
+            timeout=self.core.connect_timeout,
         )
         return App(connector=connector).open()
 
-    def dispatch(self, messages: Sequence[Message]) -> None:
-        """Defers the messages, those of a queue in one go."""
-        jobs = defaultdict(list)
-        for message in messages:
-            jobs[message.queue or self.settings.queue].append({"payload": message.to_dict()})
-        for queue, those in jobs.items():
-            self.app.configure_task(TASK, queue=queue).batch_defer(*those)
-
     def close(self) -> None:
-        """Closes the connections of those that defer."""
-        if "app" in vars(self):
-            vars(self).pop("app").close()
+        """Close the connections that jobs are deferred through."""
+        if self.sending is not None:
+            self.sending.close()
+            self.sending = None
         super().close()
 
     def run_worker(self) -> None:
-        """Runs a worker on the queues we serve."""
+        """Run a worker on the queues of the setting `queues`, until the process is told to stop."""
         asyncio.run(self._work())
 
     async def _work(self) -> None:
         app = App(connector=PsycopgConnector(conninfo=self.settings.url))
         app.task(name=TASK)(self.aprocess)
-        options = {"queues": [*self.queues], "concurrency": self.settings.concurrency}
-        options |= {"delete_jobs": "always", "install_signal_handlers": False}
         async with app.open_async(), asyncio.TaskGroup() as group:
-            worker = group.create_task(app.run_worker_async(**options))
+            work = app.run_worker_async(
+                queues=list(self.queues),
+                concurrency=self.settings.concurrency,
+                delete_jobs="always",
+                install_signal_handlers=False,
+            )
+            worker = group.create_task(work)
             await self.await_stop(worker.cancel)
 
 
 def create_schema(url: str) -> None:
-    """Makes Procrastinate's tables in a database, once."""
+    """Create Procrastinate's tables in a database. Call it once for each database."""
     with App(connector=SyncPsycopgConnector(conninfo=url)).open() as app:
         app.schema_manager.apply_schema()
 

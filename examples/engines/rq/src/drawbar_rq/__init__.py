@@ -1,10 +1,10 @@
-"""Drawbar workflows on RQ: an engine written against Drawbar's public interface alone.
+"""Drawbar workflows on RQ: an engine that uses only Drawbar's public interface.
 
-A worker process has several of RQ's workers, as threads, for a worker of RQ does one job at a time. Jobs
-are deleted when they are done, have no timeout of RQ's (steps have their own), and are never unpickled.
+An RQ worker does one job at a time. So a worker process has several RQ workers, as threads. Jobs are deleted when
+they are done. They have no timeout, because steps have their own. They are JSON, and never unpickled.
 
-Few threads a process, and rather more processes: Redis hands a job to whoever waits longest, even if the
-process behind that connection hangs, and such a job comes again only when Drawbar dispatches it again.
+Prefer more processes to more threads in a process. Redis hands a job to the connection that has waited longest, even
+if the process behind it hangs. Such a job comes again only when Drawbar dispatches its task again.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ class RqSettings(QueueSettings):
 
 
 class RqEngine(Engine):
-    """Sends messages as jobs of one function, and works on them in RQ workers."""
+    """Send messages as jobs of one function, and work on them in RQ workers."""
 
     name = "rq"
     Settings = RqSettings
@@ -42,18 +42,19 @@ class RqEngine(Engine):
         self.redis = Redis.from_url(self.settings.url, socket_connect_timeout=self.core.connect_timeout)
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Enqueues the messages, those of a queue in one go."""
+        """Enqueue messages, all those of one queue together."""
         jobs = defaultdict(list)
         for message in messages:
             job = Queue.prepare_data(
                 "drawbar_rq.work", [message.to_dict()], timeout=-1, result_ttl=0, failure_ttl=60
             )
-            jobs[message.queue or self.settings.queue].append(job)
-        for queue, those in jobs.items():
-            Queue(queue, connection=self.redis, serializer=JSONSerializer).enqueue_many(those)
+            jobs[self.queue_of(message)].append(job)
+        for name, jobs_of_queue in jobs.items():
+            queue = Queue(name, connection=self.redis, serializer=JSONSerializer)
+            queue.enqueue_many(jobs_of_queue)
 
     def run_worker(self) -> None:
-        """Runs RQ workers on the queues we serve."""
+        """Run RQ workers on the queues of this worker, until the process is told to stop."""
         RqEngine.serving = self
         workers = [
             Worker(self.queues, connection=self.redis, serializer=JSONSerializer)
@@ -65,22 +66,22 @@ class RqEngine(Engine):
 
 
 class Worker(SimpleWorker):
-    """A worker of RQ in a thread: signals are the main thread's."""
+    """An RQ worker in a thread. Signals belong to the main thread."""
 
     death_penalty_class = TimerDeathPenalty
 
     def _install_signal_handlers(self) -> None:
-        """Installs none."""
+        """Install none."""
 
     def check_for_suspension(self, burst: bool) -> None:
-        """Takes no more jobs when the process is to end."""
-        if RqEngine.serving.ending:
+        """Take no more jobs when the process is told to stop."""
+        if RqEngine.serving.stop_requested:
             raise StopRequested
         super().check_for_suspension(burst)
 
 
 def work(payload: Mapping[str, str]) -> None:
-    """The function of all jobs."""
+    """Work on a message: the function of all jobs."""
     RqEngine.serving.process(payload)
 
 

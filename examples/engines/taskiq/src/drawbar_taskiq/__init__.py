@@ -1,7 +1,7 @@
 """Drawbar workflows on taskiq with Redis: an engine of coroutines.
 
-A list of Redis gives a message away before it is worked on, so that a worker that is killed takes its
-messages with it. Drawbar does not mind: what is not finished is dispatched again.
+A list in Redis gives a message away before the work on it begins. So the messages of a killed worker are lost. Drawbar
+does not need them: it dispatches each unfinished task again.
 """
 
 import asyncio
@@ -17,11 +17,9 @@ from taskiq.kicker import AsyncKicker
 from taskiq.receiver import Receiver
 from taskiq_redis import ListQueueBroker
 
-from drawbar.engine import Engine, Message, QueueSettings, engine_plugin
+from drawbar.engine import TASK, Engine, Message, QueueSettings, engine_plugin
 
 __all__ = ["TaskiqEngine", "TaskiqSettings", "plugin"]
-
-TASK = "drawbar.process"
 
 
 class TaskiqSettings(QueueSettings):
@@ -31,7 +29,7 @@ class TaskiqSettings(QueueSettings):
 
 
 class TaskiqEngine(Engine):
-    """Sends messages as tasks of one name, and works on them in taskiq's receivers."""
+    """Send messages as tasks of one name, and work on them in taskiq's receivers."""
 
     name = "taskiq"
     Settings = TaskiqSettings
@@ -46,11 +44,11 @@ class TaskiqEngine(Engine):
 
     @cached_property
     def sending(self) -> BlockingPortal:
-        """The event loop that messages are sent from: connections are of the loop that has made them."""
+        """Event loop that messages are sent from. A connection belongs to the loop that made it."""
         return self.stack.enter_context(start_blocking_portal())
 
     def dispatch(self, messages: Sequence[Message]) -> None:
-        """Puts messages in line, all at once."""
+        """Put messages into their queues, all at once."""
         self.sending.call(self._send, messages)
 
     async def _send(self, messages: Sequence[Message]) -> None:
@@ -61,13 +59,13 @@ class TaskiqEngine(Engine):
                 group.start_soon(kicker.kiq, message.to_dict())
 
     def close(self) -> None:
-        """Closes the connections of those that send."""
+        """Close the connections that messages are sent through."""
         self.sending.call(self.broker.shutdown)
         self.stack.close()
         super().close()
 
     def run_worker(self) -> None:
-        """Runs a receiver for each queue we serve."""
+        """Run a receiver for each queue of this worker, until the process is told to stop."""
         anyio.run(self._receive)
 
     async def _receive(self) -> None:
