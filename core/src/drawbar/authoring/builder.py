@@ -83,6 +83,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             step: A step, plain function, chain or committed workflow.
             id: Another id for the step. Default: the id of the step.
 
+        Returns:
+            A new builder, with the node added.
+
         Raises:
             GraphError: `step` is a workflow that is not committed, or a string; or the id of a chain or workflow is
                 not valid.
@@ -98,6 +101,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             steps: Steps, plain functions, chains or committed workflows.
             id: Id of the node, if it is a string. Any other value is a step that gets the id `id`.
             named: More steps; each gets its keyword as its id.
+
+        Returns:
+            A new builder, with the node added.
 
         Raises:
             GraphError: A step is a workflow that is not committed, or a string; or an id is not valid.
@@ -122,6 +128,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             otherwise: The step that runs when no condition is true. Default: the next value is then an empty dict.
             id: Id of the node. Default: its kind and place, `branch-2`.
 
+        Returns:
+            A new builder, with the node added.
+
         Raises:
             GraphError: An arm is not a pair, a step is a workflow that is not committed, or an id is not valid.
             StepError: A value is not a step and cannot be one.
@@ -140,6 +149,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
                 async. They are evaluated in order until one is true.
             otherwise: The step that runs when no condition is true. Default: the value then passes unchanged.
             id: Id of the node. Default: its kind and place, `choose-2`.
+
+        Returns:
+            A new builder, with the node added.
 
         Raises:
             GraphError: An arm is not a pair, a step is a workflow that is not committed, or an id is not valid.
@@ -175,6 +187,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             condition: A function of `(output)` or `(output, ctx)`, sync or async; `ctx.iteration` counts from 1.
             id: Another id for the step. Default: the id of the step.
 
+        Returns:
+            A new builder, with the node added.
+
         Raises:
             GraphError: `step` is a workflow that is not committed, or a string; or the id of a chain or workflow is
                 not valid.
@@ -209,6 +224,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             condition: A function of `(output)` or `(output, ctx)`, sync or async; `ctx.iteration` counts from 1.
             id: Another id for the step. Default: the id of the step.
 
+        Returns:
+            A new builder, with the node added.
+
         Raises:
             GraphError: `step` is a workflow that is not committed, or a string; or the id of a chain or workflow is
                 not valid.
@@ -242,6 +260,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             concurrency: Largest number of items at the same time. Default: the setting `fan_out`.
             id: Another id for the step. Default: the id of the step.
 
+        Returns:
+            A new builder, with the node added.
+
         Raises:
             GraphError: `step` is a workflow that is not committed, or a string; or the id of a chain or workflow is
                 not valid.
@@ -270,6 +291,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
                 (`output_of`, `run_input`, `run_state`, `value_at`).
             id: Id of the node. Default: its kind and place, `map-2`.
 
+        Returns:
+            A new builder, with the node added.
+
         Raises:
             GraphError: `mapper` is neither a function nor a dict, a constant has no JSON form, or the id is not valid.
         """
@@ -287,6 +311,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             duration: Seconds, a timedelta, or a function of `(value)` or `(value, ctx)` that returns one of them.
             id: Id of the node. Default: its kind and place, `sleep-2`.
 
+        Returns:
+            A new builder, with the node added.
+
         Raises:
             GraphError: The id is not valid. (`commit` checks the duration.)
         """
@@ -302,6 +329,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
         Args:
             moment: A datetime with a time zone, or a function of `(value)` or `(value, ctx)` that returns one.
             id: Id of the node. Default: its kind and place, `sleep_until-2`.
+
+        Returns:
+            A new builder, with the node added.
 
         Raises:
             GraphError: The id is not valid. (`commit` checks the datetime.)
@@ -348,6 +378,9 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             timeout: Longest time to wait, in seconds or as a timedelta. Default: no limit.
             default: The payload when the event does not come in time. Default: the run fails with `EventTimeout`.
             id: Id of the node. Default: its kind and place, `wait_for-2`.
+
+        Returns:
+            A new builder, with the node added.
 
         Raises:
             GraphError: The name of the event is not a non-empty string, the default has no JSON form, or the id is not

@@ -128,7 +128,11 @@ Node = GraphNode
 
 
 def bodies_of(node: GraphNode) -> Sequence[Body]:
-    """Return the bodies of a node, in order."""
+    """Return the bodies of a node, in order.
+
+    Args:
+        node: The node.
+    """
     found = getattr(node, "bodies", None) or [body for _, body in getattr(node, "arms", ())]
     for name in ("body", "otherwise"):
         if getattr(node, name, None) is not None:
@@ -137,7 +141,11 @@ def bodies_of(node: GraphNode) -> Sequence[Body]:
 
 
 def steps_in(nodes: Sequence[GraphNode]) -> Iterator[Step[..., Any]]:
-    """Yield every step of a sequence of nodes, those of chains and nested workflows included."""
+    """Return every step of a sequence of nodes, those of chains and nested workflows included.
+
+    Args:
+        nodes: The nodes, such as `Workflow.nodes`.
+    """
     for node in nodes:
         for body in bodies_of(node):
             if isinstance(body, Step):

@@ -151,6 +151,9 @@ class Step(Generic[P, R]):
         Args:
             output: The returned value.
 
+        Returns:
+            The JSON form.
+
         Raises:
             InvalidOutput: The value is not of the declared type, or has no JSON form.
         """

@@ -94,6 +94,9 @@ def output_of(step: Any, path: str | None = None) -> OutputOf:
         step: The step itself, its function, or its id.
         path: Keys and list indexes in the output, joined by dots: `"user.emails.0"`. Default: the whole output.
 
+    Returns:
+        A reference. The worker resolves it when the node is entered.
+
     Raises:
         StepError: `step` names no step, or the path has empty parts.
     """
@@ -105,6 +108,9 @@ def run_input(path: str | None = None) -> RunInput:
 
     Args:
         path: Keys and list indexes in the input, joined by dots: `"user.emails.0"`. Default: the whole input.
+
+    Returns:
+        A reference. The worker resolves it when the node is entered.
 
     Raises:
         StepError: The path has empty parts.
@@ -118,6 +124,9 @@ def run_state(path: str | None = None) -> RunState:
     Args:
         path: Keys and list indexes in the state, joined by dots: `"counts.0"`. Default: the whole state.
 
+    Returns:
+        A reference. The worker resolves it when the node is entered.
+
     Raises:
         StepError: The path has empty parts.
     """
@@ -129,6 +138,9 @@ def value_at(path: str | None = None) -> ValueAt:
 
     Args:
         path: Keys and list indexes in the value, joined by dots: `"items.0"`. Default: the whole value.
+
+    Returns:
+        A reference. The worker resolves it when the node is entered.
 
     Raises:
         StepError: The path has empty parts.
