@@ -181,9 +181,16 @@ def methods(where: str) -> str:
             continue
         what = node.name if decorators & {"property", "cached_property"} else _signature(node)
         begins = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
-        first = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
+        first = _first_sentence(node)
         lines.append(f"- `{begins}{what}`" + (f": {first}" if first else ""))
     return "\n".join(lines)
+
+
+def functions(where: str) -> str:
+    """The public functions of a module: signature and first sentence."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(where)))
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    return "\n".join(f"- `{_signature(node)}`: {_first_sentence(node)}" for node in defined)
 
 
 def signature(where: str) -> str:
@@ -191,6 +198,20 @@ def signature(where: str) -> str:
     tree = ast.parse(textwrap.dedent(inspect.getsource(_find(where))))
     (defined,) = (node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return f"`{_signature(defined)}`"
+
+
+def source(where: str) -> str | None:
+    """The source of a function or class, as a block of Python; None if its distribution is not installed."""
+    module, _, path = where.partition(":")
+    try:
+        text = inspect.getsource(importlib.import_module(module))
+    except ModuleNotFoundError:
+        return None
+    found: Any = ast.parse(text)
+    for name in path.split("."):
+        (found,) = (node for node in found.body if getattr(node, "name", None) == name)
+    lines = text.splitlines()[found.lineno - 1 : found.end_lineno]
+    return f"```python\n{textwrap.dedent(chr(10).join(lines))}\n```"
 
 
 def names(_: str) -> str:
@@ -243,6 +264,10 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     return f"{node.name}({arguments}){returns}"
 
 
+def _first_sentence(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    return (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
+
+
 def _find(where: str) -> Any:
     module, _, path = where.partition(":")
     found: Any = importlib.import_module(module)
@@ -268,7 +293,7 @@ KINDS: dict[str, Callable[[str], str | None]] = {
     function.__name__: function
     for function in (
         *(settings, hooks, errors, commands, args, attributes, fields, methods, signature, names),
-        *(rooms, public_modules),
+        *(rooms, public_modules, functions, source),
     )
 }
 

@@ -51,7 +51,7 @@ def test_nodes_without_a_name_get_one_from_kind_and_place() -> None:
     ]
 
 
-def test_nodes_that_run_one_step_go_by_its_id() -> None:
+def test_nodes_that_run_one_step_have_its_id() -> None:
     builder = flow().then(fetch).do_until(increment, always).do_while(plain, always).foreach(total)
 
     assert ids(builder) == ["fetch", "increment", "plain", "total"]
@@ -99,14 +99,14 @@ def test_unnamed_chains_of_one_node_have_different_ids() -> None:
     assert [body.id for body in node.bodies] == ["chain-1-1", "chain-1-2"]
 
 
-def test_a_plain_function_is_taken_for_a_step() -> None:
+def test_a_plain_function_can_stand_for_a_step() -> None:
     (node,) = flow().then(plain).nodes
 
     assert isinstance(node, Then)
     assert (node.body.id, getattr(node.body, "fn", None)) == ("plain", plain)
 
 
-def test_a_committed_workflow_is_taken_for_a_step() -> None:
+def test_a_committed_workflow_can_stand_for_a_step() -> None:
     inner = workflow("inner", input=int).then(increment).commit()
 
     (node,) = flow().then(inner).nodes
@@ -126,9 +126,7 @@ def test_a_chain_is_its_steps_in_sequence() -> None:
 
 
 def test_durations_are_kept_in_seconds() -> None:
-    nap, moment, wait = (
-        flow().sleep(timedelta(minutes=1)).sleep_until(LATER).wait_for("e", timeout=timedelta(1)).nodes
-    )
+    nap, moment, wait = flow().sleep(timedelta(minutes=1)).sleep_until(LATER).wait_for("e", timeout=timedelta(1)).nodes
 
     assert isinstance(nap, Sleep)
     assert isinstance(moment, SleepUntil)
@@ -145,9 +143,7 @@ def test_arms_are_pairs_and_an_otherwise() -> None:
 
 
 def test_loops_know_when_to_stop() -> None:
-    until, again, each = (
-        flow().do_until(increment, always).do_while(plain, always).foreach(total, concurrency=3).nodes
-    )
+    until, again, each = flow().do_until(increment, always).do_while(plain, always).foreach(total, concurrency=3).nodes
 
     assert isinstance(until, Loop)
     assert isinstance(again, Loop)
@@ -183,9 +179,9 @@ def double(x: int) -> int:
         (
             lambda b: b.then(workflow("inner").then(plain)),
             GraphError,
-            ".then(…): workflow 'inner' is not committed: call .commit()",
+            ".then(…): workflow 'inner' is not committed; call .commit()",
         ),
-        (lambda b: b.then("fetch"), GraphError, ".then(…): 'fetch' is a text: give the step itself"),
+        (lambda b: b.then("fetch"), GraphError, ".then(…): 'fetch' is a string; give the step itself"),
         (lambda b: b.then(lambda x: x), StepError, "a lambda has no name: give it an id"),
         (lambda b: b.then(3), StepError, "3 cannot be called"),
         (lambda b: b.then(None), StepError, "None cannot be called"),
@@ -195,22 +191,22 @@ def double(x: int) -> int:
         (
             lambda b: b.branch(always, plain),
             GraphError,
-            "is no pair: give (condition, step), and otherwise=step",
+            ".branch(…): expected (condition, step), got <function always",
         ),
-        (lambda b: b.choose((always, plain, 3)), GraphError, "is no pair"),
-        (lambda b: b.map(3), GraphError, "map 'map-1': 3 is neither a function nor a dict"),
+        (lambda b: b.choose((always, plain, 3)), GraphError, ".choose(…): expected (condition, step), got ("),
+        (lambda b: b.map(3), GraphError, "map 'map-1': expected a function or a dict, got 3"),
         (
             lambda b: b.map({"db": object()}),
             GraphError,
             "map 'map-1': a value of type object has no JSON form",
         ),
-        (lambda b: b.wait_for(""), GraphError, "wait_for 'wait_for-1': '' is no name of an event"),
+        (lambda b: b.wait_for(""), GraphError, "the name of an event must be a non-empty string, got ''"),
         (
             lambda b: b.wait_for("e", default=object()),
             GraphError,
             "wait_for 'wait_for-1': its default: a value of type",
         ),
-        (lambda b: b.then(chain()), GraphError, "chain() is empty: give it steps"),
+        (lambda b: b.then(chain()), GraphError, "chain() has no steps; give it at least one"),
         (lambda b: b.then(chain(plain, id="a b")), GraphError, "chain id 'a b'"),
         (lambda b: b.parallel(**{"a.b": plain}), StepError, "step id 'a.b'"),
         (lambda b: workflow("a b"), GraphError, "workflow id 'a b'"),
@@ -218,7 +214,7 @@ def double(x: int) -> int:
         (lambda b: LOOSE_WORKFLOW("a", on_start=3), GraphError, "workflow 'a': on_start=3 cannot be called"),
     ],
 )
-def test_a_wrong_argument_is_refused_with_the_way_out(add: Any, error: type[Exception], says: str) -> None:
+def test_a_wrong_argument_is_an_error_that_says_what_to_do(add: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=re.escape(says)):
         add(flow())
 

@@ -51,9 +51,7 @@ def test_a_mapper_gets_the_value_in_its_type() -> None:
     users = workflow("flow", input=Signup).then(fetch)
 
     assert_type(users.map(lambda user: user.name), Builder[Signup, str, Undeclared])
-    assert_type(
-        users.map(lambda user, ctx: (user.email, ctx.attempt)), Builder[Signup, tuple[str, int], Undeclared]
-    )
+    assert_type(users.map(lambda user, ctx: (user.email, ctx.attempt)), Builder[Signup, tuple[str, int], Undeclared])
     assert_type(users.map(lambda user: user.name).map(counted), Builder[Signup, int, Undeclared])
     assert_type(users.map(lambda user: user.name).map(shout), Builder[Signup, str, Undeclared])
     assert_type(users.map({"a": 1}), Builder[Signup, dict[str, Any], Undeclared])

@@ -153,7 +153,7 @@ def test_every_run_begins_with_a_state_of_its_own() -> None:
     assert flow.initial_state() == {"round": 0, "seen": []}
 
 
-def test_the_state_of_a_nested_workflow_is_there_too() -> None:
+def test_the_state_includes_that_of_a_nested_workflow() -> None:
     inner = workflow("inner", state=Small).then(untyped).commit()
 
     flow = workflow("flow", state=State).then(chain(inner)).commit()
@@ -161,7 +161,7 @@ def test_the_state_of_a_nested_workflow_is_there_too() -> None:
     assert flow.initial_state() == {"count": 3, "names": [], "round": 0, "seen": []}
 
 
-def test_with_id_is_the_same_workflow_by_another_name() -> None:
+def test_with_id_is_the_same_workflow_under_another_id() -> None:
     flow = workflow("flow", input=int, version="1").then(increment).commit()
 
     other = flow.with_id("other")
@@ -180,7 +180,7 @@ def test_with_id_is_the_same_workflow_by_another_name() -> None:
         (Callbacks(on_finish=print), True),
     ],
 )
-def test_callbacks_know_whether_the_end_concerns_them(callbacks: Callbacks, any_end: bool) -> None:
+def test_callbacks_know_if_any_is_for_the_end(callbacks: Callbacks, any_end: bool) -> None:
     assert callbacks.any_end is any_end
 
 

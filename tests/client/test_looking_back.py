@@ -65,7 +65,7 @@ def test_a_fallback_has_its_defaults_too() -> None:
 def test_a_reference_to_no_value_and_without_a_default_is_an_error() -> None:
     result = workflow("w").then(without_default).commit().run_sync({}, engine="local")
 
-    assert str(result.error) == "InvalidInput: run_input('lang'): there is no 'lang': at its root is no keys"
+    assert str(result.error) == "InvalidInput: run_input('lang'): there is no 'lang': its root has no keys"
 
 
 def test_the_output_of_a_step_that_ran_for_each_item_is_the_list_of_its_outputs() -> None:

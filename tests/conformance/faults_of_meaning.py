@@ -11,7 +11,7 @@ from drawbar.machine import Machine
 from drawbar.plan import Node, Op
 from drawbar.steps.policy import Retry
 from drawbar.steps.step import Step
-from drawbar.values import json_form as jsonform
+from drawbar.values import json_form
 from drawbar.values.shape import Shape
 from tests.conformance.breaking import fault
 
@@ -171,7 +171,7 @@ def does_not_validate_outputs(dump: Any) -> Any:
 
 @fault(WorkflowDefinition, "accept", "RUN-06")
 def accepts_any_input(accept: Any) -> Any:
-    return lambda self, given=None: jsonform.plain(given)
+    return lambda self, given=None: json_form.plain(given)
 
 
 @fault(Step, "bind", "TYPE-05")

@@ -7,7 +7,8 @@ A page is run from top to bottom in its own folder, as a reader would do it:
 - `print(...)  # text` must print that text, where `…` stands for anything; longer output stands below, as comments;
 - a command of a ```console block (`$ drawbar …`) is run, and what is shown below it must be what it prints: line by
   line, times and ids aside, with `…` for anything, and lines may be left out; in a ```sh block only what has a `$` is;
-- a ```toml block that begins with `# drawbar.toml` must be valid settings.
+- a ```toml block that begins with `# drawbar.toml` must be valid settings;
+- a block that `docs/generate.py` has copied from the code is not run here: the tests of that code do.
 
 A comment before a block gives the reason why it cannot run: `<!-- not run: needs Redis -->`. A comment before the first
 heading is about the whole page. `<!-- own process -->` before a block of commands runs each command in its own process.
@@ -37,6 +38,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^( *)(```+|~~~+)\s*([\w-]*)")
 NOT_RUN = re.compile(r"<!--\s*not run: (.+?)\s*-->")
+COPIED = re.compile(r"<!-- generated: source ")
 OWN_PROCESS = re.compile(r"<!--\s*own process\s*-->")
 FILE = re.compile(r"# ([\w/]+\.(?:py|toml|json))$")
 PRINTS = re.compile(r"\s*print\(.*?\)(?:  # (.+))?$")
@@ -54,6 +56,8 @@ class Block:
     text: str
     not_run: str | None = None
     own_process: bool = False
+    copied: bool = False
+    """Copied from the code by `docs/generate.py`."""
 
     @property
     def file(self) -> str | None:
@@ -96,7 +100,11 @@ def blocks(page: Path) -> list[Block]:
         reason = NOT_RUN.search(marker)
         not_run = reason[1] if reason else whole_page
         found.append(
-            Block(name_of(page), start, language, text, not_run, OWN_PROCESS.search(marker) is not None)
+            Block(
+                *(name_of(page), start, language, text, not_run),
+                own_process=OWN_PROCESS.search(marker) is not None,
+                copied=COPIED.search(marker) is not None,
+            )
         )
         marker, number = "", number + 1
     return found
@@ -125,7 +133,7 @@ class Reader:
 
     def read(self, block: Block) -> None:
         """Run a block. An error in it names the page and the line."""
-        if block.not_run is not None:
+        if block.copied or block.not_run is not None:
             return
         try:
             if block.language == "python":

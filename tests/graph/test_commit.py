@@ -1,4 +1,4 @@
-"""What `.commit()` refuses, naming the node and the way out; and what it does not, because it may work."""
+"""The graphs that `.commit()` rejects, with the node and what to do, and those that it accepts in doubt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -140,7 +140,7 @@ def test_an_empty_workflow() -> None:
 def test_a_duplicate_id(builder: Flow, node: str) -> None:
     error = refused(builder)
 
-    assert f"node {node!r}: 2 nodes have this id; give one another id, as in step.with_id" in str(error)
+    assert f"node {node!r}: 2 nodes have this id; give one of them another id, as in step.with_id" in str(error)
     assert error.node == node
 
 
@@ -212,18 +212,18 @@ def test_fields_that_the_value_before_lacks(builder: Flow, node: str, fields: st
         flow(input=Signup).then(fetch).then(step(plain, id="falling", fallback=None, input=dict)),
     ],
 )
-def test_what_may_work_is_not_refused(builder: Flow) -> None:
+def test_a_graph_that_may_work_is_accepted(builder: Flow) -> None:
     builder.commit()
 
 
 @pytest.mark.parametrize(
     ("builder", "node", "says"),
     [
-        (flow().then(after_fetch), "after_fetch", "there is no 'fetch' before it; what has run is: nothing"),
+        (flow().then(after_fetch), "after_fetch", "there is no 'fetch' before it; ids before it: none"),
         (
             flow().then(plain).then(after_fetch),
             "after_fetch",
-            "there is no 'fetch' before it; what has run is: plain",
+            "there is no 'fetch' before it; ids before it: plain",
         ),
         (flow().then(after_fetch).then(fetch), "after_fetch", "'fetch' does not run before it on every path"),
         (flow().then(itself), "itself", "'itself' does not run before it on every path"),
@@ -266,12 +266,12 @@ def test_what_may_work_is_not_refused(builder: Flow) -> None:
         (
             flow().parallel(chain(fetch, id="a"), chain(fetch, id="b")).then(after_fetch),
             "after_fetch",
-            "'fetch' may be 'a.fetch' or 'b.fetch': say which",
+            "'fetch' is ambiguous; name one of 'a.fetch', 'b.fetch'",
         ),
         (
             flow().then(fetch).then(workflow("w").then(untyped).commit()).map({"x": output_of("nope")}),
             "map-3",
-            "what has run is: fetch, w, w.untyped",
+            "ids before it: fetch, w, w.untyped",
         ),
         (
             flow().map({"x": output_of("fetch")}),
@@ -286,7 +286,7 @@ def test_what_may_work_is_not_refused(builder: Flow) -> None:
         ),
     ],
 )
-def test_output_of_what_has_not_run_on_every_path(builder: Flow, node: str, says: str) -> None:
+def test_output_of_a_node_that_has_not_run_on_every_path(builder: Flow, node: str, says: str) -> None:
     error = refused(builder)
 
     assert says in str(error)
@@ -303,7 +303,7 @@ def loop(body: Any) -> Flow:
     return flow().do_until(body, always)
 
 
-def test_a_step_inside_two_loops_is_beyond_reach() -> None:
+def test_a_step_inside_two_loops_cannot_be_named() -> None:
     inner = workflow("inner-loop").do_until(chain(fetch, id="deep"), always).commit()
 
     error = refused(loop(inner).then(after_fetch))
@@ -333,17 +333,13 @@ def test_a_step_inside_two_loops_is_beyond_reach() -> None:
         flow().branch((always, fetch), id="b").map({"x": output_of("b", "fetch.name")}),
         flow().choose((always, fetch), id="c").map({"x": output_of("c")}),
         flow().parallel(fetch, id="p").map({"x": output_of("p", "fetch.name")}),
-        flow()
-        .wait_for("e", id="w")
-        .map(always, id="m")
-        .sleep(0)
-        .map({"x": output_of("w"), "y": output_of("m")}),
+        flow().wait_for("e", id="w").map(always, id="m").sleep(0).map({"x": output_of("w"), "y": output_of("m")}),
         flow().then(fetch).map(always).then(FALLING_BACK),
         flow().then(fetch).then(name_of_fetched),
         flow().then(increment).then(after_increment),
     ],
 )
-def test_output_of_what_has_run(builder: Flow) -> None:
+def test_output_of_a_node_that_has_run(builder: Flow) -> None:
     builder.commit()
 
 
@@ -378,7 +374,7 @@ def test_output_of_what_has_run(builder: Flow) -> None:
         ),
     ],
 )
-def test_a_path_that_leads_nowhere(builder: Flow, node: str, says: str) -> None:
+def test_a_path_to_no_value_is_an_error(builder: Flow, node: str, says: str) -> None:
     error = refused(builder)
 
     assert says in str(error)
@@ -454,23 +450,23 @@ def test_an_output_that_may_be_the_workflows(builder: Flow) -> None:
         (
             flow().sleep(-1),
             "sleep-1",
-            "-1 is no time to sleep; give seconds (0 or more), a timedelta, or a function",
+            "-1 is not a duration; give seconds (0 or more), a timedelta, or a function",
         ),
-        (flow().sleep(timedelta(seconds=-1)), "sleep-1", "-1.0 is no time to sleep"),
-        (flow().sleep(float("inf")), "sleep-1", "inf is no time to sleep"),
-        (LOOSE.sleep("1h"), "sleep-1", "'1h' is no time to sleep"),
+        (flow().sleep(timedelta(seconds=-1)), "sleep-1", "-1.0 is not a duration"),
+        (flow().sleep(float("inf")), "sleep-1", "inf is not a duration"),
+        (LOOSE.sleep("1h"), "sleep-1", "'1h' is not a duration"),
         (
             flow().sleep_until(datetime(2030, 1, 1)),
             "sleep_until-1",
             "has no time zone; use datetime.now(UTC) + …",
         ),
-        (LOOSE.sleep_until("soon"), "sleep_until-1", "'soon' is no moment; give a datetime with a time zone"),
+        (LOOSE.sleep_until("soon"), "sleep_until-1", "'soon' is not a point in time; give a datetime with a time zone"),
         (
             flow().wait_for("e", timeout=-1),
             "wait_for-1",
             "timeout=-1: give seconds (0 or more) or a timedelta",
         ),
-        (flow().wait_for("e", default=3), "wait_for-1", "it has a default and no timeout"),
+        (flow().wait_for("e", default=3), "wait_for-1", "it has a default but no timeout"),
         (flow().wait_for("e", type=Context), "wait_for-1", "has no JSON form"),
         (flow().parallel(), "parallel-1", "it has no steps; give .parallel(…) at least one"),
         (flow().branch(), "branch-1", "it has no arms; give it (condition, step) pairs"),
@@ -489,7 +485,7 @@ def test_an_output_that_may_be_the_workflows(builder: Flow) -> None:
         (flow().sleep_until(takes_none), "sleep_until-1", "its moment takes () -> bool"),
     ],
 )
-def test_an_argument_that_makes_no_sense(builder: Flow, node: str, says: str) -> None:
+def test_a_wrong_argument_of_a_node_is_an_error(builder: Flow, node: str, says: str) -> None:
     error = refused(builder)
 
     assert str(error).startswith(f"workflow 'flow': node {node!r}: ")
@@ -537,15 +533,15 @@ def test_conditions_and_mappers_take_the_value_and_perhaps_the_context(condition
     [
         (
             {"state": NoDefault},
-            "a run begins with the defaults of its state, and NoDefault has not one for every field: round:",
+            "a run starts with the defaults of its state, but NoDefault lacks a default: round:",
         ),
-        ({"state": int}, "and int has not one for every field"),
+        ({"state": int}, "but int lacks a default"),
         ({"state": 3}, "state=3 has no JSON form"),
         ({"input": object()}, "has no JSON form; give a pydantic model, a dataclass"),
         ({"output": Context}, "output=<class 'drawbar.steps.context.Context'> has no JSON form"),
     ],
 )
-def test_types_of_the_workflow_that_make_no_sense(options: dict[str, Any], says: str) -> None:
+def test_wrong_types_of_the_workflow_are_an_error(options: dict[str, Any], says: str) -> None:
     error = refused(flow(**options).then(untyped))
 
     assert says in str(error)
@@ -554,7 +550,7 @@ def test_types_of_the_workflow_that_make_no_sense(options: dict[str, Any], says:
 def test_a_step_whose_types_have_no_json_form() -> None:
     def connect(data: dict[str, Any], connection: GraphError) -> None: ...
 
-    with pytest.raises(StepError, match=r"step 'connect': parameter 'connection': .* cannot be made of JSON"):
+    with pytest.raises(StepError, match=r"step 'connect': parameter 'connection': .* cannot be read from JSON"):
         flow().then(connect).commit()
 
 

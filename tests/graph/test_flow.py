@@ -1,4 +1,4 @@
-"""What commit finds out on the way: the shape of the value at every node, and what each reference means."""
+"""The results of the check: the shape of the value at every node, and the target of each reference."""
 
 from typing import Annotated, Any
 
@@ -116,7 +116,7 @@ def test_the_body_of_a_loop_may_be_a_chain() -> None:
     }
 
 
-def test_foreach_gets_the_items_and_gives_a_list() -> None:
+def test_foreach_gets_the_items_and_returns_a_list() -> None:
     flow = workflow("flow", input=list[Signup]).foreach(fetch).foreach(chain(sign, id="each"))
 
     assert shapes(flow) == {
@@ -143,9 +143,7 @@ def test_a_map_of_a_dict_knows_its_fields() -> None:
     flow = (
         workflow("flow", input=Signup)
         .then(fetch)
-        .map(
-            {"name": output_of(fetch, "name"), "whole": value_at(), "n": 3, "list": [1], "deep": {"x": None}}
-        )
+        .map({"name": output_of(fetch, "name"), "whole": value_at(), "n": 3, "list": [1], "deep": {"x": None}})
     )
 
     assert shapes(flow)["$output"] == Fields(
@@ -179,7 +177,7 @@ def test_an_event_has_its_type() -> None:
     assert shapes(flow.wait_for("e", type=int, timeout=1, default=3))["$output"] == INT
 
 
-def test_who_has_a_context_can_bail_with_anything() -> None:
+def test_a_step_with_a_context_can_bail_with_any_value() -> None:
     assert shapes(workflow("flow", input=int).then(watch))["$output"] == Likely(INT)
 
 

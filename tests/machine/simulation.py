@@ -48,9 +48,7 @@ class GatedStore(MemoryStore):
         if dies[0]:
             raise Died
 
-    async def claim(
-        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
-    ) -> Claim:
+    async def claim(self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False) -> Claim:
         await self._gate()
         claim = await super().claim(run_id, address, owner=owner, lease=lease, widen=widen)
         if claim.task is not None and claim.run is not None:
@@ -168,9 +166,7 @@ class Simulation:
         elif record.status is RunStatus.SUSPENDED:
             for task in await self.store.tasks("run", statuses=[TaskStatus.SUSPENDED]):
                 ready = await self.store.resume("run", task.address, self.answers(task.address))
-                self.pool.extend(
-                    Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready
-                )
+                self.pool.extend(Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready)
         else:
             raise AssertionError(f"run is {record.status}, and nothing will ever happen: {self.trace[-50:]}")
 

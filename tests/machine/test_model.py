@@ -38,17 +38,13 @@ slow = settings(
 )
 
 
-def play(
-    workflow: Workflow[Any, Any], value: Any, seed: int, faults: int, budget: float, fan_out: int
-) -> None:
+def play(workflow: Workflow[Any, Any], value: Any, seed: int, faults: int, budget: float, fan_out: int) -> None:
     """Plays one interleaving, and holds it against the properties.
 
     Being stuck is found by the simulation itself.
     """
     expected = interpret(workflow, value, answers=answer)
-    simulation = Simulation(
-        workflow, Random(seed), faults=faults, budget=budget, fan_out=fan_out, answers=answer
-    )
+    simulation = Simulation(workflow, Random(seed), faults=faults, budget=budget, fan_out=fan_out, answers=answer)
 
     async def run() -> RunResult[Any]:
         return await simulation.play(value)
@@ -79,9 +75,7 @@ def test_any_order_of_deliveries_gives_the_interpreters_answer(
 
 
 @slow
-@given(
-    workflows(), st.integers(0, 9), st.integers(0, 2**32), st.integers(1, 20), st.sampled_from([0.0, 30.0])
-)
+@given(workflows(), st.integers(0, 9), st.integers(0, 2**32), st.integers(1, 20), st.sampled_from([0.0, 30.0]))
 def test_lost_and_doubled_messages_and_dead_workers_change_nothing(
     workflow: Workflow[Any, Any], value: int, seed: int, faults: int, budget: float
 ) -> None:

@@ -58,7 +58,7 @@ NOWHERE = ["", "nothing", "load[1]", "thumbs[].resize", "thumbs.resize", "inner.
 
 
 @pytest.mark.parametrize("address", NOWHERE)
-def test_what_names_no_place_is_told(address: str) -> None:
+def test_a_text_that_is_not_an_address_names_no_place(address: str) -> None:
     assert flow.plan.locate(address) is None
 
 
@@ -101,6 +101,6 @@ def test_a_fork_keeps_the_other_arms_of_a_parallel() -> None:
     assert before(both, "resize") == {"load"}
 
 
-def test_nodes_know_what_they_are_inside_of() -> None:
+def test_nodes_know_the_nodes_around_them() -> None:
     node: Node = flow.plan.nodes["inner#.resize[]"]
     assert [up.template for up in node.parents()] == ["inner#.resize", "inner#", "inner"]

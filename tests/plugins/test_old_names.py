@@ -15,6 +15,7 @@ import pytest
 
 from drawbar.engine import Engine, Message
 from drawbar.engine.deprecated import RENAMED
+from tests.support.source import ROOT
 
 METHODS = {"end": "finish", "end_soon": "request_stop"}
 ATTRIBUTES = {old: new for old, new in RENAMED.items() if old not in (*METHODS, "ending")}
@@ -157,6 +158,23 @@ def test_an_override_under_the_new_name_below_one_under_the_old() -> None:
     assert engine.stop_requested
 
 
+def test_an_override_under_the_new_name_calls_the_old_one() -> None:
+    """As after half of a migration."""
+
+    class Half(Acme):
+        def request_stop(self) -> None:
+            self.said.append("half")
+            with warns("Half.end_soon is now called request_stop"):
+                super().end_soon()
+
+    engine = Half.configured()
+    engine.said = []
+    engine.request_stop()
+
+    assert engine.said == ["half"]
+    assert engine.stop_requested
+
+
 def test_a_subclass_for_several_versions_has_both_names() -> None:
     with warns("Both.embedded is now called runs_in_client"):
         class Both(Acme):
@@ -168,6 +186,12 @@ def test_a_subclass_for_several_versions_has_both_names() -> None:
 
 def test_every_old_name_has_a_new_one() -> None:
     assert {old for old, new in RENAMED.items() if new not in (*vars(Engine), "serves", "owns_process")} == set()
+
+
+def test_the_reference_lists_the_old_names() -> None:
+    page = (ROOT / "docs/reference/engines.md").read_text("utf-8")
+
+    assert [old for old, new in RENAMED.items() if f"| `{old}` | `{new}` |" not in page] == []
 
 
 def test_warnings_is_replaced_by_functions(engine: Acme) -> None:

@@ -35,10 +35,8 @@ class Options(TypedDict):
     size: int
 
 
-def bound(
-    fn: Callable[..., Any], value: Any, ctx: Context | None = None, refs: Any = None, **options: Any
-) -> Any:
-    """What the parameters of a function hold after a value was bound to them."""
+def bound(fn: Callable[..., Any], value: Any, ctx: Context | None = None, refs: Any = None, **options: Any) -> Any:
+    """Return the arguments of a function after a value was bound to them."""
     args, kwargs = step(fn, id="it", **options).bind(value, ctx, refs or {})
     arguments = inspect.signature(fn).bind(*args, **kwargs)
     arguments.apply_defaults()
@@ -74,9 +72,7 @@ def untyped(data): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         (untyped, None, None),
     ],
 )
-def test_a_single_parameter_that_can_hold_a_mapping_takes_the_value_whole(
-    fn: Any, value: Any, taken: Any
-) -> None:
+def test_a_single_parameter_that_can_hold_a_mapping_takes_the_value_whole(fn: Any, value: Any, taken: Any) -> None:
     assert list(bound(fn, value).values()) == [taken]
 
 
@@ -101,7 +97,7 @@ def test_a_list_goes_to_a_single_parameter() -> None:
     assert bound(items, ["1", 2]) == {"numbers": [1, 2]}
 
 
-def test_nothing_leaves_a_default_alone_unless_the_type_takes_none() -> None:
+def test_none_keeps_the_default_unless_the_type_accepts_none() -> None:
     assert bound(number_or_default, None) == {"x": 5}
     assert bound(number_or_default, {}) == {"x": 5}
     assert bound(maybe, None) == {"x": None}
@@ -146,9 +142,7 @@ def stars(a: int, *more: int) -> None: ...
         (stars, {"a": 1}, {"a": 1, "more": ()}),
     ],
 )
-def test_a_mapping_is_spread_by_name_and_the_rest_goes_where_it_can(
-    fn: Any, value: Any, arguments: Any
-) -> None:
+def test_a_mapping_is_spread_by_name_and_surplus_keys_go_to_kwargs(fn: Any, value: Any, arguments: Any) -> None:
     assert bound(fn, value) == arguments
 
 
@@ -181,7 +175,7 @@ def test_a_mapping_is_spread_by_name_and_the_rest_goes_where_it_can(
         (placed, {}, "parameter 'a' is missing"),
     ],
 )
-def test_what_does_not_fit_says_step_parameter_and_reason(fn: Any, value: Any, says: str) -> None:
+def test_a_value_that_does_not_fit_reports_step_parameter_and_reason(fn: Any, value: Any, says: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         bound(fn, value)
 
@@ -203,7 +197,7 @@ def with_refs(
 def ref_and_model(user: User, other: Annotated[Any, output_of("fetch")]) -> None: ...
 
 
-def test_the_context_goes_to_the_parameter_annotated_so() -> None:
+def test_the_context_goes_to_the_parameter_annotated_context() -> None:
     ctx = Context(run_id="r")
 
     assert bound(with_context, 3, ctx) == {"x": 3, "ctx": ctx}
@@ -244,12 +238,12 @@ def test_a_reference_with_a_default_may_be_absent() -> None:
     assert bound(with_refs, 3, refs=refs)["round_"] == 0
 
 
-def test_a_reference_that_does_not_fit_is_told() -> None:
+def test_a_reference_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(InvalidInput, match=r"step 'it': parameter 'user': name: Field required"):
         bound(with_refs, 3, refs={output_of("fetch", "user"): {}, run_input("day"): "2026-01-02"})
 
 
-def test_a_reference_that_was_not_found_is_told() -> None:
+def test_a_reference_without_a_value_is_an_error() -> None:
     with pytest.raises(InvalidInput, match=r"parameter 'other': output_of\('fetch'\) was not found"):
         bound(ref_and_model, {"name": "Ada"})
 
@@ -294,7 +288,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_a_function_can_do_what_it_likes_to_its_arguments(value: Any) -> None:
+def test_changes_of_arguments_do_not_reach_the_value(value: Any) -> None:
     before = repr(value)
 
     def spoil(item: Any) -> None:
@@ -336,7 +330,7 @@ def test_binding_gives_valid_arguments_or_invalid_input(fn: Any, value: Any) -> 
 def resize(photo: Photo, size: int) -> None: ...
 
 
-def test_what_a_partial_has_filled_in_is_not_the_values_any_more() -> None:
+def test_keywords_of_a_partial_are_not_bound_to_the_value() -> None:
     made = step(functools.partial(resize, size=3))
 
     assert made.bind({"path": "a", "size": 4}) == ([Photo("a")], {})

@@ -64,7 +64,7 @@ def test_bail_leaves_the_step_through_except_exception() -> None:
 
 
 @pytest.mark.parametrize("leave", [Context(step_id="pay").suspend, Context(step_id="pay").bail])
-def test_leaving_with_what_has_no_json_form_is_an_error(leave: Any) -> None:
+def test_a_suspend_or_bail_without_json_form_is_an_error(leave: Any) -> None:
     with pytest.raises(InvalidOutput, match=r"step 'pay': the (payload|output) of .* has no JSON form"):
         leave(object())
 
@@ -129,7 +129,7 @@ def test_an_update_that_does_not_fit_names_the_key(model: Any, fields: dict[str,
     assert ctx.updates == {}
 
 
-def test_emit_hands_on_the_json_form() -> None:
+def test_emit_passes_the_json_form() -> None:
     emitted: list[Any] = []
 
     Context(emitter=emitted.append).emit({"done": date(2026, 1, 2)})
@@ -137,7 +137,7 @@ def test_emit_hands_on_the_json_form() -> None:
     assert emitted == [{"done": "2026-01-02"}]
 
 
-def test_emit_in_a_unit_test_goes_nowhere() -> None:
+def test_emit_without_a_run_does_nothing() -> None:
     Context().emit(1)
 
 
@@ -149,7 +149,7 @@ def test_output_of_a_step_comes_in_its_type() -> None:
     assert ctx.output_of("fetch") == "2026-01-02"
 
 
-def test_output_of_without_a_run_says_so() -> None:
+def test_output_of_without_a_run_is_an_error() -> None:
     with pytest.raises(LookupError, match="this Context does not belong to a run"):
         Context().output_of("fetch")
 
@@ -180,7 +180,7 @@ def test_the_logger_knows_run_and_step(caplog: pytest.LogCaptureFixture) -> None
     assert record.__dict__["attempt"] == "2"
 
 
-def test_what_a_step_does_to_what_it_is_told_stays_with_it() -> None:
+def test_changes_of_a_context_do_not_reach_the_recorded_values() -> None:
     kept = {"a": [1]}
     ctx = Context(metadata=kept, resume_data=kept, suspend_data=kept, run_input=kept)
 
@@ -190,7 +190,7 @@ def test_what_a_step_does_to_what_it_is_told_stays_with_it() -> None:
     assert kept == {"a": [1]}
 
 
-def test_a_context_is_told_that_it_is_cancelled() -> None:
+def test_a_cancelled_context_says_so() -> None:
     ctx = Context()
     assert not ctx.cancelled
 

@@ -74,7 +74,7 @@ def test_a_timeout_may_be_a_timedelta() -> None:
     assert step(triple, timeout=timedelta(minutes=1)).policy.timeout == 60
 
 
-def test_with_id_is_another_step_of_the_same_policy() -> None:
+def test_with_id_keeps_the_policy_of_the_step() -> None:
     other = send.with_id("second")
 
     assert (other.id, other.fn, other.policy) == ("second", send.fn, send.policy)
@@ -114,9 +114,7 @@ def test_a_partial_has_the_name_of_its_function() -> None:
 
 @pytest.mark.parametrize("id", ["a b", "a.b", "a#1", "a[1]", "$a", "a~b", "", "a/b"])
 def test_a_wrong_id_is_refused(id: str) -> None:  # noqa: A002
-    with pytest.raises(
-        StepError, match=re.escape(f"step id {id!r}: an id is made of letters, digits, '_' and '-'")
-    ):
+    with pytest.raises(StepError, match=re.escape(f"step id {id!r}: an id is made of letters, digits, '_' and '-'")):
         step(triple, id=id)
 
 
@@ -165,10 +163,8 @@ def test_a_step_takes_other_options_and_keeps_the_rest() -> None:
     assert patient.policy.queue is None
 
 
-def test_a_function_that_was_called_by_mistake_is_told() -> None:
-    with pytest.raises(
-        StepError, match=r"call_send was called: give the function itself, without parentheses"
-    ):
+def test_a_coroutine_in_place_of_a_function_is_an_error() -> None:
+    with pytest.raises(StepError, match=r"call_send was called: give the function itself, without parentheses"):
         step(call_send())  # type: ignore[call-overload]
 
 
@@ -211,9 +207,7 @@ def test_references_are_read_from_annotations() -> None:
 def test_value_at_is_for_maps() -> None:
     def notify(user: Annotated[int, value_at("id")]) -> None: ...
 
-    with pytest.raises(
-        StepError, match=r"parameter 'user': value_at\('id'\) is for \.map\(\{…\}\), not for steps"
-    ):
+    with pytest.raises(StepError, match=r"parameter 'user': value_at\('id'\) is for \.map\(\{…\}\), not for steps"):
         step(notify).check()
 
 
@@ -224,7 +218,7 @@ def test_one_reference_a_parameter() -> None:
         step(notify).check()
 
 
-def test_annotations_may_name_what_comes_later_in_the_module() -> None:
+def test_annotations_may_name_later_definitions_of_the_module() -> None:
     assert step(forward).bind({"name": "Ada"}) == ([Later("Ada")], {})
 
 
@@ -244,7 +238,7 @@ def test_annotations_may_name_local_classes_that_come_later() -> None:
     assert made.output_annotation is Local
 
 
-def test_a_step_made_elsewhere_knows_the_local_classes_around_it() -> None:
+def test_a_step_resolves_local_classes_of_the_function_around_it() -> None:
     def define() -> Step[..., Any]:
         @dataclass
         class Hidden:
@@ -269,12 +263,10 @@ def test_context_may_be_imported_for_type_checking_only() -> None:
 def only_for_type_checkers(ctx: Context) -> None: ...
 
 
-def test_a_name_that_is_not_there_at_run_time_is_an_error() -> None:
+def test_an_annotation_with_an_undefined_name_is_an_error() -> None:
     def pay(amount: Decimal) -> None: ...
 
-    with pytest.raises(
-        StepError, match="step 'pay': its annotations name 'Decimal', which is not defined in"
-    ):
+    with pytest.raises(StepError, match="step 'pay': its annotations name 'Decimal', which is not defined in"):
         step(pay).check()
 
 
@@ -284,9 +276,7 @@ class Socket: ...
 def test_a_parameter_that_cannot_come_from_json_is_an_error() -> None:
     def send_to(socket: Socket) -> None: ...
 
-    with pytest.raises(
-        StepError, match="parameter 'socket': Socket cannot be made of JSON; annotate a model"
-    ):
+    with pytest.raises(StepError, match="parameter 'socket': Socket cannot be read from JSON; annotate a model"):
         step(send_to).check()
 
 
@@ -315,9 +305,7 @@ def test_a_model_without_json_form_is_an_error(option: str) -> None:
 
 
 def test_a_fallback_value_needs_a_json_form() -> None:
-    with pytest.raises(
-        StepError, match="step 'triple': its fallback: a value of type object has no JSON form"
-    ):
+    with pytest.raises(StepError, match="step 'triple': its fallback: a value of type object has no JSON form"):
         step(triple, fallback=object()).check()
 
 
@@ -332,7 +320,7 @@ def test_a_fallback_may_be_a_lambda() -> None:
     assert step(triple, fallback=lambda x: 0).fallback is not None
 
 
-def test_a_fallback_is_no_workflow() -> None:
+def test_a_workflow_cannot_be_a_fallback() -> None:
     with pytest.raises(StepError, match="give a value or one step; a workflow or chain cannot be a fallback"):
         step(triple, fallback=workflow("w").then(double).commit())
 

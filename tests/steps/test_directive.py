@@ -17,7 +17,7 @@ def test_functions_with_the_directive_are_steps() -> None:
     assert list(steps) == ["fetch_user", "send_email"]
 
 
-def test_steps_are_there_by_attribute_and_by_key() -> None:
+def test_steps_are_found_by_attribute_and_by_key() -> None:
     steps = load_steps(NAME)
 
     assert steps.fetch_user is steps["fetch_user"]
@@ -29,7 +29,7 @@ def test_a_step_of_a_module_is_still_its_function() -> None:
     assert load_steps(NAME).send_email("a@b") is True
 
 
-def test_the_module_itself_will_do() -> None:
+def test_load_steps_accepts_a_module() -> None:
     assert set(load_steps(sample_calls)) == {"fetch_user", "send_email"}
 
 
@@ -38,17 +38,13 @@ def test_a_misspelt_step_is_an_error_that_lists_the_steps() -> None:
         _ = load_steps(NAME).fetch_usr
 
 
-def test_a_module_that_is_not_there() -> None:
-    with pytest.raises(
-        StepError, match=r"there is no module 'tests\.steps\.nowhere'; is its folder on sys\.path"
-    ):
+def test_a_missing_module_is_an_error() -> None:
+    with pytest.raises(StepError, match=r"there is no module 'tests\.steps\.nowhere'; is its folder on sys\.path"):
         load_steps("tests.steps.nowhere")
 
 
-def test_a_module_without_steps() -> None:
-    with pytest.raises(
-        StepError, match=r"json has no steps: start the docstring of a function .* 'use step'"
-    ):
+def test_a_module_without_steps_is_an_error() -> None:
+    with pytest.raises(StepError, match=r"json has no steps: start the docstring of a function .* 'use step'"):
         load_steps("json")
 
 

@@ -1,4 +1,4 @@
-"""What a step returns is validated, and brought to JSON form."""
+"""The output of a step: it is validated and converted to JSON form."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -101,7 +101,7 @@ def test_an_output_without_a_type_comes_back_as_json() -> None:
     assert made.output_shape.revive(made.dump(ADA)) == {"name": "Ada", "born": "1815-12-10"}
 
 
-def test_a_coroutine_that_was_not_awaited_is_told() -> None:
+def test_a_coroutine_that_was_not_awaited_is_an_error() -> None:
     async def forgotten() -> None: ...
 
     coroutine = forgotten()

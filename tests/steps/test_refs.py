@@ -32,13 +32,13 @@ def test_a_path_leads_through_keys_and_indexes(path: str | None, found: Any) -> 
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("usr", "run_input('usr'): there is no 'usr': at its root is the keys 'user', 'none'"),
-        ("user.emails.2", "there is no '2': at user.emails is a list of 2"),
-        ("user.emails.first", "there is no 'first': at user.emails is a list, which takes whole numbers"),
-        ("none.x", "there is no 'x': at none is a value of type NoneType"),
+        ("usr", "run_input('usr'): there is no 'usr': its root has the keys 'user', 'none'"),
+        ("user.emails.2", "there is no '2': 'user.emails' is a list of 2"),
+        ("user.emails.first", "there is no 'first': 'user.emails' is a list, which needs a whole number"),
+        ("none.x", "there is no 'x': 'none' is of type NoneType"),
     ],
 )
-def test_a_path_that_leads_nowhere_says_how_far_it_goes(path: str, says: str) -> None:
+def test_a_path_to_no_value_reports_the_part_that_exists(path: str, says: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         run_input(path).lookup(ROOT)
 
@@ -57,15 +57,13 @@ def test_a_step_is_named_by_itself_its_function_or_its_id(given: Any) -> None:
 
 
 @pytest.mark.parametrize("given", [lambda: 1, 3, "", None])
-def test_what_names_no_step_is_refused(given: Any) -> None:
+def test_a_reference_to_no_step_is_an_error(given: Any) -> None:
     with pytest.raises(StepError, match="give the step itself, its function, or its id"):
         output_of(given)
 
 
 def test_references_are_equal_when_they_mean_the_same() -> None:
-    assert (
-        len({output_of("a"), output_of("a"), output_of("a", "x"), run_input(), run_state(), value_at()}) == 5
-    )
+    assert len({output_of("a"), output_of("a"), output_of("a", "x"), run_input(), run_state(), value_at()}) == 5
 
 
 def test_a_dict_is_filled_in_fresh_containers() -> None:

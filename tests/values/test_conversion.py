@@ -123,7 +123,7 @@ VALUES: list[tuple[Any, st.SearchStrategy[Any]]] = [
 
 
 @pytest.mark.parametrize(("annotation", "values"), VALUES, ids=[str(annotation) for annotation, _ in VALUES])
-def test_what_was_written_is_read_back(annotation: Any, values: st.SearchStrategy[Any]) -> None:
+def test_a_written_value_is_read_back(annotation: Any, values: st.SearchStrategy[Any]) -> None:
     shape = Typed(annotation)
 
     @given(values)
@@ -146,13 +146,13 @@ def test_the_json_form_is_taken_for_the_value_too() -> None:
     assert Typed(User).dump({"name": "Ada"})["name"] == "Ada"
 
 
-def test_members_of_a_dataclass_that_nobody_validated_are_validated() -> None:
+def test_fields_of_an_unvalidated_dataclass_are_validated() -> None:
     loose: Any = Photo("a", "7")  # type: ignore[arg-type]
 
     assert Typed(Photo).dump(loose) == {"path": "a", "size": 7, "tags": [], "parts": []}
 
 
-def test_members_of_a_dataclass_that_do_not_fit_are_refused() -> None:
+def test_fields_of_a_dataclass_that_do_not_fit_are_an_error() -> None:
     loose: Any = Photo(Path("a"), "many")  # type: ignore[arg-type]
 
     with pytest.raises(InvalidOutput, match="size: Input should be a valid integer"):
@@ -173,7 +173,7 @@ def test_members_of_a_dataclass_that_do_not_fit_are_refused() -> None:
         (Photo, Photo(Path("a"), tags=object()), "at tags: a value of type object"),  # type: ignore[arg-type]
     ],
 )
-def test_what_is_not_of_the_type_is_refused(annotation: Any, value: Any, says: str) -> None:
+def test_a_value_of_another_type_is_an_error(annotation: Any, value: Any, says: str) -> None:
     with pytest.raises(InvalidOutput) as caught:
         Typed(annotation).dump(value, "the output")
 
@@ -186,7 +186,7 @@ def test_many_problems_are_cut_short() -> None:
         Typed(list[int]).revive(["x"] * 10, "the value")
 
 
-def test_a_validator_that_breaks_is_an_invalid_value() -> None:
+def test_a_validator_that_raises_makes_the_value_invalid() -> None:
     def broken(value: Any) -> Any:
         return value["missing"]
 
@@ -218,7 +218,7 @@ def test_a_revived_value_can_be_changed_without_touching_the_recorded_one(shape:
     assert recorded == {"a": [{"b": 1}]}
 
 
-def test_an_iterable_can_be_looked_at_twice() -> None:
+def test_an_iterable_can_be_read_twice() -> None:
     revived = Typed(Iterable[date]).revive(["2026-01-02"])
 
     assert [list(revived), list(revived)] == [[date(2026, 1, 2)]] * 2
@@ -226,7 +226,7 @@ def test_an_iterable_can_be_looked_at_twice() -> None:
     assert Typed(typing.Iterable).revive(["a"]) == Typed(Iterable).revive(["a"]) == ["a"]
 
 
-def test_a_validator_cannot_touch_the_recorded_value() -> None:
+def test_a_validator_cannot_change_the_recorded_value() -> None:
     recorded = {"a": 1}
 
     Typed(Annotated[dict[str, int], BeforeValidator(lambda value: value.pop("a") and value)]).revive(recorded)
@@ -258,7 +258,7 @@ def test_another_kind_of_value_is_refused(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("annotation", [Any, object, typing.TypeVar("T")])
-def test_a_type_that_says_nothing_is_any_shape(annotation: Any) -> None:
+def test_an_unknown_type_has_the_any_shape(annotation: Any) -> None:
     assert shape_of(annotation) == AnyShape()
 
 

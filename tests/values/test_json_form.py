@@ -56,7 +56,7 @@ def test_json_stays_as_it_is(value: Any) -> None:
 
 
 @given(JSON)
-def test_what_comes_out_is_what_a_queue_would_give_back(value: Any) -> None:
+def test_the_json_form_survives_a_queue(value: Any) -> None:
     assert json.loads(json.dumps(to_json(value, WHERE), allow_nan=False)) == value
 
 
@@ -137,7 +137,7 @@ async def stream() -> AsyncIterator[int]:
     ],
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
-def test_what_has_none_is_named(value: Any, says: str) -> None:
+def test_the_part_without_json_form_is_named(value: Any, says: str) -> None:
     with pytest.raises(InvalidOutput) as caught:
         to_json(value, WHERE)
 
@@ -145,12 +145,10 @@ def test_what_has_none_is_named(value: Any, says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_a_coroutine_is_told_from_other_things_without_a_form() -> None:
+def test_a_coroutine_has_its_own_message_about_json_form() -> None:
     forgotten = coroutine()
 
-    with pytest.raises(
-        InvalidOutput, match="a coroutine was never awaited; make the step `async def` and await it"
-    ):
+    with pytest.raises(InvalidOutput, match="a coroutine was never awaited; make the step `async def` and await it"):
         to_json(forgotten, WHERE)
 
     forgotten.close()

@@ -1,4 +1,4 @@
-"""What types tell before a value is there. In doubt nothing is certain."""
+"""Shapes and schemas: the knowledge of a type about a value before it exists. In doubt nothing is certain."""
 
 import enum
 from dataclasses import dataclass
@@ -164,7 +164,7 @@ def test_may_have_a_key(annotation: Any, key: str, may: bool) -> None:
     assert shape_of(annotation).may_have(key) is may
 
 
-def test_what_nobody_validated_may_have_more_fields() -> None:
+def test_an_unvalidated_value_may_have_more_fields() -> None:
     assert Typed(User, exact=False).may_have("nope")
 
 
@@ -240,13 +240,13 @@ def test_may_fit(source: Any, target: Any, may: bool) -> None:
     assert shape_of(source).may_fit(target) is may
 
 
-def test_the_items_of_a_list_are_known() -> None:
+def test_the_shape_of_list_items_is_known() -> None:
     assert Typed(list[User]).item == Typed(User)
     assert Items(Typed(int)).item == Typed(int)
     assert Typed(int).item == AnyShape()
 
 
-def test_a_value_may_be_of_a_kind() -> None:
+def test_a_value_may_be_of_a_json_type() -> None:
     assert Typed(list[int] | None).may_be(JsonType.ARRAY)
     assert not Typed(User).may_be(JsonType.ARRAY)
     assert AnyShape().may_be(JsonType.ARRAY)

@@ -69,6 +69,7 @@ class Bench:
 
     Args:
         flow: The workflow that the worker knows.
+        store: The store; None makes one.
         **settings: Settings of the core.
 
     Attributes:
@@ -78,9 +79,9 @@ class Bench:
         worker: The worker.
     """
 
-    def __init__(self, flow: Workflow[Any, Any], **settings: Any) -> None:
+    def __init__(self, flow: Workflow[Any, Any], store: FailingStore | None = None, **settings: Any) -> None:
         self.flow = flow
-        self.store = FailingStore()
+        self.store = FailingStore() if store is None else store
         self.sent: list[Message] = []
         registry = WorkflowRegistry()
         registry.add(flow)

@@ -11,7 +11,7 @@
     hello = workflow("hello", input=str).then(greet).commit()
     print(hello.run_sync("world").output)
 
-What runs workflows (engines, stores, results) is imported when it is first asked for.
+The modules that run workflows (engines, stores, results) are imported at first use.
 """
 
 from __future__ import annotations

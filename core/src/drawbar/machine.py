@@ -173,7 +173,7 @@ class Machine:
             assert loop is not None
             if bool(answer) is not loop.source.until:
                 return self.enter(loop.bodies[0], (*numbers[:-1], numbers[-1] + 1), value, records)
-            if loop.counted:
+            if loop.count_recorded:
                 records.append(_memo(count_address(loop, numbers[:-1]), numbers[-1]))
             return self.leave(loop, numbers[:-1], value, records)
         if op is Op.BRANCH:
@@ -274,9 +274,7 @@ class Machine:
         delay: float | None = None,
         until: float | None = None,
     ) -> NewTask:
-        return NewTask(
-            node.address(numbers), Kind.TIMER, value, TaskStatus.SLEEPING, delay=delay, until=until
-        )
+        return NewTask(node.address(numbers), Kind.TIMER, value, TaskStatus.SLEEPING, delay=delay, until=until)
 
 
 def _memo(address: str, value: Json) -> NewTask:

@@ -93,7 +93,7 @@ class Node:
     """One character for each number in the address: `[` for an item's index, `#` for a loop's iteration."""
     recorded: bool = False
     """True if the output is recorded when the node is left, because a reference names it. (Steps always record.)"""
-    counted: bool = False
+    count_recorded: bool = False
     """For a LOOP: True if the number of its last iteration is recorded, because a reference names a step inside."""
     accepts: Shape = ANY_SHAPE
     """For a WAIT: shape of the event's payload."""

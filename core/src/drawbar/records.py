@@ -400,7 +400,7 @@ class Reply:
     next: Task | None = None
     """The task that was claimed in place. It is RUNNING, and the caller has its lease."""
     slots: Mapping[str, Json] | None = None
-    """When `next` is a JOIN: the value of each slot."""
+    """The value of each slot, if `next` is a JOIN."""
     ready: Sequence[ReadyTask] = ()
     """Tasks that became claimable and are not `next`. The worker has to dispatch them."""
     state: Mapping[str, Json] | None = None

@@ -62,11 +62,7 @@ class ErrorInfo:
         if info is None:
             return None
         return cls(
-            **{
-                name: info[name]
-                for name in ("type", "message", "address", "attempts", "traceback")
-                if name in info
-            }
+            **{name: info[name] for name in ("type", "message", "address", "attempts", "traceback") if name in info}
         )
 
     def __str__(self) -> str:
@@ -154,9 +150,7 @@ class RunResult(Generic[Out]):
     @cached_property
     def steps(self) -> Mapping[str, StepResult]:
         """The `StepResult` of each step's task by address, in the order in which the tasks were created."""
-        return {
-            task.address: self._step(task) for task in self._tasks if task.kind is Kind.STEP and _began(task)
-        }
+        return {task.address: self._step(task) for task in self._tasks if task.kind is Kind.STEP and _began(task)}
 
     @cached_property
     def suspended(self) -> Mapping[str, Any]:
@@ -165,11 +159,7 @@ class RunResult(Generic[Out]):
 
     def _step(self, task: Task) -> StepResult:
         output = task.output
-        place = (
-            self._plan.locate(task.address)
-            if self._plan and task.status is TaskStatus.COMPLETED
-            else None
-        )
+        place = self._plan.locate(task.address) if self._plan and task.status is TaskStatus.COMPLETED else None
         if place is not None:
             with suppress(InvalidInput):  # The output of a bail is of the workflow's type, not the step's.
                 output = place[0].source.output_shape.revive(output)
@@ -201,9 +191,7 @@ class RunResult(Generic[Out]):
                 self,
             )
         if self.status is RunStatus.SUSPENDED:
-            raise RunSuspended(
-                f"{about} is suspended at {', '.join(self.suspended)}; go on with resume()", self
-            )
+            raise RunSuspended(f"{about} is suspended at {', '.join(self.suspended)}; go on with resume()", self)
         if self.error is None:
             raise RunFailed(f"{about} is {self.status}: it has no output yet", self)
         raise RunFailed(f"{about} failed at {self.error.address}: {self.error}", self)

@@ -32,7 +32,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 def a_broker(kind: str) -> AbstractContextManager[str]:
-    """A corner of a broker that nobody else uses."""
+    """A database or virtual host of a broker, for one test."""
     return services.redis_database() if kind == "redis" else services.rabbitmq_vhost()
 
 

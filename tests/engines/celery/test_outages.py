@@ -1,4 +1,4 @@
-"""Broker or store is down, at the start and in the middle: who waits says so, and nobody waits for ever."""
+"""Broker or store is down, at the start or later: a process that waits logs it, and none waits forever."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_client_hears_soon_that_the_store_is_down(any_broker: str, redis: Priv
         redis.resume()
     redis.stop()
     with (
-        pytest.raises(StoreUnavailable, match=r"cannot be reached.*Is it running"),
+        pytest.raises(StoreUnavailable, match=r"cannot be reached.*Check that it is running"),
         open_engine("celery", broker_url=any_broker, store=redis.url, **times),
     ):
         pass

@@ -49,7 +49,7 @@ def test_many_threads_start_runs_with_one_client(broker: str, client: OpenClient
 
 
 class Channel:
-    """What was published, without a broker."""
+    """Records messages in place of a broker."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.published: list[tuple[str, dict[str, Any]]] = []

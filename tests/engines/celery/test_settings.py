@@ -1,4 +1,4 @@
-"""What can be set, and what of a project's configuration is warned of."""
+"""The settings of the engine, and warnings about a project's configuration."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ __all__ = ["engine", "rig", "workers"]
 
 @pytest.fixture(scope="session")
 def engine(engine_name: str, broker_name: str | None, store_name: str) -> Iterator[EngineUnderTest]:
-    """What the kit tests: `DRAWBAR_TEST_ENGINE`, `DRAWBAR_TEST_BROKER`, `DRAWBAR_TEST_STORE`."""
+    """The engine that the kit tests: `DRAWBAR_TEST_ENGINE`, `DRAWBAR_TEST_BROKER`, `DRAWBAR_TEST_STORE`."""
     label = "-".join([engine_name, *([broker_name] if broker_name else []), store_name])
     with ExitStack() as stack:
         settings: dict[str, Any] = {}

@@ -61,7 +61,7 @@ async def settle(client: Client, run: Run[Any], patience: float) -> RunResult[An
 
 
 def differences(result: RunResult[Any], expected: Outcome) -> dict[str, Any]:
-    """Where an engine's answer is not the interpreter's."""
+    """Return the parts in which an engine's result differs from the interpreter's, by name."""
     found: dict[str, Any] = {}
     if result.status is not expected.status:
         found["status"] = (result.status, expected.status, result.error, expected.failures)

@@ -1,4 +1,4 @@
-"""Broker or store is down, at the start and in the middle: who waits says so, and nobody waits for ever."""
+"""Broker or store is down, at the start or later: a process that waits logs it, and none waits forever."""
 
 from __future__ import annotations
 

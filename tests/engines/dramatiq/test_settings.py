@@ -1,4 +1,4 @@
-"""What can be set, and what of a project's broker is warned of."""
+"""The settings of the engine, and warnings about a project's broker."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_a_warm_stop_gives_back_what_takes_too_long(
     began = time.monotonic()
     assert worker.stop() == 0
 
-    assert time.monotonic() - began < 7  # the thread that sleeps keeps nobody here
+    assert time.monotonic() - began < 7  # the process does not wait for the thread that sleeps
     assert f"run {run.id}: task slow is given back" in worker.log
     processes(drawbar_worker(redis_broker, store))
     wait_until(lambda: len(witnesses(tmp_path, "slow")) == 2, 10, "slow starts again, long before the lease ends")

@@ -74,7 +74,7 @@ def test_a_run_of_before_goes_on_when_the_next_client_opens(tmp_path: Path) -> N
         assert engine.get_run(run.id).result_sync(10).unwrap() == 3
 
 
-def test_a_queue_that_nobody_serves_is_told() -> None:
+def test_a_queue_without_a_worker_is_an_error() -> None:
     opened = open_engine("dramatiq", broker_url="stub://", queue="other", queues=("gpu",))
     with opened as engine, pytest.raises(EngineError, match="other"):
         engine.start_sync(flow, 1)

@@ -30,7 +30,7 @@ def _on_an_outside_engine(engine_name: str) -> None:
 def engine(
     engine_name: str, store_name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EngineUnderTest]:
-    """What the kit tests, on a broker of its own."""
+    """The engine that the kit tests, on its own broker."""
     if engine_name not in OUTSIDE:
         pytest.skip(f"for engines of examples/engines: tox -e thirdparty-{OUTSIDE[0]}")
     with ExitStack() as stack:

@@ -19,7 +19,7 @@ PAGE = ROOT / "docs/how-to/write-an-engine.md"
 
 
 class Author:
-    """Somebody who follows the page; has a folder for what they install, which is on the path of their Python."""
+    """A reader who follows the page, with a folder of installed packages on the path of their Python."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Author:
         return done.stdout + done.stderr
 
     def install(self) -> None:
-        """What pip does with an editable package, without an index."""
+        """Install an editable package as pip does, without an index."""
         project = tomllib.loads((self.here / "pyproject.toml").read_text())["project"]
         install(self.site, project["name"], version=project["version"], entry_points=project["entry-points"])
         self.path.append(str(self.here / "src"))

@@ -41,7 +41,7 @@ def test_drawing_twice_gives_the_same(name: str) -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="no format 'png'; there are: mermaid, dot, svg, json, text"):
+    with pytest.raises(ValueError, match="unknown format 'png'; use one of mermaid, dot, svg, json, text"):
         render.render(EVERYTHING, "png")
 
 
@@ -120,14 +120,10 @@ def test_every_mermaid_arrow_joins_nodes_that_are_declared() -> None:
     lines = render.mermaid(EVERYTHING).splitlines()
     assert lines[:4] == ["---", 'title: "order-fulfilment"', "---", "flowchart TD"]
     declared = {found[1] for line in lines if (found := re.match(r"\s+(n\d+)\W", line)) and "-->" not in line}
-    arrows = [
-        found.groups() for line in lines if (found := re.match(r'\s+(n\d+) -->(?:\|".*"\|)? (n\d+)$', line))
-    ]
+    arrows = [found.groups() for line in lines if (found := re.match(r'\s+(n\d+) -->(?:\|".*"\|)? (n\d+)$', line))]
     assert len(arrows) == sum("-->" in line for line in lines)
     assert {end for arrow in arrows for end in arrow} == declared
-    assert sum(line.strip().startswith("subgraph") for line in lines) == sum(
-        line.strip() == "end" for line in lines
-    )
+    assert sum(line.strip().startswith("subgraph") for line in lines) == sum(line.strip() == "end" for line in lines)
 
 
 def test_every_dot_arrow_joins_nodes_that_are_declared() -> None:
@@ -139,9 +135,7 @@ def test_every_dot_arrow_joins_nodes_that_are_declared() -> None:
     assert outside.count("{") == outside.count("}")
 
 
-@pytest.mark.parametrize(
-    "hostile", ['" --> x; end', "<script>&amp;</script>", "a\\nb `c` #1;", "ctrl\x07 \u2028 漢字"]
-)
+@pytest.mark.parametrize("hostile", ['" --> x; end', "<script>&amp;</script>", "a\\nb `c` #1;", "ctrl\x07 \u2028 漢字"])
 def test_texts_of_the_users_cannot_break_a_format(hostile: str) -> None:
     flow = (
         workflow("hostile", input=str)

@@ -1,4 +1,4 @@
-"""What stands on a drawing: names, expressions, durations."""
+"""Labels on a drawing: names, expressions, durations."""
 
 from collections.abc import Callable
 from functools import partial

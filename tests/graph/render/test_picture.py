@@ -25,10 +25,7 @@ class Rect:
 
     def overlaps(self, other: "Rect") -> bool:
         return (
-            self.left < other.right
-            and other.left < self.right
-            and self.top < other.bottom
-            and other.top < self.bottom
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
     def holds(self, other: "Rect") -> bool:
@@ -66,9 +63,7 @@ def check(drawing: Outline) -> None:
 
 
 names = st.text("abcdefgmWi_-", min_size=1, max_size=30)
-boxes = st.builds(
-    Box, names, st.sampled_from(["step", "map", "sleep", "wait"]), names, st.one_of(st.just(""), names)
-)
+boxes = st.builds(Box, names, st.sampled_from(["step", "map", "sleep", "wait"]), names, st.one_of(st.just(""), names))
 
 
 def _bigger(items: st.SearchStrategy[Item]) -> st.SearchStrategy[Item]:
@@ -78,18 +73,14 @@ def _bigger(items: st.SearchStrategy[Item]) -> st.SearchStrategy[Item]:
         Split, names, st.sampled_from(["branch", "choose"]), st.lists(arms, min_size=1, max_size=4).map(tuple)
     )
     full = st.builds(Arm, st.just(""), items)
-    parallels = st.builds(
-        Split, names, st.just("parallel"), st.lists(full, min_size=1, max_size=4).map(tuple)
-    )
-    frames = st.builds(
-        Frame, names, st.sampled_from(["loop", "foreach", "chain", "workflow"]), names, several, names
-    )
+    parallels = st.builds(Split, names, st.just("parallel"), st.lists(full, min_size=1, max_size=4).map(tuple))
+    frames = st.builds(Frame, names, st.sampled_from(["loop", "foreach", "chain", "workflow"]), names, several, names)
     return st.one_of(splits, parallels, frames)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.recursive(boxes, _bigger, max_leaves=8), min_size=1, max_size=5))
-def test_whatever_is_nested_in_whatever(items: list[Item]) -> None:
+def test_every_item_can_be_drawn_inside_every_other(items: list[Item]) -> None:
     check(Outline("any", "In", "Out", tuple(items)))
 
 
@@ -108,7 +99,5 @@ def test_it_is_for_light_and_dark_pages_and_keeps_its_style_to_itself() -> None:
 
 
 def test_boxes_say_on_hovering_where_their_function_is() -> None:
-    titles = [
-        element.text or "" for element in ElementTree.fromstring(svg(outline(EVERYTHING))).iter(f"{SVG}title")
-    ]
+    titles = [element.text or "" for element in ElementTree.fromstring(svg(outline(EVERYTHING))).iter(f"{SVG}title")]
     assert any(title.endswith(".check_order") for title in titles)

@@ -1,4 +1,4 @@
-"""Begins a graph: `workflow(…)` gives its first, empty builder."""
+"""The function `workflow`: it returns the first, empty builder of a graph."""
 
 # `id` and `input` are the words of the interface.
 # ruff: noqa: A002
@@ -87,26 +87,31 @@ def workflow(
     on_failure: Callable[..., Any] | None = None,
     on_finish: Callable[..., Any] | None = None,
 ) -> Any:
-    """Begins a workflow.
+    """Begin a workflow.
 
     Args:
-        id: Its id: what messages, stores and command lines call it.
-        input: The type of what goes in.
-        output: The type of what comes out; left out, that of the last step.
-        state: The model of the run's state; every field needs a default.
-        retry: The default `Retry` (or number of attempts) of its steps.
-        version: A text that tells this graph from an earlier one that looks the same.
-        on_start: Called with a `RunResult` before the first step.
-        on_success: Called with the `RunResult` of a completed run.
-        on_failure: Called with the `RunResult` of a failed run.
-        on_finish: Called with the `RunResult` after every end.
+        id: Id of the workflow, in messages, stores and commands: letters, digits, `_` and `-`.
+        input: Type of the input. Default: any JSON.
+        output: Type of the output. Default: the type of the last value.
+        state: Model of the run's state; every field needs a default. Default: the state is a dict.
+        retry: Default retry policy of the steps: a `Retry`, or the number of attempts. Default: one attempt.
+        version: A string that distinguishes this graph from an earlier one with the same nodes. Default: none.
+        on_start: Function that is called with a `RunResult` before the first step.
+        on_success: Function that is called with the `RunResult` of a completed run.
+        on_failure: Function that is called with the `RunResult` of a failed run.
+        on_finish: Function that is called with the `RunResult` after every end of a run.
+
+    Returns:
+        An empty builder: add nodes with its calls, then call `commit()`.
+
+    Raises:
+        GraphError: The id is not valid, or a callback cannot be called.
+        StepError: The number of attempts is less than 1.
     """
     callbacks = Callbacks(on_start, on_success, on_failure, on_finish)
     for name, callback in vars(callbacks).items():
         if callback is not None and not callable(callback):
-            raise GraphError(
-                f"workflow {id!r}: {name}={callback!r} cannot be called; give a function of the RunResult"
-            )
+            raise GraphError(f"workflow {id!r}: {name}={callback!r} cannot be called; give a function of the RunResult")
     options = {
         "input": input,
         "output": output,

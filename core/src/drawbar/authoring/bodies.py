@@ -1,4 +1,4 @@
-"""What a node runs: a step, or several as one. Whatever is taken for a step is made one of these here."""
+"""Bodies of nodes: steps, chains and nested workflows, made from the values that builder calls accept."""
 
 # `id`, `input` and `type` are the words of the interface.
 # ruff: noqa: A002
@@ -13,31 +13,42 @@ from drawbar.graph.definition import WorkflowDefinition
 from drawbar.graph.nodes import Body, Scope, Then
 from drawbar.steps.define import as_step
 from drawbar.steps.ids import checked_id
-from drawbar.steps.step import Step
+from drawbar.steps.step import Step, StepSequence
 
 
 def chain(*steps: Any, id: str | None = None) -> Scope:
-    """Steps in sequence, as one: to be taken wherever a step is.
+    """Make a chain: steps in sequence, for use wherever a step can stand.
 
     Args:
-        steps: Steps, functions, committed workflows, other chains.
-        id: Its id; left out, it gets one from its place: `chain-2`. Its steps live under it.
+        steps: Steps, functions, committed workflows or other chains.
+        id: Id of the chain, which is a prefix of the addresses of its steps. Default: one from its place, `chain-2`.
+
+    Returns:
+        The chain.
+
+    Raises:
+        GraphError: There are no steps, a step is a workflow that is not committed, or the id is not valid.
+        StepError: A value is not a step and cannot be one.
     """
     if not steps:
-        raise GraphError("chain() is empty: give it steps")
+        raise GraphError("chain() has no steps; give it at least one")
     bodies = [as_body(step, f"chain-{place}", "chain(…)") for place, step in enumerate(steps, 1)]
     name = "" if id is None else checked_id(id, "chain", GraphError)
     return Scope(name, tuple(Then(body.id, body) for body in bodies))
 
 
 def as_body(thing: Any, default: str, where: str, name: str | None = None) -> Body:
-    """Makes a body of a step, plain function, chain or committed workflow.
+    """Return the body for a step, plain function, chain or committed workflow.
 
     Args:
-        thing: What was given.
-        default: Id of a chain that has none.
-        where: The call it was given to, for errors.
-        name: The id that it will get, which a lambda cannot do without.
+        thing: The value that a call got.
+        default: Id for a chain without one.
+        where: The call, for errors.
+        name: Id for a plain function; a lambda needs one.
+
+    Raises:
+        GraphError: The value is a workflow that is not committed, or a string.
+        StepError: The value is not a step and cannot be one.
     """
     if isinstance(thing, Step):
         return thing
@@ -45,15 +56,20 @@ def as_body(thing: Any, default: str, where: str, name: str | None = None) -> Bo
         return thing if thing.id else replace(thing, id=default)
     if isinstance(thing, WorkflowDefinition):
         return Scope(thing.id, thing.nodes, thing)
-    if hasattr(thing, "commit") and hasattr(thing, "nodes"):  # a builder
-        raise GraphError(f"{where}: workflow {thing.id!r} is not committed: call .commit() on it first")
+    if isinstance(thing, StepSequence):  # It is neither a chain nor a workflow: only builders are left.
+        raise GraphError(f"{where}: workflow {thing.id!r} is not committed; call .commit() on it first")
     if isinstance(thing, str):
-        raise GraphError(f"{where}: {thing!r} is a text: give the step itself")
+        raise GraphError(f"{where}: {thing!r} is a string; give the step itself")
     return as_step(thing, name)
 
 
 def renamed(body: Body, id: str) -> Body:
-    """The same body under another id."""
+    """Return the same body under another id.
+
+    Raises:
+        GraphError: The id of a chain or workflow is not valid.
+        StepError: The id of a step is not valid.
+    """
     if isinstance(body, Step):
         return body.with_id(id) if id != body.id else body
     return replace(body, id=checked_id(id, "node", GraphError))

@@ -1,4 +1,4 @@
-"""Writes a graph down, call by call. Builders are immutable: each call returns a new one."""
+"""The builder: it describes a graph, call by call. Builders are immutable: each call returns a new one."""
 
 # `id`, `input` and `type` are the words of the interface.
 # ruff: noqa: A002
@@ -43,7 +43,7 @@ Value = TypeVar("Value", default=Any)
 
 
 class Undeclared:
-    """In place of the output type of a workflow that declares none: it is that of the last value."""
+    """The output type of a workflow without `output=`: the type of its last value."""
 
 
 Out = TypeVar("Out", default=Undeclared)
@@ -54,10 +54,13 @@ _UNSET: Any = object()
 
 @dataclass(frozen=True, eq=False)
 class Builder(StepSequence, Generic[In, Value, Out]):
-    """A workflow in the making: what goes in, the value so far, and the declared output.
+    """A workflow that is being built. Its type parameters are the input, the value so far, and the declared output.
+
+    `workflow()` returns the first, empty builder. Each call adds a node and returns a new builder; `commit()` makes the
+    workflow. A node without an id gets one from its kind and its place: `map-2`.
 
     Attributes:
-        id: The workflow's id.
+        id: Id of the workflow.
         nodes: The nodes so far.
     """
 
@@ -74,22 +77,37 @@ class Builder(StepSequence, Generic[In, Value, Out]):
     @overload
     def then(self, step: Any, /, *, id: str | None = None) -> Builder[In, Any, Out]: ...
     def then(self, step: Any, /, *, id: str | None = None) -> Any:
-        """Runs a step: the value goes in, its output is the next value.
+        """Run a step: the value goes in, its output is the next value.
 
         Args:
             step: A step, plain function, chain or committed workflow.
-            id: Another id for it.
+            id: Another id for the step. Default: the id of the step.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: `step` is a workflow that is not committed, or a string; or the id of a chain or workflow is
+                not valid.
+            StepError: `step` is not a step and cannot be one, or its id is not valid.
         """
         body = self._body(step, "then", id)
         return self._add(Then(body.id, body))
 
     def parallel(self, /, *steps: Any, id: Any = None, **named: Any) -> Builder[In, dict[str, Any], Out]:
-        """Runs steps at the same time, each with the value; the next value is the dict of outputs by id.
+        """Run steps at the same time, each with the value; the next value is the dict of outputs by id.
 
         Args:
             steps: Steps, plain functions, chains or committed workflows.
-            id: The node's own id (a text); anything else is a step that is to be called `id`.
-            named: More of them, each under the id that its keyword gives it.
+            id: Id of the node, if it is a string. Any other value is a step that gets the id `id`.
+            named: More steps; each gets its keyword as its id.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: A step is a workflow that is not committed, or a string; or an id is not valid.
+            StepError: A value is not a step and cannot be one, or the id of a step is not valid.
         """
         given = id if isinstance(id, str) else None
         if id is not None and given is None:
@@ -102,12 +120,20 @@ class Builder(StepSequence, Generic[In, Value, Out]):
     def branch(
         self, *arms: tuple[Callable[..., Any], Any], otherwise: Any = None, id: str | None = None
     ) -> Builder[In, dict[str, Any], Out]:
-        """Runs every step whose condition is true, at the same time; the next value is the dict of outputs.
+        """Run every step whose condition is true, at the same time; the next value is the dict of outputs by id.
 
         Args:
-            arms: Pairs of a condition, `(value)` or `(value, ctx)`, and a step. All are asked, in order.
-            otherwise: Runs when no condition is true.
-            id: The node's id.
+            arms: Pairs of a condition and a step. A condition is a function of `(value)` or `(value, ctx)`, sync or
+                async. All conditions are evaluated, in order.
+            otherwise: The step that runs when no condition is true. Default: the next value is then an empty dict.
+            id: Id of the node. Default: its kind and place, `branch-2`.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: An arm is not a pair, a step is a workflow that is not committed, or an id is not valid.
+            StepError: A value is not a step and cannot be one.
         """
         at = self._id("branch", id)
         pairs, last = self._arms(arms, otherwise, "branch")
@@ -116,12 +142,20 @@ class Builder(StepSequence, Generic[In, Value, Out]):
     def choose(
         self, *arms: tuple[Callable[..., Any], Any], otherwise: Any = None, id: str | None = None
     ) -> Builder[In, Any, Out]:
-        """Runs the first step whose condition is true, like if/elif/else; its output is the next value.
+        """Run the first step whose condition is true, like if/elif/else; its output is the next value.
 
         Args:
-            arms: Pairs of a condition, `(value)` or `(value, ctx)`, and a step.
-            otherwise: Runs when no condition is true; without it the value then passes through.
-            id: The node's id.
+            arms: Pairs of a condition and a step. A condition is a function of `(value)` or `(value, ctx)`, sync or
+                async. They are evaluated in order until one is true.
+            otherwise: The step that runs when no condition is true. Default: the value then passes unchanged.
+            id: Id of the node. Default: its kind and place, `choose-2`.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: An arm is not a pair, a step is a workflow that is not committed, or an id is not valid.
+            StepError: A value is not a step and cannot be one.
         """
         at = self._id("choose", id)
         pairs, last = self._arms(arms, otherwise, "choose")
@@ -144,12 +178,22 @@ class Builder(StepSequence, Generic[In, Value, Out]):
         self, step: Any, condition: Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, Any, Out]: ...
     def do_until(self, step: Any, condition: Any, /, *, id: str | None = None) -> Any:
-        """Runs a step, its output being its next input, until a condition is true.
+        """Run a step again and again, each output as its next input, until a condition is true.
+
+        The next value is the last output.
 
         Args:
-            step: Runs at least once.
-            condition: `(output)` or `(output, ctx)`; `ctx.iteration` counts from 1.
-            id: Another id for the step.
+            step: A step, plain function, chain or committed workflow. It runs at least once.
+            condition: A function of `(output)` or `(output, ctx)`, sync or async; `ctx.iteration` counts from 1.
+            id: Another id for the step. Default: the id of the step.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: `step` is a workflow that is not committed, or a string; or the id of a chain or workflow is
+                not valid.
+            StepError: `step` is not a step and cannot be one, or its id is not valid.
         """
         body = self._body(step, "do_until", id)
         return self._add(Loop(body.id, body, condition, until=True))
@@ -171,7 +215,23 @@ class Builder(StepSequence, Generic[In, Value, Out]):
         self, step: Any, condition: Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, Any, Out]: ...
     def do_while(self, step: Any, condition: Any, /, *, id: str | None = None) -> Any:
-        """As `do_until`, but goes on while the condition is true. The step runs at least once."""
+        """Run a step again and again, each output as its next input, while a condition is true.
+
+        The next value is the last output.
+
+        Args:
+            step: A step, plain function, chain or committed workflow. It runs at least once.
+            condition: A function of `(output)` or `(output, ctx)`, sync or async; `ctx.iteration` counts from 1.
+            id: Another id for the step. Default: the id of the step.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: `step` is a workflow that is not committed, or a string; or the id of a chain or workflow is
+                not valid.
+            StepError: `step` is not a step and cannot be one, or its id is not valid.
+        """
         body = self._body(step, "do_while", id)
         return self._add(Loop(body.id, body, condition, until=False))
 
@@ -192,41 +252,50 @@ class Builder(StepSequence, Generic[In, Value, Out]):
         self, step: Any, /, *, concurrency: int | None = None, id: str | None = None
     ) -> Builder[In, list[Any], Out]: ...
     def foreach(self, step: Any, /, *, concurrency: int | None = None, id: str | None = None) -> Any:
-        """Runs a step for each item of the value; the next value is the list of outputs, in that order.
+        """Run a step for each item of the value; the next value is the list of outputs, in the order of the items.
 
         Args:
-            step: Gets one item of the value, which has to be a list.
-            concurrency: How many run at the same time at most; left out, as many as the engine takes.
-            id: Another id for the step.
+            step: A step, plain function, chain or committed workflow. It gets one item of the value, which has to be
+                a list.
+            concurrency: Largest number of items at the same time. Default: the setting `fan_out`.
+            id: Another id for the step. Default: the id of the step.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: `step` is a workflow that is not committed, or a string; or the id of a chain or workflow is
+                not valid.
+            StepError: `step` is not a step and cannot be one, or its id is not valid.
         """
         body = self._body(step, "foreach", id)
         return self._add(Foreach(body.id, body, concurrency))
 
     @overload
-    def map(
-        self, mapper: Callable[[Value], Async[T]], /, *, id: str | None = None
-    ) -> Builder[In, T, Out]: ...
+    def map(self, mapper: Callable[[Value], Async[T]], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
     @overload
     def map(self, mapper: Callable[[Value], T], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
     @overload
-    def map(
-        self, mapper: Callable[[Value, Context], Async[T]], /, *, id: str | None = None
-    ) -> Builder[In, T, Out]: ...
+    def map(self, mapper: Callable[[Value, Context], Async[T]], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
     @overload
-    def map(
-        self, mapper: Callable[[Value, Context], T], /, *, id: str | None = None
-    ) -> Builder[In, T, Out]: ...
+    def map(self, mapper: Callable[[Value, Context], T], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
     @overload
-    def map(
-        self, mapper: Mapping[str, Any], /, *, id: str | None = None
-    ) -> Builder[In, dict[str, Any], Out]: ...
+    def map(self, mapper: Mapping[str, Any], /, *, id: str | None = None) -> Builder[In, dict[str, Any], Out]: ...
     def map(self, mapper: Any, /, *, id: str | None = None) -> Any:
-        """Makes the next value by a function, between steps. It is no task: slow things belong in steps.
+        """Make the next value with a function or a dict, between steps.
+
+        A map has no task of its own, no retries and no timeout: slow work belongs in steps.
 
         Args:
-            mapper: `(value)` or `(value, ctx)`, sync or async; or a dict of constants and of `output_of`,
-                `run_input`, `run_state` and `value_at`.
-            id: The node's id.
+            mapper: A function of `(value)` or `(value, ctx)`, sync or async; or a dict of constants and references
+                (`output_of`, `run_input`, `run_state`, `value_at`).
+            id: Id of the node. Default: its kind and place, `map-2`.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: `mapper` is neither a function nor a dict, a constant has no JSON form, or the id is not valid.
         """
         at = self._id("map", id)
         if not callable(mapper):
@@ -236,11 +305,17 @@ class Builder(StepSequence, Generic[In, Value, Out]):
     def sleep(
         self, duration: float | timedelta | Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, Value, Out]:
-        """Waits, durably and without a worker; the value passes through.
+        """Wait for a duration, durably and without a worker; the value passes unchanged.
 
         Args:
-            duration: Seconds, a timedelta, or a function of the value that gives one of them.
-            id: The node's id.
+            duration: Seconds, a timedelta, or a function of `(value)` or `(value, ctx)` that returns one of them.
+            id: Id of the node. Default: its kind and place, `sleep-2`.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: The id is not valid. (`commit` checks the duration.)
         """
         at = self._id("sleep", id)
         seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
@@ -249,11 +324,17 @@ class Builder(StepSequence, Generic[In, Value, Out]):
     def sleep_until(
         self, moment: datetime | Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, Value, Out]:
-        """Waits until a moment, durably and without a worker; the value passes through.
+        """Wait until a point in time, durably and without a worker; the value passes unchanged.
 
         Args:
-            moment: A datetime with a time zone, or a function of the value that gives one.
-            id: The node's id.
+            moment: A datetime with a time zone, or a function of `(value)` or `(value, ctx)` that returns one.
+            id: Id of the node. Default: its kind and place, `sleep_until-2`.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: The id is not valid. (`commit` checks the datetime.)
         """
         return self._add(SleepUntil(self._id("sleep_until", id), moment))
 
@@ -289,18 +370,26 @@ class Builder(StepSequence, Generic[In, Value, Out]):
         default: Any = _UNSET,
         id: str | None = None,
     ) -> Any:
-        """Waits for an event from outside (`Run.send_event`); its payload is the next value.
+        """Wait for an event from outside (`Run.send_event`); its payload is the next value.
 
         Args:
-            event: The event's name.
-            type: The type of the payload.
-            timeout: How long, in seconds or as a timedelta; left out, for ever.
-            default: The payload when it does not come in time; left out, the run fails with `EventTimeout`.
-            id: The node's id.
+            event: Name of the event.
+            type: Type of the payload. Default: any JSON.
+            timeout: Longest time to wait, in seconds or as a timedelta. Default: no limit.
+            default: The payload when the event does not come in time. Default: the run fails with `EventTimeout`.
+            id: Id of the node. Default: its kind and place, `wait_for-2`.
+
+        Returns:
+            A new builder, with the node added.
+
+        Raises:
+            GraphError: The name of the event is not a non-empty string, the default has no JSON form, or the id is not
+                valid. (`commit` checks type and timeout.)
         """
         at = self._id("wait_for", id)
         if not isinstance(event, str) or not event:
-            raise GraphError(f"wait_for {at!r}: {event!r} is no name of an event: give a text", node=at)
+            problem = f"the name of an event must be a non-empty string, got {event!r}"
+            raise GraphError(f"wait_for {at!r}: {problem}", node=at)
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         given = default is not _UNSET
         kept = _constant(default, f"wait_for {at!r}: its default", at) if given else None
@@ -311,11 +400,14 @@ class Builder(StepSequence, Generic[In, Value, Out]):
     @overload
     def commit(self: Builder[In, Value, Out]) -> Workflow[In, Out]: ...
     def commit(self) -> Workflow[Any, Any]:
-        """Checks everything, and makes the workflow.
+        """Check the graph, and make the workflow.
+
+        Returns:
+            The workflow, ready to run.
 
         Raises:
-            GraphError: Something cannot work; names the node, and the way out.
-            StepError: A step's types have no JSON form.
+            GraphError: The graph cannot work, or a plugin objects. The message names the node, and what to do.
+            StepError: The types of a step have no JSON form.
         """
         module = sys._getframe(1).f_globals.get("__name__", "")
         return Workflow(id=self.id, nodes=self.nodes, module=module, **self._options)
@@ -340,7 +432,8 @@ class Builder(StepSequence, Generic[In, Value, Out]):
         for place, arm in enumerate(arms, 1):
             if not isinstance(arm, tuple) or len(arm) != 2:
                 raise GraphError(
-                    f".{call}(…): {arm!r} is no pair: give (condition, step), and otherwise=step"
+                    f".{call}(…): expected (condition, step), got {arm!r}; "
+                    "give the step for all other cases as otherwise="
                 )
             pairs.append((arm[0], self._arm(arm[1], call, place)))
         last = None if otherwise is None else self._arm(otherwise, call, len(arms) + 1)
@@ -348,12 +441,12 @@ class Builder(StepSequence, Generic[In, Value, Out]):
 
 
 def _template(template: Any, node: str) -> Any:
-    """A map's dict, its constants in JSON form."""
+    """Return a map's dict with its constants in JSON form."""
     from drawbar.values.refs import Ref
 
     where = f"map {node!r}"
     if not isinstance(template, Mapping):
-        raise GraphError(f"{where}: {template!r} is neither a function nor a dict", node=node)
+        raise GraphError(f"{where}: expected a function or a dict, got {template!r}", node=node)
 
     def walk(item: Any) -> Any:
         if isinstance(item, Ref):

@@ -1,4 +1,4 @@
-"""Commit: checks a graph, compiles it to a plan, and asks plugins for their objections."""
+"""Commit: it checks a graph, compiles it to a plan, and asks plugins for objections."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def commit(workflow: WorkflowDefinition[Any, Any]) -> None:
-    """Check a workflow and compile it: fills in its `flow` and its `plan`.
+    """Check a workflow and compile it: set its `flow` and its `plan`.
 
     Args:
-        workflow: A workflow that has just been made. Nothing else may hold it yet.
+        workflow: A new workflow, which no other code holds yet.
 
     Raises:
-        GraphError: It cannot work; names the node, and the way out.
+        GraphError: The workflow cannot work, or a plugin objects. The message names the node, and what to do.
         StepError: The types of a step have no JSON form.
     """
     _check_types(workflow)
@@ -43,7 +43,7 @@ def _check_types(workflow: WorkflowDefinition[Any, Any]) -> None:
     """Check that the workflow's input, output and state have a JSON form.
 
     Raises:
-        GraphError: One of them has none.
+        GraphError: One of these types has no JSON form.
     """
     for name, annotation in (
         ("input", workflow.input),
@@ -62,7 +62,7 @@ def _check_types(workflow: WorkflowDefinition[Any, Any]) -> None:
 
 
 def _initial_state(workflow: WorkflowDefinition[Any, Any]) -> Mapping[str, Json]:
-    """Return the defaults of the workflow's state model, over those of nested workflows: a run has one state.
+    """Return the defaults of the state models: the workflow's own replace those of nested workflows.
 
     Raises:
         GraphError: The state model has a field without a default, or has no fields.
@@ -78,13 +78,11 @@ def _initial_state(workflow: WorkflowDefinition[Any, Any]) -> Mapping[str, Json]
         own = kind.dump(kind.load({}))
     except Misfit as error:
         raise GraphError(
-            f"workflow {workflow.id!r}: a run begins with the defaults of its state, "
-            f"and {name_of(workflow.state_model)} has not one for every field: {error}"
+            f"workflow {workflow.id!r}: a run starts with the defaults of its state, "
+            f"but {name_of(workflow.state_model)} lacks a default: {error}"
         ) from None
     if not isinstance(own, dict):
-        raise GraphError(
-            f"workflow {workflow.id!r}: state={name_of(workflow.state_model)} has no fields; give a model"
-        )
+        raise GraphError(f"workflow {workflow.id!r}: state={name_of(workflow.state_model)} has no fields; give a model")
     return {**state, **own}
 
 

@@ -27,7 +27,7 @@ Out = TypeVar("Out", default=Any)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Workflow(WorkflowDefinition[In, Out]):
-    """A workflow. Made by `workflow(…)….commit()`, which checks it; it never changes."""
+    """A committed workflow. `Builder.commit` makes it and checks it; it never changes."""
 
     def __post_init__(self) -> None:
         commit(self)
@@ -36,10 +36,10 @@ class Workflow(WorkflowDefinition[In, Out]):
         """Return the same workflow under another id, to use it twice in another one.
 
         Args:
-            id: The other id.
+            id: The new id: letters, digits, `_` and `-`.
 
         Raises:
-            GraphError: It is not an id.
+            GraphError: The id is not valid.
         """
         return replace(self, id=checked_id(id, "workflow", GraphError))
 
@@ -54,26 +54,27 @@ class Workflow(WorkflowDefinition[In, Out]):
         timeout: float | None = None,
         **settings: Any,
     ) -> RunResult[Out]:
-        """Run it on the configured engine, and wait for the result.
+        """Run the workflow on the configured engine, and wait for the result.
 
         Args:
-            input: A value of its input type, or the JSON form of one.
-            run_id: The run's id; left out, a new one. A run that has it, with the same input, is joined.
-            metadata: JSON values that go with the run.
-            engine: Name of the engine, in place of the configured one.
-            store: The store's URL, in place of the configured one.
-            timeout: How long to wait for the result, in seconds; the run itself goes on.
-            settings: Settings of the core or of the engine.
+            input: A value of the workflow's input type, or its JSON form.
+            run_id: Id of the run. Default: a new id. If a run with this id and the same input exists, its result is
+                returned, and no new run is started.
+            metadata: JSON values to store with the run. Default: none.
+            engine: Name of the engine. Default: the configured one.
+            store: URL of the store. Default: the configured one.
+            timeout: Longest time to wait for the result, in seconds; the run itself goes on. Default: no limit.
+            settings: Settings of the core or of the engine, by name.
 
         Returns:
             The result of the run: completed, failed, cancelled or suspended.
 
         Raises:
-            InvalidInput: The input (or metadata) does not fit.
+            InvalidInput: The input does not fit the input type, or the metadata has no JSON form.
             SettingsError: A setting is wrong.
             EngineNotFound: The engine is not installed.
             EngineError: The broker cannot be reached.
-            RunConflict: `run_id` belongs to a run of another workflow, or with another input.
+            RunConflict: A run of another workflow, or with another input, has this `run_id`.
             StoreUnavailable: The store cannot be reached.
             TimeoutError: The run takes longer than `timeout`; it goes on.
         """
@@ -94,7 +95,7 @@ class Workflow(WorkflowDefinition[In, Out]):
         timeout: float | None = None,
         **settings: Any,
     ) -> RunResult[Out]:
-        """Run it on the configured engine, and wait for the result: the sync twin of `run`.
+        """Run the workflow on the configured engine, and wait for the result: the sync twin of `run`.
 
         Args:
             input: See `run`.
@@ -102,14 +103,14 @@ class Workflow(WorkflowDefinition[In, Out]):
             metadata: See `run`.
             engine: See `run`.
             store: See `run`.
-            timeout: See `run`; in seconds.
+            timeout: Longest time to wait for the result, in seconds. Default: no limit.
             settings: See `run`.
 
         Returns:
-            The result of the run.
+            The result of the run: completed, failed, cancelled or suspended.
 
         Raises:
-            DrawbarError: This thread runs an event loop: await `run` instead. All that `run` raises, too.
+            DrawbarError: This thread runs an event loop: await `run` instead. Also all errors of `run`.
         """
         from drawbar.client.sync import in_event_loop
 

@@ -121,6 +121,9 @@ class Engine(OldNames, ABC):
             messages: Messages to send. `message.to_dict()` is the payload, a flat dict of strings.
                 `queue_of(message)` is the queue.
 
+        Returns:
+            None for a plain function; an awaitable for a coroutine function.
+
         Raises:
             EngineError: The broker cannot be reached, or refuses the messages. Core takes any other exception for an
                 EngineError, and tries once more. No task is lost: the store has it, and it is dispatched again later.
@@ -183,7 +186,11 @@ class Engine(OldNames, ABC):
         return (getattr(self.settings, "queue", self.name),) if queues is None else tuple(queues)
 
     def queue_of(self, message: Message) -> str:
-        """Return the queue to send a message to: that of its step, by default the one in the setting `queue`."""
+        """Return the queue to send a message to: that of its step, by default the one in the setting `queue`.
+
+        Args:
+            message: The message.
+        """
         return message.queue or str(self.settings.queue)
 
     def process(self, payload: Mapping[str, str]) -> None:
@@ -263,7 +270,7 @@ class Engine(OldNames, ABC):
         await anyio.to_thread.run_sync(background.stop)
 
     def background(self, *, forks: bool) -> Background:
-        """Return what the main process of a worker starts before it takes messages, and stops at its end.
+        """Return the object that a worker's main process starts before it takes messages, and stops at its end.
 
         In a worker that the task queue's own command has started, this logs what is served, and calls `serve_queue`
         for each of `queues`. A worker that cannot work on workflows logs why, sets `serves` to False, and leaves the

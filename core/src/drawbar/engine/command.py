@@ -20,8 +20,9 @@ def run_worker(loaded: LoadedSettings) -> None:
         loaded: All settings.
 
     Raises:
-        DrawbarError: The worker cannot start: a module cannot be imported, a setting is wrong, or workers cannot share
-            the store.
+        ConfigurationError: A module cannot be imported, or the setting `queues` names no queue.
+        SettingsError: A setting is wrong, or no store is set that workers can share.
+        PluginError: The engine or the store is missing or broken.
     """
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

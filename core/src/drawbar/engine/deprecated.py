@@ -50,8 +50,9 @@ class _Renamed:
     def _overridden_below(self, kind: type[Any]) -> type[Any] | None:
         """Return the class whose override has called `super().old_name()`, or None if this is not such a call.
 
-        Each class that uses an old name gets an object of this class under it. Only `super()` skips the first one of
-        them. So if this is not the first one, the call comes from the class of the one before.
+        Each class that defines an attribute, under its old or its new name, gets an object of this class under the
+        old name. Only `super()` skips the first one of them. So if this is not the first one, the call comes from the
+        class of the one before.
         """
         before = None
         for each in kind.__mro__:
@@ -76,13 +77,14 @@ class OldNames:
     standalone: Any = _Renamed("standalone")
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Give what a subclass defines under an old name its new name."""
+        """Give the attributes that a subclass defines under an old name their new names."""
         super().__init_subclass__(**options)
         for old, new in RENAMED.items():
             if old in vars(cls):
                 _warn(cls, old, _CLASS_STATEMENT)
                 if new not in vars(cls):
                     setattr(cls, new, vars(cls)[old])
+            if new in vars(cls):
                 setattr(cls, old, _Renamed(old))
 
     def warnings(

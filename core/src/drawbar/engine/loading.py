@@ -40,6 +40,9 @@ def load_engine(name: str, plugins: Plugins | None = None) -> type[Engine]:
         name: Name of the engine, as its entry point has it.
         plugins: Plugins to look in. Default: those that are installed.
 
+    Returns:
+        The class of the engine.
+
     Raises:
         EngineNotFound: No installed distribution has an engine of that name. The message names the package to
             install, or the most similar name.

@@ -1,1 +1,1 @@
-"""Graphs: the nodes of a workflow, the rules they have to keep, and their pictures."""
+"""Graphs: the nodes of a workflow, the rules that they obey, the compiler, and pictures."""

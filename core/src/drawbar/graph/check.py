@@ -1,7 +1,6 @@
-"""The rules of `.commit()`: follows the value through the graph, and refuses what cannot work.
+"""The rules of `.commit()`: the check follows the value through the graph, and rejects what certainly fails.
 
-Refused is only what is certain to fail. On the way it finds out what the plan needs: the shape of the value
-at every node, and the node that each `output_of` means.
+It also collects data for the compiler: the shape of the value at every node, and the node that each `output_of` means.
 """
 
 from __future__ import annotations
@@ -45,25 +44,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-
 def check(workflow: WorkflowDefinition[Any, Any]) -> Flow:
-    """Checks a workflow.
+    """Check a workflow.
+
+    Args:
+        workflow: The workflow.
+
+    Returns:
+        The shapes of the values between its nodes, and the targets of its references.
 
     Raises:
-        GraphError: It cannot work; names the node, and the way out.
-        StepError: A step's types have no JSON form.
+        GraphError: The workflow cannot work. The message names the node, and what to do.
+        StepError: The types of a step have no JSON form.
     """
     return _Checker(workflow.id).run(workflow)
 
 
 @dataclass(slots=True)
 class _Checker:
-    """One check.
+    """The state of one check.
 
     Attributes:
         name: Id of the outermost workflow, for messages.
-        current: The workflow whose nodes are being looked at; nested ones see their own state model.
-        outermost: The workflow that is run: its input is the run's, for nested ones too.
+        shapes: See `Flow`.
+        targets: See `Flow`.
+        current: The workflow whose nodes are checked now: references to the state use its state model.
+        outermost: The workflow that is committed: its input is the input of the run, for nested workflows too.
     """
 
     name: str
@@ -79,9 +85,7 @@ class _Checker:
         out = self.sequence(workflow.nodes, workflow.input_shape, "", VisibleOutputs.of(workflow.nodes))
         self.shapes["$output"] = _unless_bailed(workflow, out)
         if workflow.output is not None and (problem := misfit_of_output(out, workflow.output)):
-            self.fail(
-                workflow.nodes[-1].id, f"its output cannot be the workflow's: {problem}; end with a .map(…)"
-            )
+            self.fail(workflow.nodes[-1].id, f"its output cannot be the workflow's: {problem}; end with a .map(…)")
         return Flow(self.shapes, self.targets)
 
     def fail(self, node: str | None, problem: str) -> NoReturn:
@@ -89,12 +93,12 @@ class _Checker:
         raise GraphError(f"workflow {self.name!r}:{at} {problem}", node=node)
 
     def sequence(self, nodes: Sequence[GraphNode], shape: Shape, prefix: str, visible: VisibleOutputs) -> Shape:
-        """Follows the value through a scope; says what comes out."""
-        for name, times in Counter(ids_of(nodes)).items():
+        """Follow the value through a sequence of nodes, and return the shape of its output."""
+        for name, count in Counter(ids_of(nodes)).items():
             checked_id(name, "node", GraphError)
-            if times > 1:
-                hint = 'give one another id, as in step.with_id("other") or id="other"'
-                self.fail(name, f"{times} nodes have this id; {hint}")
+            if count > 1:
+                hint = 'give one of them another id, as in step.with_id("other") or id="other"'
+                self.fail(name, f"{count} nodes have this id; {hint}")
         for node in nodes:
             template = prefix + node.id
             self.shapes[template] = shape
@@ -133,7 +137,11 @@ class _Checker:
     def body(
         self, body: Body, shape: Shape, template: str, visible: VisibleOutputs, node: str
     ) -> tuple[Shape, VisibleOutputs | None]:
-        """Follows the value through a body; says what comes out, and what has run inside of a scope."""
+        """Follow the value through a body.
+
+        Returns:
+            The shape of its output, and the outputs inside of it if the body is a scope.
+        """
         self.shapes[template] = shape
         if isinstance(body, Step):
             self.step(body, shape, template, visible)
@@ -172,9 +180,7 @@ class _Checker:
 
     def lacks(self, node: str, missing: Sequence[str], shape: Shape) -> NoReturn:
         names = ", ".join(map(repr, missing))
-        self.fail(
-            node, f"it needs {names}, which the value before it ({shape}) lacks; add it with .map(…) before"
-        )
+        self.fail(node, f"it needs {names}, which the value before it ({shape}) lacks; add it with .map(…) before")
 
     def parallel(self, node: Parallel, shape: Shape, prefix: str, visible: VisibleOutputs) -> Shape:
         if not node.bodies:
@@ -205,7 +211,7 @@ class _Checker:
         inside = template + "#"
         out, inner = self.body(node.body, shape, inside, visible, node.id)
         if out != shape:
-            # From the second round on, it is the output that enters.
+            # From the second iteration on, the input is the output of the one before.
             out, inner = self.body(node.body, union([shape, out]), inside, visible, node.id)
         self.shapes[inside + ".$again"] = out
         if inner is not None:
@@ -222,13 +228,11 @@ class _Checker:
         return Items(out)
 
     def template(self, mapping: Any, shape: Shape, template: str, visible: VisibleOutputs, node: str) -> Shape:
-        """The shape of what a map's dict gives."""
+        """Return the shape of the value of a map's dict."""
         if isinstance(mapping, Ref):
             return self.reference(mapping, shape, template, visible, node, "its dict")
         if isinstance(mapping, dict):
-            return Fields(
-                {key: self.template(item, shape, template, visible, node) for key, item in mapping.items()}
-            )
+            return Fields({key: self.template(item, shape, template, visible, node) for key, item in mapping.items()})
         if isinstance(mapping, list):
             for item in mapping:
                 self.template(item, shape, template, visible, node)
@@ -236,7 +240,7 @@ class _Checker:
         return ANY_SHAPE if mapping is None else Typed(type(mapping))
 
     def reference(self, ref: Ref, shape: Shape, template: str, visible: VisibleOutputs, node: str, what: str) -> Shape:
-        """Finds out what a reference means; says its shape."""
+        """Find the value that a reference means, and return its shape."""
         match ref:
             case OutputOf(step=name):
                 try:
@@ -258,11 +262,9 @@ class _Checker:
         return found
 
     def callable(self, function: Any, node: str, what: str) -> None:
-        """A condition or mapper takes `(value)` or `(value, ctx)`."""
+        """Check that a condition or mapper can be called with `(value)` or `(value, ctx)`."""
         if not callable(function):
-            self.fail(
-                node, f"its {what} is {function!r}, which cannot be called; give a function of the value"
-            )
+            self.fail(node, f"its {what} is {function!r}, which cannot be called; give a function of the value")
         if isinstance(function, Step):
             function = function.fn
         try:
@@ -278,19 +280,15 @@ class _Checker:
         if callable(seconds):
             self.callable(seconds, node, "duration")
         elif isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-            self.fail(
-                node, f"{seconds!r} is no time to sleep; give seconds (0 or more), a timedelta, or a function"
-            )
+            self.fail(node, f"{seconds!r} is not a duration; give seconds (0 or more), a timedelta, or a function")
 
     def moment(self, until: Any, node: str) -> None:
         if callable(until):
             self.callable(until, node, "moment")
         elif not isinstance(until, datetime):
-            self.fail(node, f"{until!r} is no moment; give a datetime with a time zone, or a function")
+            self.fail(node, f"{until!r} is not a point in time; give a datetime with a time zone, or a function")
         elif until.tzinfo is None or until.utcoffset() is None:
-            self.fail(
-                node, f"{until} has no time zone; use datetime.now(UTC) + …, or datetime(…, tzinfo=UTC)"
-            )
+            self.fail(node, f"{until} has no time zone; use datetime.now(UTC) + …, or datetime(…, tzinfo=UTC)")
 
     def event(self, node: WaitFor) -> Shape:
         try:
@@ -309,9 +307,7 @@ class _Checker:
         if not node.has_default:
             return shape
         if node.timeout is None:
-            self.fail(
-                node.id, "it has a default and no timeout, so that the default would never be used; give both"
-            )
+            self.fail(node.id, "it has a default but no timeout, so the default would never be used; add timeout=")
         try:
             shape.revive(node.default)
         except DrawbarError:
@@ -320,7 +316,7 @@ class _Checker:
 
 
 def _shape_of_answer(mapper: Callable[..., Any]) -> Shape:
-    """The shape of what a mapper answers, as far as it says so: a class makes its instances."""
+    """Return the shape of a mapper's value by its annotation; a class gives its instances."""
     if inspect.isclass(mapper):
         returns: Any = mapper
     else:
@@ -330,12 +326,12 @@ def _shape_of_answer(mapper: Callable[..., Any]) -> Shape:
             return ANY_SHAPE
     try:
         shape = shape_of(returns)
-    except Exception:  # noqa: BLE001 - whatever pydantic says of the type, the JSON form of the answer will do
+    except Exception:  # noqa: BLE001 - pydantic does not support the type: the value is used in its JSON form
         return ANY_SHAPE
-    # Nobody checks what a mapper answers against its annotation: a subclass may have more fields.
+    # The value of a mapper is not validated against its annotation: a subclass may have more fields.
     return shape if not isinstance(shape, Typed) or inspect.isclass(mapper) else Typed(returns, exact=False)
 
 
 def _unless_bailed(workflow: WorkflowDefinition[Any, Any], out: Shape) -> Shape:
-    """What is known of a workflow's output when its last node gives `out`: whoever has a context can bail."""
+    """Return the shape of a workflow's output when its last node gives `out`: steps with a Context may bail."""
     return Likely(out) if any(step.wants_context for step in workflow.steps) else out

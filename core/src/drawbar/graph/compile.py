@@ -1,4 +1,4 @@
-"""Compiles a checked graph to a plan."""
+"""The compiler: it makes a plan from a checked graph."""
 
 from __future__ import annotations
 
@@ -43,23 +43,21 @@ class _Compiler:
 
     def add(self, node: Node) -> Node:
         if node.template in self.nodes:
-            raise GraphError(f"two nodes at {node.template!r}; give one another id", node=node.id)
+            raise GraphError(f"two nodes have the address {node.template!r}; give one of them another id", node=node.id)
         self.nodes[node.template] = node
         return node
 
     def shape(self, template: str) -> Shape:
         return self.flow.shapes.get(template) or ANY_SHAPE
 
-    def sequence(
-        self, nodes: Sequence[GraphNode], prefix: str, marks: str, up: Node | None, retry: Any
-    ) -> list[Node]:
+    def sequence(self, nodes: Sequence[GraphNode], prefix: str, marks: str, up: Node | None, retry: Any) -> list[Node]:
         made = [self.node(node, prefix, marks, up, retry) for node in nodes]
         for one, after in itertools.pairwise(made):
             one.next = after
         return made
 
     def body(self, body: Body, template: str, prefix: str, marks: str, up: Node | None, retry: Any) -> Node:
-        """A step, or a scope with its sequence inside."""
+        """Compile a step, or a scope with the sequence inside of it."""
         if isinstance(body, Step):
             return self.add(
                 Node(
@@ -90,9 +88,7 @@ class _Compiler:
                 marks=marks,
             )
         )
-        made = self.sequence(
-            body.nodes, prefix, marks, scope, (inner.retry if inner is not None else None) or retry
-        )
+        made = self.sequence(body.nodes, prefix, marks, scope, (inner.retry if inner is not None else None) or retry)
         if inner is not None and inner.input is not None:
             check = self.check(prefix + "$input", inner.input_shape, marks, scope)
             check.next = made[0]
@@ -116,9 +112,7 @@ class _Compiler:
             made.bodies = self.arms(node.bodies, prefix, marks, made, retry)
         elif isinstance(node, Branch | Choose):
             otherwise = () if node.otherwise is None else (node.otherwise,)
-            made.bodies = self.arms(
-                [*(body for _, body in node.arms), *otherwise], prefix, marks, made, retry
-            )
+            made.bodies = self.arms([*(body for _, body in node.arms), *otherwise], prefix, marks, made, retry)
             made.wants_context = any(takes_context(condition) for condition, _ in node.arms)
         elif isinstance(node, Loop):
             inside = template + "#"
@@ -144,12 +138,8 @@ class _Compiler:
             made.wants_context = takes_context(node.until)
         return made
 
-    def arms(
-        self, bodies: Sequence[Body], prefix: str, marks: str, up: Node, retry: Any
-    ) -> tuple[Node, ...]:
-        return tuple(
-            self.body(body, prefix + body.id, prefix + body.id + ".", marks, up, retry) for body in bodies
-        )
+    def arms(self, bodies: Sequence[Body], prefix: str, marks: str, up: Node, retry: Any) -> tuple[Node, ...]:
+        return tuple(self.body(body, prefix + body.id, prefix + body.id + ".", marks, up, retry) for body in bodies)
 
 
 OPS: Mapping[type[Any], Op] = {
@@ -166,7 +156,7 @@ OPS: Mapping[type[Any], Op] = {
 
 
 def _output_shape(body: Node) -> Shape:
-    """Shape of what a loop's body puts out, for its condition."""
+    """Return the shape of the output of a loop's body, for its condition."""
     if body.op is Op.STEP:
         return body.source.output_shape  # type: ignore[no-any-return]
     inner = body.source.workflow
@@ -179,12 +169,15 @@ def _output_shape(body: Node) -> Shape:
 
 
 def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_state: Mapping[str, Json]) -> Plan:
-    """Compiles a checked workflow.
+    """Compile a checked workflow.
 
     Args:
-        workflow: The workflow, its nodes checked.
-        flow: What the check found out: the shape of the value before every node, and where references point.
-        initial_state: The state that a run begins with.
+        workflow: The workflow.
+        flow: The result of the check: the shapes of the values, and the targets of the references.
+        initial_state: State of a run at its start, in JSON form.
+
+    Raises:
+        GraphError: Two nodes have the same template.
     """
     compiler = _Compiler(flow, workflow.retry)
     made = compiler.sequence(workflow.nodes, "", "", None, workflow.retry)
@@ -200,13 +193,13 @@ def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_sta
             node.recorded = True
         shared = shared_numbers(nodes[holder], node)
         for loop in containers(node)[shared:]:
-            loop.counted = True
+            loop.count_recorded = True
     needs_state = any(
         node.wants_context or any(isinstance(ref, RunState) for ref in node.refs) for node in nodes.values()
     )
-    if needs_state:  # `ctx.output_of` may ask for a step of any loop that has ended, or that was run for each item
+    if needs_state:  # `ctx.output_of` may read a step of any loop that has ended, or of any foreach.
         for node in nodes.values():
-            node.counted = node.op is Op.LOOP
+            node.count_recorded = node.op is Op.LOOP
             node.recorded = node.recorded or node.op is Op.FOREACH
     return Plan(
         id=workflow.id,
@@ -225,13 +218,13 @@ def compile_plan(workflow: WorkflowDefinition[Any, Any], flow: Flow, initial_sta
 
 
 def _in_thread(step: Step[..., Any]) -> bool:
-    """See `Node.in_thread`."""
+    """Return the value of `Node.in_thread` for a step."""
     policy = step.policy
     return not (step.is_async or step.refs or policy.timeout is not None or policy.run_in != "thread")
 
 
 def _fingerprint(workflow: WorkflowDefinition[Any, Any], nodes: Mapping[str, Node]) -> str:
-    """Hash of everything that decides which addresses a run goes through.
+    """Return the hash of all parts of a graph that decide about the addresses of a run.
 
     The code of the functions is not part of it.
     """

@@ -1,4 +1,4 @@
-"""A workflow as data: its graph, its types, and what the check and the compiler found out about it."""
+"""A workflow as data: its graph, its types, and the results of the check and the compiler."""
 
 # `input` is a word of the interface.
 # ruff: noqa: A002
@@ -37,9 +37,10 @@ class Flow:
     """The values between the nodes of a graph. A *template* is an address without its numbers: `thumbs[].resize`.
 
     Attributes:
-        shapes: Shape of the value that enters each node and step, by template. `$output` is what leaves the
-            workflow, `poll#.$again` what a loop's condition looks at.
-        targets: For a reference, held at a template, the template of the node whose output it means.
+        shapes: Shape of the value that enters each node and step, by template. `$output` stands for the output of the
+            workflow, `poll#.$again` for the value that a loop's condition gets.
+        targets: For each reference, with the template of the node that holds it: the template of the node whose output
+            it means.
     """
 
     shapes: Mapping[str, Shape]
@@ -51,17 +52,17 @@ class WorkflowDefinition(StepSequence, Generic[In, Out]):
     """The data of a workflow. It never changes.
 
     Attributes:
-        id: Its id.
-        nodes: Its nodes, in sequence.
-        module: Name of the module it was committed in.
-        input: The declared type of its input, or None.
-        output: The declared type of its output, or None.
+        id: Id of the workflow.
+        nodes: The nodes, in sequence.
+        module: Name of the module that committed the workflow.
+        input: The declared type of the input, or None.
+        output: The declared type of the output, or None.
         state_model: The model of the run's state, or None.
-        retry: The default of its steps, or None.
-        version: Its version, or None.
-        callbacks: `on_start` and so on.
-        flow: The values between its nodes, as the check found them.
-        plan: The compiled graph, which workers run.
+        retry: The default retry policy of the steps, or None.
+        version: The version of the workflow, or None.
+        callbacks: The functions of `on_start`, `on_success`, `on_failure` and `on_finish`.
+        flow: The values between the nodes: the result of the check.
+        plan: The compiled graph.
     """
 
     id: str
@@ -78,31 +79,35 @@ class WorkflowDefinition(StepSequence, Generic[In, Out]):
 
     @property
     def input_shape(self) -> Shape:
-        """Shape of its input."""
+        """The shape of the input."""
         return ANY_SHAPE if self.input is None else shape_of(self.input)
 
     @property
     def output_shape(self) -> Shape:
-        """Shape of its output: of its declared type, or else of its last value."""
+        """The shape of the output: of its declared type, else of the last value."""
         return self.flow.shapes["$output"] if self.output is None else shape_of(self.output)
 
     @property
     def steps(self) -> tuple[Step[..., Any], ...]:
-        """Every step in it, in order; those of nested workflows too."""
+        """All steps in order, those of nested workflows included."""
         return tuple(steps_in(self.nodes))
 
     def accept(self, input: Any = None) -> Json:
-        """Validates an input, and brings it to JSON form.
+        """Validate an input, and return its JSON form.
+
+        Args:
+            input: A value of the workflow's input type, or its JSON form. None stands for an empty mapping, if the
+                input type does not accept None.
 
         Raises:
-            InvalidInput: It does not fit the workflow's input type, or has no JSON form.
+            InvalidInput: The value does not fit the workflow's input type, or has no JSON form.
         """
         shape = self.input_shape
         try:
             return shape.to_json(input)
         except Misfit as error:
             if input is None:
-                # Nothing was given: that is enough for a model of defaults.
+                # No input was given, which is enough for a model whose fields all have defaults.
                 with suppress(Misfit):
                     return shape.to_json({})
             kind = "" if self.input is None else f" ({name_of(self.input)})"

@@ -1,4 +1,4 @@
-"""What a step needs, against what the value before it is known to be."""
+"""Comparison of the requirements of a step, or of a declared output, with the shape of a value."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def lacking(shape: Shape, *, needs: Needs | None = None, whole: Any = None) -> tuple[str, ...]:
-    """The fields that a step needs and the value lacks for certain; none when the value may do.
+    """Return the fields that a step requires and the value certainly lacks; none when the value may fit.
 
     Args:
-        shape: What is known of the value.
-        needs: The needs of a step that has the value spread over its parameters.
-        whole: The type that has to be made of the value as it is.
+        shape: The shape of the value.
+        needs: The requirements of a step that spreads the value over its parameters.
+        whole: The type that the whole value has to fit; only used without `needs`.
     """
     if needs is not None:
         return _lacking_names(shape, needs)
@@ -40,9 +40,9 @@ def _lacking_names(shape: Shape, needs: Needs) -> tuple[str, ...]:
 
 
 def misfit_of_output(shape: Shape, output: Any) -> str:
-    """Why a value cannot be a workflow's output, or nothing when it may."""
+    """Return the reason why a value cannot be a workflow's output; an empty string when it may be."""
     schemas, wanted = shape.schemas(), schemas_of(output, "validation")
-    # Text may hold a number, so that a run could work; but nobody declares `int` and means that.
+    # A string may hold a number, so a run could succeed. But a declared `int` does not mean that.
     text_for_number = output in (int, float, bool) and all(schema.json_type is JsonType.STRING for schema in schemas)
     if may_fit(schemas, wanted) and not text_for_number:
         return ""

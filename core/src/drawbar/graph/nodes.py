@@ -1,6 +1,6 @@
-"""What a graph is made of: frozen nodes. The builder makes them, `plan` compiles them; they do nothing.
+"""The nodes of a graph, as frozen data. The builder makes them, and `graph.compile` compiles them to a plan.
 
-A *body* is what a node runs: a `Step`, or a `Scope` (a chain, or a committed workflow used as a step).
+A *body* is the part that a node runs: a `Step`, or a `Scope` (a chain, or a committed workflow used as a step).
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scope(StepSequence):
-    """Nodes in sequence, as one: a chain (`workflow` None) or a nested workflow; they live under its id."""
+    """A sequence of nodes in place of a step: a chain or a nested workflow.
+
+    The addresses of its nodes begin with its id: `prep.resize`.
+    """
 
     id: str
     nodes: tuple[GraphNode, ...]
@@ -30,7 +33,7 @@ Body = Step[..., Any] | Scope
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """`.then(x)`. Its id is the body's."""
+    """`.then(x)`. Its id is that of the body."""
 
     id: str
     body: Body
@@ -38,7 +41,7 @@ class Then:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """`.parallel(...)`: every body, at once. Bodies carry the ids of the result's keys."""
+    """`.parallel(...)`: all bodies at the same time. The ids of the bodies are the keys of the result."""
 
     id: str
     bodies: tuple[Body, ...]
@@ -46,7 +49,7 @@ class Parallel:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """`.branch(...)`: every body whose condition is true, else `otherwise`."""
+    """`.branch(...)`: all bodies whose condition is true, else `otherwise`."""
 
     id: str
     arms: tuple[tuple[Callable[..., Any], Body], ...]
@@ -64,7 +67,7 @@ class Choose:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`.do_until(x, cond)` (`until` True) and `.do_while(x, cond)`. Its id is the body's."""
+    """`.do_until(x, cond)` (`until` True) and `.do_while(x, cond)`. Its id is that of the body."""
 
     id: str
     body: Body
@@ -74,7 +77,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Foreach:
-    """`.foreach(x, concurrency=n)`. Its id is the body's."""
+    """`.foreach(x, concurrency=n)`. Its id is that of the body."""
 
     id: str
     body: Body
@@ -91,7 +94,7 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """`.sleep(...)`: seconds, or a callable that gives seconds or a timedelta; never a timedelta itself."""
+    """`.sleep(...)`: seconds, or a callable that returns seconds or a timedelta."""
 
     id: str
     seconds: float | Callable[..., float | timedelta | Any]
@@ -99,7 +102,7 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class SleepUntil:
-    """`.sleep_until(...)`: an aware datetime, or a callable that gives one."""
+    """`.sleep_until(...)`: an aware datetime, or a callable that returns one."""
 
     id: str
     until: datetime | Callable[..., Any]
@@ -125,7 +128,11 @@ Node = GraphNode
 
 
 def bodies_of(node: GraphNode) -> Sequence[Body]:
-    """What a node runs, in order."""
+    """Return the bodies of a node, in order.
+
+    Args:
+        node: The node.
+    """
     found = getattr(node, "bodies", None) or [body for _, body in getattr(node, "arms", ())]
     for name in ("body", "otherwise"):
         if getattr(node, name, None) is not None:
@@ -134,7 +141,11 @@ def bodies_of(node: GraphNode) -> Sequence[Body]:
 
 
 def steps_in(nodes: Sequence[GraphNode]) -> Iterator[Step[..., Any]]:
-    """Every step of a sequence of nodes, those of chains and nested workflows too."""
+    """Return every step of a sequence of nodes, those of chains and nested workflows included.
+
+    Args:
+        nodes: The nodes, such as `Workflow.nodes`.
+    """
     for node in nodes:
         for body in bodies_of(node):
             if isinstance(body, Step):

@@ -1,4 +1,4 @@
-"""What has run before a place in a graph, on every path to it: what `output_of` may name there."""
+"""The outputs that `output_of` may name at a place in a graph: those that have run before it on every path."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class NotVisible(Exception):
-    """An id means nothing that has run before on every path; the text says why."""
+    """An id names no output that is visible at a place; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedOutput:
-    """A node or step that has run before.
+    """The output of a node or step that has run before.
 
     Attributes:
-        template: Its template in the plan.
+        template: The template of the node in the plan.
         shape: The shape of its output.
-        loops: How many loops, ended since, it is inside of.
+        loops: Number of loops around the node that have ended before the place.
     """
 
     template: str
@@ -35,16 +35,16 @@ class RecordedOutput:
 
 @dataclass(slots=True)
 class VisibleOutputs:
-    """The past of one scope: the sequence of a workflow, nested workflow or chain.
+    """The visible outputs of one scope: the sequence of a workflow, nested workflow or chain.
 
-    Ids of what is inside chains and nested workflows are joined by dots: `prep.resize`. A step inside one is
-    found by its own id as well, as long as that is the only one.
+    The check adds an output after each node. An id inside a chain or nested workflow is joined with dots:
+    `prep.resize`. The step's own id, `resize`, works too as long as it is unique.
 
     Attributes:
-        ids: Every id of the scope, those to come too.
-        outer: The past of the scope around; None for workflows, which see only themselves.
-        output: What has run, by id.
-        hidden: What may have run and cannot be named, by id, with the reason.
+        ids: All ids of the scope, those of later nodes included.
+        outer: The visible outputs of the scope around it; None for workflows, which see only their own.
+        outputs: The visible outputs, by id.
+        hidden: The ids that may have run but cannot be named, with the reason.
     """
 
     ids: frozenset[str]
@@ -54,14 +54,14 @@ class VisibleOutputs:
 
     @classmethod
     def of(cls, nodes: Sequence[GraphNode], outer: VisibleOutputs | None = None) -> VisibleOutputs:
-        """The past of a scope at its start."""
+        """Return the visible outputs at the start of a scope."""
         return cls(frozenset(ids_of(nodes)), outer)
 
     def resolve(self, name: str) -> RecordedOutput:
-        """What an id means here.
+        """Return the output that an id names.
 
         Raises:
-            NotVisible: Nothing that has run before on every path.
+            NotVisible: The id names no output that is visible here.
         """
         scope: VisibleOutputs | None = self
         while scope is not None:
@@ -70,22 +70,20 @@ class VisibleOutputs:
             if name in scope.hidden:
                 raise NotVisible(scope.hidden[name])
             if name in scope.ids:
-                raise NotVisible(
-                    f"{name!r} does not run before it on every path; move it before, or pass the value on"
-                )
+                raise NotVisible(f"{name!r} does not run before it on every path; move it before, or pass the value on")
             found = scope._resolve_inside(name)
             if found is not None:
                 return found
             scope = scope.outer
-        known = ", ".join(sorted(self.visible_ids())) or "nothing"
-        raise NotVisible(f"there is no {name!r} before it; what has run is: {known}")
+        known = ", ".join(sorted(self.visible_ids())) or "none"
+        raise NotVisible(f"there is no {name!r} before it; ids before it: {known}")
 
     def _resolve_inside(self, name: str) -> RecordedOutput | None:
-        """A step inside chains and nested workflows of this scope, by its own id."""
+        """Return the output of a step inside the chains and nested workflows of this scope, by its own id."""
         ending = f".{name}"
         found = [key for key in self.outputs if key.endswith(ending)]
         if len(found) > 1:
-            raise NotVisible(f"{name!r} may be {' or '.join(map(repr, found))}: say which")
+            raise NotVisible(f"{name!r} is ambiguous; name one of {', '.join(map(repr, found))}")
         if found:
             return self.outputs[found[0]]
         for key, reason in self.hidden.items():
@@ -94,23 +92,23 @@ class VisibleOutputs:
         return None
 
     def visible_ids(self) -> Iterator[str]:
-        """The ids that may be named here."""
+        """Yield the ids that may be named here."""
         scope: VisibleOutputs | None = self
         while scope is not None:
             yield from scope.outputs
             scope = scope.outer
 
     def add(self, name: str, output: RecordedOutput) -> None:
-        """Something has run."""
+        """Add the output of a node that has run."""
         self.outputs[name] = output
 
     def include(self, name: str, inner: VisibleOutputs, loops: int = 0) -> None:
-        """A scope inside of this one has run: its steps may be named from here on.
+        """Add the outputs of a scope inside of this one, which has run.
 
         Args:
-            name: The scope's id.
-            inner: Its past, at its end.
-            loops: 1 when it was the body of a loop: its last iteration is meant.
+            name: Id of the inner scope.
+            inner: Its visible outputs at its end.
+            loops: 1 if the scope was the body of a loop. References then mean its last iteration.
         """
         for key, output in inner.outputs.items():
             total = output.loops + loops
@@ -122,23 +120,29 @@ class VisibleOutputs:
             self.hidden[f"{name}.{key}"] = reason
 
     def hide(self, name: str, inner: VisibleOutputs | None, reason: str) -> None:
-        """Something may have run, or more than once: naming it, or what is inside it, is an error."""
+        """Hide a node that does not run on every path, with all ids inside of it.
+
+        Args:
+            name: Id of the node.
+            inner: The visible outputs inside of it, at its end; None if there are none.
+            reason: The message for a reference to a hidden id.
+        """
         self.hidden[name] = reason
         self.hide_contents(name, inner, reason)
 
     def hide_contents(self, name: str, inner: VisibleOutputs | None, reason: str) -> None:
-        """As `hide`, for what is inside only."""
+        """Hide the ids inside of a node, but not the node. Arguments as for `hide`."""
         for key in (*inner.outputs, *inner.hidden) if inner is not None else ():
             self.hidden[f"{name}.{key}"] = reason
 
 
 def ids_of(nodes: Iterable[GraphNode]) -> Iterator[str]:
-    """The ids that a scope's nodes and their bodies take up in it, doubles included."""
+    """Yield the ids of a scope's nodes and of their bodies, duplicates included."""
     for node in nodes:
         yield node.id
         yield from (body.id for body in bodies_of(node) if not _shares_id(node))
 
 
 def _shares_id(node: GraphNode) -> bool:
-    """Whether a node goes by the id of its only body."""
+    """Return True if a node has the id of its only body."""
     return hasattr(node, "body")

@@ -184,9 +184,7 @@ def _with_input_type(
             raise InvalidInput(f"step {step_id!r}: its input: {error}") from None
         for name in untyped:
             if name in arguments:
-                arguments[name] = (
-                    item[name] if isinstance(item, Mapping) else getattr(item, name, arguments[name])
-                )
+                arguments[name] = item[name] if isinstance(item, Mapping) else getattr(item, name, arguments[name])
         return arguments
 
     return pick_validated
@@ -212,13 +210,13 @@ def _loader(step_id: str, parameter: Parameter) -> Callable[[Json], Any]:
     except Exception as error:  # Pydantic's errors about a type have no base class in common.
         if parameter.required:
             raise StepError(
-                f"step {step_id!r}: parameter {parameter.name!r}: {name_of(kind)} cannot be made of JSON; "
+                f"step {step_id!r}: parameter {parameter.name!r}: {name_of(kind)} cannot be read from JSON; "
                 f"annotate a model or plain data ({first_sentence(error)})"
             ) from error
     # A parameter with a default may have such a type: it is never bound.
 
     def refuse(_value: Json) -> Any:
-        raise Misfit(f"{name_of(kind)} cannot be made of JSON")
+        raise Misfit(f"{name_of(kind)} cannot be read from JSON")
 
     return refuse
 

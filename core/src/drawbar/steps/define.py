@@ -142,9 +142,7 @@ def as_step(thing: Any, id: str | None = None) -> Step[..., Any]:
 def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) -> Policy:
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
-    if timeout is not None and (
-        isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0
-    ):
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0):
         raise StepError(f"step(timeout={timeout!r}): give seconds, more than 0, or a timedelta")
     if retry is not None and (isinstance(retry, bool) or not isinstance(retry, int | Retry)):
         raise StepError(f"step(retry={retry!r}): give a Retry(…), or a number of attempts")
@@ -196,11 +194,7 @@ def _check_callable(fn: Any) -> None:
         plain = plain.func
     if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
         raise StepError(f"{name} is a generator; a step returns one value: return a list, or use ctx.emit()")
-    if (
-        inspect.isfunction(plain)
-        and next(iter(inspect.signature(plain).parameters), "") == "self"
-        and plain is fn
-    ):
+    if inspect.isfunction(plain) and next(iter(inspect.signature(plain).parameters), "") == "self" and plain is fn:
         raise StepError(f"{name} is an unbound method; give a bound one: step(obj.{plain.__name__})")
 
 

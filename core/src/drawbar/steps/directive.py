@@ -38,9 +38,7 @@ class Steps(Mapping[str, Step[..., Any]]):
         try:
             return self._steps[name]
         except KeyError:
-            raise AttributeError(
-                f"{self._module} has no step {name!r}; it has {', '.join(self._steps)}"
-            ) from None
+            raise AttributeError(f"{self._module} has no step {name!r}; it has {', '.join(self._steps)}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._steps)

@@ -41,11 +41,7 @@ class Retry:
         on: object = self.on
         if isinstance(on, type):
             object.__setattr__(self, "on", (on,))
-        if (
-            isinstance(self.max_attempts, bool)
-            or not isinstance(self.max_attempts, int)
-            or self.max_attempts < 1
-        ):
+        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
             raise StepError(
                 f"Retry(max_attempts={self.max_attempts!r}): give a whole number from 1; the first attempt counts"
             )

@@ -1,4 +1,4 @@
-"""The signature of a step's function: its parameters with their roles, its return type, whether it is async."""
+"""The signature of a step's function: parameters with their roles, return type, and a test for async functions."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ class Signature:
     @property
     def all_positional(self) -> bool:
         """True if all parameters can be given by position, and there is no `**kwargs`."""
-        return not self.takes_kwargs and all(
-            p.kind is not inspect.Parameter.KEYWORD_ONLY for p in self.parameters
-        )
+        return not self.takes_kwargs and all(p.kind is not inspect.Parameter.KEYWORD_ONLY for p in self.parameters)
 
     @property
     def wants_context(self) -> bool:
@@ -95,9 +93,7 @@ def is_async(fn: Callable[..., Any]) -> bool:
     if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
         return True
     returns = getattr(fn, "__annotations__", {}).get("return")
-    return get_origin(returns) in (Awaitable, Coroutine) or str(returns).startswith(
-        ("Awaitable[", "Coroutine[")
-    )
+    return get_origin(returns) in (Awaitable, Coroutine) or str(returns).startswith(("Awaitable[", "Coroutine["))
 
 
 def enclosing_names(fn: Any) -> dict[str, Any]:
@@ -224,9 +220,7 @@ def _parameter(parameter: inspect.Parameter, annotation: Any, where: str) -> Par
         if refs:
             (ref,) = refs
             if isinstance(ref, ValueAt):
-                raise StepError(
-                    f"{where}: parameter {parameter.name!r}: {ref} is for .map({{…}}), not for steps"
-                )
+                raise StepError(f"{where}: parameter {parameter.name!r}: {ref} is for .map({{…}}), not for steps")
             rest = [item for item in metadata if item is not ref]
             annotation = Annotated[(inner, *rest)] if rest else inner
     return Parameter(parameter.name, annotation, parameter.kind, parameter.default, is_context, ref)

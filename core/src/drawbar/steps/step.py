@@ -43,6 +43,8 @@ class StepSequence:
 
     __slots__ = ()
 
+    id: str
+
 
 @dataclass(frozen=True, slots=True)
 class _Types:
@@ -149,6 +151,9 @@ class Step(Generic[P, R]):
         Args:
             output: The returned value.
 
+        Returns:
+            The JSON form.
+
         Raises:
             InvalidOutput: The value is not of the declared type, or has no JSON form.
         """
@@ -176,9 +181,7 @@ class Step(Generic[P, R]):
                 raise StepError(f"{where}: its fallback: {error}") from None
         if policy.run_in == "process":
             if self.wants_context:
-                raise StepError(
-                    f"{where} runs in another process, where there is no Context; use run_in='thread'"
-                )
+                raise StepError(f"{where} runs in another process, where there is no Context; use run_in='thread'")
             self.__reduce__()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -248,9 +251,7 @@ class Step(Generic[P, R]):
             resume = shape_of(self._resume)
         if self._input is not None:
             _converter(self._input, f"{where}: input=")
-        return _Types(
-            signature, needs_of(signature, self._input), self._with_fallback(shape_of(declared)), resume
-        )
+        return _Types(signature, needs_of(signature, self._input), self._with_fallback(shape_of(declared)), resume)
 
     def _with_fallback(self, shape: Shape) -> Shape:
         """Return the shape of the output, widened by a fallback that gives another type."""

@@ -154,12 +154,12 @@ def _dumper(adapter: TypeAdapter[Any]) -> Callable[[Any], Json]:
         except ValidationError as error:
             raise Misfit(reason or explain(error)) from None
         except (PydanticSerializationError, Misfit) as error:
-            raise Misfit(reason or _why(value, error)) from None
+            raise Misfit(reason or _reason(value, error)) from None
 
     return dump
 
 
-def _why(value: Any, error: Exception) -> str:
+def _reason(value: Any, error: Exception) -> str:
     try:
         plain(value)
     except Misfit as misfit:

@@ -58,7 +58,7 @@ class OutputOf(Ref):
     step: str = ""
 
     def __str__(self) -> str:
-        return f"output_of({self.step!r}{_also(self.path)})"
+        return f"output_of({self.step!r}{_second_argument(self.path)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RunInput(Ref):
     """The input of the run."""
 
     def __str__(self) -> str:
-        return f"run_input({_only(self.path)})"
+        return f"run_input({_argument(self.path)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class RunState(Ref):
     """The state of the run."""
 
     def __str__(self) -> str:
-        return f"run_state({_only(self.path)})"
+        return f"run_state({_argument(self.path)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class ValueAt(Ref):
     """The value that reaches the node."""
 
     def __str__(self) -> str:
-        return f"value_at({_only(self.path)})"
+        return f"value_at({_argument(self.path)})"
 
 
 def output_of(step: Any, path: str | None = None) -> OutputOf:
@@ -93,6 +93,9 @@ def output_of(step: Any, path: str | None = None) -> OutputOf:
     Args:
         step: The step itself, its function, or its id.
         path: Keys and list indexes in the output, joined by dots: `"user.emails.0"`. Default: the whole output.
+
+    Returns:
+        A reference. The worker resolves it when the node is entered.
 
     Raises:
         StepError: `step` names no step, or the path has empty parts.
@@ -106,6 +109,9 @@ def run_input(path: str | None = None) -> RunInput:
     Args:
         path: Keys and list indexes in the input, joined by dots: `"user.emails.0"`. Default: the whole input.
 
+    Returns:
+        A reference. The worker resolves it when the node is entered.
+
     Raises:
         StepError: The path has empty parts.
     """
@@ -118,6 +124,9 @@ def run_state(path: str | None = None) -> RunState:
     Args:
         path: Keys and list indexes in the state, joined by dots: `"counts.0"`. Default: the whole state.
 
+    Returns:
+        A reference. The worker resolves it when the node is entered.
+
     Raises:
         StepError: The path has empty parts.
     """
@@ -129,6 +138,9 @@ def value_at(path: str | None = None) -> ValueAt:
 
     Args:
         path: Keys and list indexes in the value, joined by dots: `"items.0"`. Default: the whole value.
+
+    Returns:
+        A reference. The worker resolves it when the node is entered.
 
     Raises:
         StepError: The path has empty parts.
@@ -168,19 +180,19 @@ def _get(value: Json, key: str, depth: int, ref: Ref) -> Json:
     if isinstance(value, Mapping):
         if key in value:
             return value[key]
-        there = f"the keys {', '.join(map(repr, list(value)[:8]))}" if value else "no keys"
+        found = f"has the keys {', '.join(map(repr, list(value)[:8]))}" if value else "has no keys"
     elif isinstance(value, list):
         try:
             return value[int(key)]
         except ValueError:
-            there = "a list, which takes whole numbers"
+            found = "is a list, which needs a whole number"
         except IndexError:
-            there = f"a list of {len(value)}"
+            found = f"is a list of {len(value)}"
     else:
-        there = f"a value of type {type(value).__name__}"
+        found = f"is of type {type(value).__name__}"
     path = ref.path or ""
     before = ".".join(path.split(".")[:depth])
-    raise InvalidInput(f"{ref}: there is no {key!r}: at {before or 'its root'} is {there}")
+    raise InvalidInput(f"{ref}: there is no {key!r}: {repr(before) if before else 'its root'} {found}")
 
 
 def id_of(step: Any) -> str:
@@ -203,15 +215,13 @@ def _checked(path: str | None, call: str) -> str | None:
     if path is None or path == "":
         return None
     if not isinstance(path, str) or not all(path.split(".")):
-        raise StepError(
-            f"{call}: the path {path!r} must be keys and list indexes, joined by dots: 'user.emails.0'"
-        )
+        raise StepError(f"{call}: the path {path!r} must be keys and list indexes, joined by dots: 'user.emails.0'")
     return path
 
 
-def _only(path: str | None) -> str:
+def _argument(path: str | None) -> str:
     return "" if path is None else repr(path)
 
 
-def _also(path: str | None) -> str:
+def _second_argument(path: str | None) -> str:
     return "" if path is None else f", {path!r}"

@@ -193,7 +193,7 @@ class Worker:
                 if reply.applied:
                     committer.log_outcome(task, transition, began)
             if not reply.applied:
-                log.info("run %s: task %s has another worker now; its outcome is dropped", task.run_id, task.address)
+                log.info("run %s: the outcome of task %s is dropped: its lease is lost", task.run_id, task.address)
                 return
             if reply.events:
                 self._observe(execution.run, reply.events)
@@ -262,7 +262,8 @@ class Worker:
     async def flush_emitted(self) -> None:
         """Write the events that running steps have emitted so far to the store, so that watchers see them live.
 
-        Events are kept while the store is down. They go with the next call, or with the step's commit.
+        While the store is down, the events are kept for the next call or for the step's commit. An event is written
+        twice if the store took it and its answer was lost.
 
         Raises:
             StoreUnavailable: The store is down.

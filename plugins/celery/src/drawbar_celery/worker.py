@@ -1,4 +1,4 @@
-"""What runs in the processes of a Celery worker beside its tasks, and when it starts and stops.
+"""The part of the engine in the processes of a Celery worker: what runs there, when it starts, and when it stops.
 
 With the pools threads and solo, the worker is one process. Event loop, store and ticker are in that process.
 

@@ -1,4 +1,4 @@
-"""What runs in the processes of a Dramatiq worker beside its actors, and when it starts and stops.
+"""The part of the engine in the processes of a Dramatiq worker: what runs there, when it starts, and when it stops.
 
 What follows from a message is dispatched before its actor returns, and not in an `after_process_message`. Dramatiq
 logs an error of such a hook, and acknowledges the message all the same: the error would be lost.

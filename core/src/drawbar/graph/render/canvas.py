@@ -1,4 +1,4 @@
-"""Pieces of SVG in layers, and how wide a text is without a font at hand."""
+"""A canvas: pieces of SVG in layers, and estimates of the width of text without a font."""
 
 from __future__ import annotations
 
@@ -10,29 +10,27 @@ Layer = Literal["frames", "lines", "shapes", "texts"]
 SANS = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 MONO = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
-# Shares of the font size, a little generous: a box too wide looks better than a text too long.
+# Shares of the font size, rounded up: a wide box looks better than a text that sticks out.
 _NARROW = dict.fromkeys("fijlrt.,:;'|!()[]{}I ", 0.34)
 _WIDE = dict.fromkeys("mwMWQOGDHNU@%—", 0.86)
 _MONO_SHARE = 0.615
 
 
 def text_width(text: str, size: float, *, mono: bool = False) -> float:
-    """About how wide a text will be, in the fonts that browsers choose."""
+    """Return an estimate of the width of a text, in the fonts that browsers choose."""
     if mono:
         return sum(2 if ord(char) > 0x2E80 else 1 for char in text) * _MONO_SHARE * size
-    return size * sum(
-        1.0 if ord(char) > 0x2E80 else _NARROW.get(char) or _WIDE.get(char) or 0.58 for char in text
-    )
+    return size * sum(1.0 if ord(char) > 0x2E80 else _NARROW.get(char) or _WIDE.get(char) or 0.58 for char in text)
 
 
 class Canvas:
-    """Collects shapes; frames lie below lines, lines below boxes, texts on top."""
+    """A collector of shapes. Frames lie below lines, lines below boxes, texts on top."""
 
     def __init__(self) -> None:
         self._layers: dict[Layer, list[str]] = {"frames": [], "lines": [], "shapes": [], "texts": []}
 
     def render(self) -> str:
-        """Everything, from the lowest layer up."""
+        """Return all pieces, from the lowest layer up."""
         return "\n".join(piece for pieces in self._layers.values() for piece in pieces)
 
     def rect(
@@ -46,29 +44,28 @@ class Canvas:
         radius: float,
         hint: str = "",
     ) -> None:
-        """A rectangle with round corners; the hint shows on hovering."""
+        """Draw a rectangle with round corners; the hint shows on hovering."""
         title = f"<title>{clean(hint)}</title>" if hint else ""
         self._layers[layer].append(
             f'<rect class="{kind}" x="{_n(x)}" y="{_n(y)}" '
-            f'width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}"'
-            + (f">{title}</rect>" if title else "/>")
+            f'width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}"' + (f">{title}</rect>" if title else "/>")
         )
 
     def text(self, kind: str, x: float, y: float, text: str, anchor: str = "middle") -> None:
-        """A line of text; `y` is its middle."""
+        """Draw a line of text; `y` is its middle."""
         place = f'x="{_n(x)}" y="{_n(y)}" dy=".35em" text-anchor="{anchor}"'
         self._layers["texts"].append(f'<text class="{kind}" {place}>{clean(text)}</text>')
 
     def shape(self, layer: Layer, kind: str, path: str) -> None:
-        """A filled path."""
+        """Draw a filled path."""
         self._layers[layer].append(f'<path class="{kind}" d="{path}"/>')
 
     def line(self, *points: tuple[float, float], arrow: bool = False, kind: str = "line") -> None:
-        """Straight pieces with rounded corners, with an arrow's head at the end if asked."""
+        """Draw straight lines with rounded corners, with an arrowhead at the end if `arrow` is set."""
         head = points[-1]
         if arrow:
             (x0, y0), (x1, y1) = points[-2], points[-1]
-            # The line ends inside the head, which would otherwise have a blunt tip.
+            # The line ends inside the head, so that the tip is not blunt.
             reach = 5
             dx, dy = _sign(x1 - x0), _sign(y1 - y0)
             head = (x1 - dx * reach, y1 - dy * reach)
@@ -84,7 +81,7 @@ class Canvas:
 
 
 def clean(text: str) -> str:
-    """Text for XML: escaped, and without the control characters that XML cannot hold."""
+    """Return a text for XML: escaped, and without the control characters that XML forbids."""
     return escape("".join(char for char in text if char in "\t\n" or char >= " "))
 
 

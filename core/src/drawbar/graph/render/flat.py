@@ -1,4 +1,4 @@
-"""An outline as nodes, edges and clusters: what mermaid and dot want to hear."""
+"""An outline as nodes, edges and clusters: the input of mermaid and dot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Vertex:
 
 @dataclass(slots=True)
 class Cluster:
-    """Nodes with a frame around them; the outermost has no title."""
+    """Nodes with a frame around them. The outermost cluster has no title."""
 
     key: str
     kind: str
@@ -29,7 +29,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An arrow. `back` is set on the one that closes a loop."""
+    """An arrow. `back` is set on the arrow that closes a loop."""
 
     tail: str
     head: str
@@ -39,18 +39,18 @@ class Edge:
 
 @dataclass(slots=True)
 class FlatGraph:
-    """The whole of it."""
+    """The whole graph."""
 
     root: Cluster
     edges: list[Edge] = field(default_factory=list)
 
 
 _Ends = list[tuple[str, str]]
-"""Where the next arrow starts: (key of the node, label of the arrow)."""
+"""The starts of the next arrows: (key of the node, label of the arrow)."""
 
 
 def flatten(outline: Outline) -> FlatGraph:
-    """Brings an outline to nodes and edges, in drawing order; keys are `n1`, `n2`, … in that order."""
+    """Return the nodes and edges of an outline, in drawing order; keys are `n1`, `n2`, … in that order."""
     return _Flattener().run(outline)
 
 

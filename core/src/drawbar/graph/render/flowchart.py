@@ -1,4 +1,4 @@
-"""A workflow as a mermaid flowchart, as GitHub, GitLab and many editors draw it."""
+"""A workflow as a mermaid flowchart, which GitHub, GitLab and many editors can draw."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ _SHAPES = {
     "choose": ("{", "}"),
     "test": ("{", "}"),
 }
-# Mid tones that keep their contrast on mermaid's light and dark backgrounds; the text colour is set with
-# them.
+# Mid tones that keep their contrast on the light and dark backgrounds of mermaid. They set the text colour too.
 _STYLES = {
     "step": "fill:#dbeafe,stroke:#2563eb,color:#0f172a",
     "map": "fill:#f1f5f9,stroke:#64748b,color:#0f172a",
@@ -45,7 +44,7 @@ _CLASS = {
 
 
 def mermaid(outline: Outline) -> str:
-    """The text of a flowchart."""
+    """Return the text of a flowchart."""
     graph = flatten(outline)
     lines = ["---", f'title: "{_plain(outline.id)}"', "---", "flowchart TD"]
     lines += _parts(graph.root, 1)
@@ -99,6 +98,6 @@ def _plain(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Mermaid's own entities: quotes end a label, and the rest would be read as markup."""
+    """Replace signs by mermaid's entities: quotes would end a label, and the others would be read as markup."""
     text = text.replace("#", "#35;").replace("&", "#amp;").replace('"', "#quot;").replace("`", "#96;")
     return text.replace("<", "#lt;").replace(">", "#gt;").replace("\n", " ")

@@ -1,6 +1,6 @@
 """A workflow as a picture or a text: `svg`, `mermaid`, `dot`, `json`, `text`.
 
-Nothing outside Python is needed, and nothing is run: callables appear by name, lambdas by what they return.
+No other program is needed, and no user code runs: callables appear by name, lambdas by the expression they return.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["FORMATS", "dot", "json", "mermaid", "render", "svg", "text"]
 
 
 def svg(workflow: WorkflowDefinition[Any, Any]) -> str:
-    """A picture in SVG, with colours for light and dark pages."""
+    """Return a picture in SVG, with colours for light and dark pages."""
     from drawbar.graph.render.outline import outline
     from drawbar.graph.render.picture import svg as draw
 
@@ -24,7 +24,7 @@ def svg(workflow: WorkflowDefinition[Any, Any]) -> str:
 
 
 def mermaid(workflow: WorkflowDefinition[Any, Any]) -> str:
-    """A mermaid flowchart, for Markdown pages."""
+    """Return a mermaid flowchart, for Markdown pages."""
     from drawbar.graph.render.flowchart import mermaid as draw
     from drawbar.graph.render.outline import outline
 
@@ -32,7 +32,7 @@ def mermaid(workflow: WorkflowDefinition[Any, Any]) -> str:
 
 
 def dot(workflow: WorkflowDefinition[Any, Any]) -> str:
-    """A Graphviz digraph."""
+    """Return a Graphviz digraph."""
     from drawbar.graph.render.graphviz import dot as draw
     from drawbar.graph.render.outline import outline
 
@@ -40,7 +40,7 @@ def dot(workflow: WorkflowDefinition[Any, Any]) -> str:
 
 
 def text(workflow: WorkflowDefinition[Any, Any]) -> str:
-    """A tree of plain text."""
+    """Return a tree of plain text."""
     from drawbar.graph.render.outline import outline
     from drawbar.graph.render.tree import tree
 
@@ -48,7 +48,7 @@ def text(workflow: WorkflowDefinition[Any, Any]) -> str:
 
 
 def json(workflow: WorkflowDefinition[Any, Any]) -> str:
-    """Nodes, kinds, policies and order as JSON."""
+    """Return nodes, kinds, policies and order as JSON."""
     from drawbar.graph.render.structure import to_json
 
     return to_json(workflow)
@@ -64,7 +64,11 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 
 
 def render(workflow: WorkflowDefinition[Any, Any], format: str) -> str:  # noqa: A002
-    """The workflow in one of `FORMATS`.
+    """Return the workflow in one of `FORMATS`.
+
+    Args:
+        workflow: A committed workflow.
+        format: Name of the format.
 
     Raises:
         ValueError: There is no such format.
@@ -72,5 +76,5 @@ def render(workflow: WorkflowDefinition[Any, Any], format: str) -> str:  # noqa:
     try:
         draw = FORMATS[format]
     except KeyError:
-        raise ValueError(f"no format {format!r}; there are: {', '.join(FORMATS)}") from None
+        raise ValueError(f"unknown format {format!r}; use one of {', '.join(FORMATS)}") from None
     return draw(workflow)

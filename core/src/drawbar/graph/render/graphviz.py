@@ -25,7 +25,7 @@ _KINDS = {
 
 
 def dot(outline: Outline) -> str:
-    """The text of a digraph."""
+    """Return the text of a digraph."""
     graph = flatten(outline)
     lines = [
         f"digraph {_quoted(outline.id)} {{",
@@ -36,7 +36,7 @@ def dot(outline: Outline) -> str:
     ]
     for edge in graph.edges:
         attributes = [f"label={_quoted(edge.label)}"] if edge.label else []
-        # A back edge must not pull the loop's first node below its test.
+        # A back edge must not move the loop's first node below its test.
         attributes += ["constraint=false"] if edge.back else []
         tail = f" [{' '.join(attributes)}]" if attributes else ""
         lines.append(f"    {edge.tail} -> {edge.head}{tail}")
@@ -63,5 +63,5 @@ def _label(vertex: Vertex) -> str:
 
 
 def _quoted(text: str) -> str:
-    # A backslash would begin one of Graphviz's escapes.
+    # A backslash would start an escape of Graphviz.
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

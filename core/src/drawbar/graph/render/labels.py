@@ -1,4 +1,4 @@
-"""How callables, times and policies are written on a drawing: short, in the words of the source."""
+"""Labels of callables, times and policies on a drawing: short, in the words of the source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST = 40
 
 
 def callable_label(function: Callable[..., Any]) -> str:
-    """A function's name; of a lambda, the expression it returns."""
+    """Return a function's name; for a lambda, the expression that it returns."""
     if isinstance(function, partial):
         return callable_label(function.func)
     name = getattr(function, "__name__", None) or type(function).__name__
@@ -29,7 +29,7 @@ def callable_label(function: Callable[..., Any]) -> str:
 
 
 def full_name(function: Callable[..., Any]) -> str:
-    """Where a function is defined: `myapp.mail.send`."""
+    """Return the full name of a function: `myapp.mail.send`."""
     while isinstance(function, partial):
         function = function.func
     name = getattr(function, "__qualname__", type(function).__qualname__)
@@ -37,14 +37,14 @@ def full_name(function: Callable[..., Any]) -> str:
 
 
 def mapper_label(mapper: Callable[..., Any] | Mapping[str, Any]) -> str:
-    """What a `.map(...)` makes: its function, or the keys of its dict."""
+    """Return the label of a `.map(...)`: its function, or the keys of its dict."""
     if isinstance(mapper, Mapping):
         return shortened("{" + ", ".join(mapper) + "}")
     return callable_label(mapper)
 
 
 def seconds_label(seconds: float | Callable[..., Any]) -> str:
-    """A duration in its largest sensible units: `90 s`, `5 min`, `1 h 30 min`, `7 d`."""
+    """Return a duration in its two largest units: `90 s`, `5 min`, `1 h 30 min`, `7 d`."""
     if callable(seconds):
         return callable_label(seconds)
     if seconds < 120:
@@ -59,12 +59,12 @@ def seconds_label(seconds: float | Callable[..., Any]) -> str:
 
 
 def until_label(until: datetime | Callable[..., Any]) -> str:
-    """A point in time, or the function that names it."""
+    """Return the label of a point in time, or of the function that gives it."""
     return callable_label(until) if callable(until) else until.isoformat(" ", "minutes")
 
 
 def policy_label(policy: Policy | None) -> str:
-    """What of a step's policy is not the default, in a line."""
+    """Return the options of a step's policy that are not the default, in one line."""
     if policy is None:
         return ""
     parts = []
@@ -82,7 +82,7 @@ def policy_label(policy: Policy | None) -> str:
 
 
 def type_label(annotation: Any) -> str:
-    """A type's name, without its module; empty when there is none."""
+    """Return a type's name without its module; empty when there is no type."""
     if annotation is None or annotation is Any:
         return ""
     plain = isinstance(annotation, type) and not get_args(annotation)
@@ -90,7 +90,7 @@ def type_label(annotation: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """One line of at most `LONGEST` printable characters."""
+    """Return a text as one line of at most `LONGEST` printable characters."""
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
@@ -105,7 +105,7 @@ def _lambdas(filename: str) -> list[ast.Lambda]:
 
 
 def _lambda_source(code: types.CodeType) -> str | None:
-    """The body of the lambda that this is the code of, found by where its instructions say they are."""
+    """Return the source of a lambda's body, found by the positions of its instructions; None if it is not found."""
     spans = [
         (line, column, end_line, end_column)
         for line, end_line, column, end_column in code.co_positions()

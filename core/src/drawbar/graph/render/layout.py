@@ -1,8 +1,7 @@
-"""Where things go: sequences from top to bottom, ways of a split side by side, frames around what they hold.
+"""The layout: sequences from top to bottom, arms of a split side by side, frames around their contents.
 
-Every block knows its size once it is made, is entered at the middle of its upper edge and left at the
-middle of its lower one. So sizes come from the inside out, places from the outside in, and nothing ever
-has to be untangled.
+Every block knows its size when it is made. Lines enter it at the middle of its upper edge, and leave it at the middle
+of its lower edge. So sizes are computed from the inside out, positions from the outside in, and no lines cross.
 """
 
 from __future__ import annotations
@@ -17,22 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GAP = 26.0
-"""Between two things in sequence: room for an arrow."""
+"""Distance between two blocks in sequence, with room for an arrow."""
 BESIDE = 22.0
-"""Between two ways of a split."""
+"""Distance between two arms of a split."""
 TEXT = 13.0
 SMALL = 11.0
 
 
 class Block(ABC):
-    """Something with a size that can be drawn at a place."""
+    """A part of the drawing with a size."""
 
     width: float
     height: float
 
     @abstractmethod
     def draw(self, canvas: Canvas, x: float, y: float) -> None:
-        """Draws it with the middle of its upper edge at (x, y)."""
+        """Draw the block with the middle of its upper edge at (x, y)."""
 
 
 class BoxBlock(Block):
@@ -62,7 +61,7 @@ class BoxBlock(Block):
 
 
 class PillBlock(Block):
-    """The beginning or the end, with the type that comes in or goes out; or a loop's question."""
+    """The start or the end, with the type of input or output; or the condition of a loop."""
 
     def __init__(self, text: str, kind: str) -> None:
         self.text, self.kind = text, kind
@@ -78,7 +77,7 @@ class PillBlock(Block):
 
 
 class SequenceBlock(Block):
-    """Blocks one after the other, joined by arrows."""
+    """Blocks in sequence, joined by arrows."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = blocks
@@ -95,7 +94,7 @@ class SequenceBlock(Block):
 
 
 class SplitBlock(Block):
-    """Ways side by side between a fork and a join."""
+    """Arms side by side between a fork and a join."""
 
     HEAD = 26.0
     RAIL = 14.0
@@ -153,9 +152,7 @@ class SplitBlock(Block):
         parallel = self.split.kind == "parallel"
         kind = "bypass" if way is None else "line"
         fork = (
-            [(centre, top)]
-            if parallel or centre == x
-            else [(x, top), (x, top + self.RAIL), (centre, top + self.RAIL)]
+            [(centre, top)] if parallel or centre == x else [(x, top), (x, top + self.RAIL), (centre, top + self.RAIL)]
         )
         join = [(centre, bottom)] if parallel or centre == x else [(centre, end), (x, end), (x, bottom)]
         if way is None:
@@ -172,7 +169,7 @@ class SplitBlock(Block):
 
 
 class FrameBlock(Block):
-    """A titled frame around a sequence; a loop has its question at the end, its way back at the right."""
+    """A titled frame around a sequence. A loop has its condition at the end, and its way back at the right."""
 
     TITLE = 30.0
     PAD = 16.0
@@ -184,7 +181,7 @@ class FrameBlock(Block):
         if frame.kind == "loop":
             blocks.append(PillBlock(frame.condition, "test"))
         self.inside = SequenceBlock(blocks)
-        # The way back needs room at one side; the same at the other keeps the middle in the middle.
+        # The way back needs room at one side. The same room at the other side keeps the sequence centred.
         gutter = self.BACK if frame.kind == "loop" else 0.0
         self.name = "" if frame.title == frame.id else frame.id
         self.kind_note = {"workflow": "workflow", "chain": "chain"}.get(frame.kind, "")
@@ -198,7 +195,7 @@ class FrameBlock(Block):
         frame, left = self.frame, x - self.width / 2
         sheet = self.height - (5 if frame.kind == "foreach" else 0)
         canvas.rect("frames", f"frame {frame.kind}", left, y, self.width, sheet, 10)
-        if frame.kind == "foreach":  # the edge of a second sheet behind the first: there are many of it
+        if frame.kind == "foreach":  # The edge of a second sheet behind the first: the contents run many times.
             right, bottom = left + self.width, y + self.height
             path = f"M{right + 5},{y + 12}V{bottom - 10}a10,10 0 0,1 -10,10H{left + 12}"
             canvas.shape("lines", "line", path)
@@ -221,14 +218,14 @@ class FrameBlock(Block):
 
 
 def _spread(widths: Sequence[float]) -> tuple[list[float], float]:
-    """Centres of things side by side, relative to the middle of them all, and the width that this takes."""
+    """Return the centres of blocks side by side, relative to their common middle, and the total width."""
     total = sum(widths) + BESIDE * (len(widths) - 1)
     left = -total / 2
     centres = []
     for width in widths:
         centres.append(left + width / 2)
         left += width + BESIDE
-    # One that is almost in the middle is put there: a line with a kink of three pixels looks like a mistake.
+    # A block that is almost in the middle is moved there: a line with a small kink looks like a mistake.
     nearest = min(centres, key=abs)
     if abs(nearest) < 12:
         return [centre - nearest for centre in centres], total + 2 * abs(nearest)
@@ -236,7 +233,7 @@ def _spread(widths: Sequence[float]) -> tuple[list[float], float]:
 
 
 def block_of(item: Item) -> Block:
-    """The block that draws an item."""
+    """Return the block that draws an item."""
     match item:
         case Box():
             return BoxBlock(item)
@@ -247,12 +244,8 @@ def block_of(item: Item) -> Block:
 
 
 def _clock(canvas: Canvas, x: float, y: float) -> None:
-    canvas.shape(
-        "texts", "icon", f"M{x - 6},{y}a6,6 0 1,0 12,0a6,6 0 1,0 -12,0ZM{x},{y - 3.5}V{y}L{x + 2.5},{y + 2}"
-    )
+    canvas.shape("texts", "icon", f"M{x - 6},{y}a6,6 0 1,0 12,0a6,6 0 1,0 -12,0ZM{x},{y - 3.5}V{y}L{x + 2.5},{y + 2}")
 
 
 def _envelope(canvas: Canvas, x: float, y: float) -> None:
-    canvas.shape(
-        "texts", "icon", f"M{x - 6.5},{y - 4.5}h13v9h-13ZM{x - 6.5},{y - 4}L{x},{y + 1}L{x + 6.5},{y - 4}"
-    )
+    canvas.shape("texts", "icon", f"M{x - 6.5},{y - 4.5}h13v9h-13ZM{x - 6.5},{y - 4}L{x},{y + 1}L{x + 6.5},{y - 4}")

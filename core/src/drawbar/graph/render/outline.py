@@ -1,6 +1,6 @@
-"""A graph as something to draw: boxes in sequence, ways side by side, frames around what belongs together.
+"""The outline of a graph for drawing: boxes in sequence, arms side by side, frames around groups.
 
-Every format is made from this, so a new kind of node is taught here once.
+Every picture is made from the outline, so a new kind of node is added in one place.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One thing that happens: a step, a map, a sleep, a wait.
+    """A step, a map, a sleep or a wait.
 
     Attributes:
         id: The node's or step's id.
         kind: `step`, `map`, `sleep` or `wait`.
-        title: What it is called on the drawing.
+        title: The text in the box.
         note: A second, smaller line; may be empty.
-        hint: What to show on hovering; may be empty.
-        template: Its address without the numbers (`thumbs[].resize`), by which a run's tasks are found.
+        hint: The text on hovering; may be empty.
+        template: The address without its numbers (`thumbs[].resize`), to find the tasks of a run.
     """
 
     id: str
@@ -61,16 +61,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way through a split."""
+    """One arm of a split."""
 
     label: str
     item: Item | None
-    """None: the value passes by, and nothing happens on this way."""
+    """The item that the arm runs; None: the value passes unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Ways side by side: `parallel` (all), `branch` (every true one), `choose` (the first true one)."""
+    """Arms side by side: `parallel` (all run), `branch` (all true ones), `choose` (the first true one)."""
 
     id: str
     kind: str
@@ -84,8 +84,8 @@ class Frame:
     Attributes:
         id: The node's or scope's id.
         kind: `loop`, `foreach`, `chain` or `workflow`.
-        title: On the frame.
-        items: What is in it, in sequence.
+        title: The text on the frame.
+        items: The contents, in sequence.
         condition: For a loop: `until …` or `while …`.
     """
 
@@ -110,7 +110,7 @@ class Outline:
 
 
 def outline(workflow: Any) -> Outline:
-    """The outline of a committed workflow."""
+    """Return the outline of a committed workflow."""
     return Outline(
         workflow.id,
         type_label(getattr(workflow, "input", None)),
@@ -120,7 +120,7 @@ def outline(workflow: Any) -> Outline:
 
 
 def items_of(nodes: Iterable[GraphNode], prefix: str = "") -> tuple[Item, ...]:
-    """The items of nodes in sequence; `prefix` is what their templates begin with."""
+    """Return the items of nodes in sequence; `prefix` is the start of their templates."""
     return tuple(_item(node, prefix) for node in nodes)
 
 
@@ -148,11 +148,7 @@ def _item(node: GraphNode, prefix: str) -> Item:
         case SleepUntil(id=id, until=until):
             return Box(id, "sleep", f"sleep until {until_label(until)}", hint=id, template=prefix + id)
         case WaitFor(id=id, event=event, timeout=timeout, has_default=has_default):
-            note = (
-                ""
-                if timeout is None
-                else f"{seconds_label(timeout)}, then {'default' if has_default else 'fail'}"
-            )
+            note = "" if timeout is None else f"{seconds_label(timeout)}, then {'default' if has_default else 'fail'}"
             return Box(id, "wait", f"wait for {shortened(event)}", note, hint=id, template=prefix + id)
 
 
@@ -165,7 +161,7 @@ def _body(body: Body, template: str) -> Item:
 
 
 def _inner(body: Body, template: str) -> tuple[Item, ...]:
-    """What a repeating frame holds: a chain's own frame would only be a second line around it."""
+    """Return the contents of a frame that repeats. A chain in it gets no frame of its own."""
     if isinstance(body, Scope) and body.workflow is None:
         return items_of(body.nodes, template + ".")
     return (_body(body, template),)

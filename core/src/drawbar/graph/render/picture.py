@@ -1,4 +1,4 @@
-"""A workflow as an SVG picture: made in Python alone, and complete in one file."""
+"""A workflow as an SVG picture in one file, without other programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOP = 34.0
 
 _Palette = dict[str, tuple[str, str] | str]
 
-# Two palettes: a class's fill and line. Programs that know no media queries show the light one.
+# Two palettes: fill and line of each class. Programs without media queries show the light one.
 _LIGHT: _Palette = {
     "paper": ("#ffffff", "#e2e8f0"),
     "step": ("#dbeafe", "#3b82f6"),
@@ -52,7 +52,7 @@ _DARK: _Palette = {
 
 
 def svg(outline: Outline) -> str:
-    """The text of an SVG document."""
+    """Return the text of an SVG document."""
     blocks = [block_of(item) for item in outline.items]
     whole = SequenceBlock(
         [PillBlock(outline.input or "start", "end"), *blocks, PillBlock(outline.output or "end", "end")]
@@ -72,7 +72,7 @@ def svg(outline: Outline) -> str:
 
 
 def _style() -> str:
-    # Every rule begins with our own class: in a notebook, a picture's style sheet holds for the whole page.
+    # Every rule begins with our own class: in a notebook, the style sheet of a picture applies to the whole page.
     fixed = (
         f".drawbar text{{font-family:{SANS};font-size:13px}}"
         f".drawbar .code,.drawbar .condition{{font-family:{MONO};font-size:12px}}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def structure(workflow: Any) -> dict[str, Any]:
-    """The workflow as plain data. Callables appear by name or, for lambdas, by their expression."""
+    """Return the workflow as plain data. Callables appear by name, lambdas by their expression."""
     return {
         "id": workflow.id,
         "version": getattr(workflow, "version", None),
@@ -40,7 +40,7 @@ def structure(workflow: Any) -> dict[str, Any]:
 
 
 def to_json(workflow: Any) -> str:
-    """The text of `structure`."""
+    """Return the data of `structure` as JSON text."""
     return json.dumps(structure(workflow), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -13,7 +13,7 @@ _MARKS = {"step": "", "map": "map ", "sleep": "", "wait": ""}
 
 
 def tree(outline: Outline) -> str:
-    """The lines of the tree."""
+    """Return the tree, one line for each item."""
     types = f"  ({outline.input or 'any'} → {outline.output or 'any'})"
     return "\n".join([outline.id + types, *_children(outline.items, "")]) + "\n"
 

@@ -6,6 +6,7 @@ A job whose worker was killed stays in the table as `doing`. Drawbar dispatches 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 from pydantic import Field
@@ -34,7 +35,7 @@ class ProcrastinateEngine(Engine):
         """Defer messages, all those of one queue together."""
         if self.sending is None:
             self.sending = self._open()
-        jobs = defaultdict(list)
+        jobs: defaultdict[str, list[Any]] = defaultdict(list)
         for message in messages:
             jobs[self.queue_of(message)].append({"payload": message.to_dict()})
         for queue, jobs_of_queue in jobs.items():
