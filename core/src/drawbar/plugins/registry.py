@@ -30,7 +30,6 @@ from drawbar.plugins.installed import (
     missing_text,
     scan,
 )
-from drawbar.settings.masking import SCHEME, mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +152,9 @@ class Plugins:
             EngineIncompatible: The distribution requires another version of Drawbar.
             EngineLoadError: The plugin cannot be imported, or is not a store plugin.
         """
+        # Here, since `import drawbar` imports this module and has no need of the models of settings.
+        from drawbar.settings.masking import SCHEME, mask_url
+
         scheme, colon, _ = url.partition(":")
         if not colon or not SCHEME.fullmatch(scheme):
             raise SettingsError(
