@@ -89,7 +89,7 @@ ROOMS = (
     Room(
         "stores",
         "the interface of a store, the meaning of each operation, the stores `memory` and `sqlite`",
-        may_import=("records",),
+        may_import=("records", "settings"),
         tests=("tests/stores/core",),
     ),
     Room(
@@ -179,6 +179,7 @@ PUBLIC_MODULES = (
     PublicModule("drawbar", "for users: every name of [the list](index.md#every-public-name)"),
     PublicModule("drawbar.errors", "for users: [the errors](errors.md)"),
     PublicModule("drawbar.settings", "for users and tools: reads [settings](settings.md) and their sources"),
+    PublicModule("drawbar.settings.masking", "for engines and stores: shows a URL without its secrets", ("mask_url",)),
     PublicModule("drawbar.client", "for users: an opened engine", ("Client", "open_engine")),
     PublicModule("drawbar.hookspecs", "for plugins: [the hooks](hooks.md)"),
     PublicModule(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from drawbar.cli.session import _options
 from tests.cli.conftest import Command
 
 STORE = ["--store", "sqlite:///runs.db"]
@@ -171,3 +172,12 @@ def test_init(drawbar: Command) -> None:
     done = drawbar("store", "init", *STORE)
     assert done.code == 0
     assert done.out.strip()
+
+
+def test_the_suggested_command_shows_no_password() -> None:
+    flags = {"store": "postgresql://ada:hunter22@host/runs", "engine": "celery", "broker_password": "hunter22"}
+
+    options = _options(flags, None)
+
+    assert "hunter22" not in options
+    assert "--store 'postgresql://ada:****@host/runs' --engine celery" in options

@@ -3,6 +3,7 @@
 import pytest
 
 from drawbar.errors import SettingsError
+from drawbar.plugins import load_store
 from drawbar.stores.options import boolean, choice, integer, positive_seconds, read_options, seconds
 
 READERS = {
@@ -47,3 +48,11 @@ def test_an_unknown_option_is_refused_with_those_that_there_are() -> None:
 def test_a_wrong_value_is_refused(query: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         read_options("test", query, READERS)
+
+
+@pytest.mark.parametrize("url", ["sqlite://user:hunter22@host/runs", "memory://user:hunter22@host/runs"])
+def test_the_error_for_a_wrong_url_shows_no_password(url: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_store(url)
+
+    assert "hunter22" not in str(raised.value)

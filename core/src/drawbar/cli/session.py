@@ -18,6 +18,7 @@ from drawbar.cli.options import Flags, load
 from drawbar.cli.progress import Progress
 from drawbar.errors import ConfigurationError
 from drawbar.records import RunStatus, TaskStatus
+from drawbar.settings.masking import MASK, SECRET_KEY, mask_url
 from drawbar.stores.base import no_such_run
 
 if TYPE_CHECKING:
@@ -288,13 +289,14 @@ def _print_next(durable: bool, command: str) -> None:
 
 
 def _options(flags: Flags, workflows: str | None) -> str:
-    """Return the options that the next command needs to find the same run."""
+    """Return the options that the next command needs to find the same run, with secrets masked."""
     parts = []
     for key, value in flags.items():
+        shown = MASK if SECRET_KEY.search(key) else mask_url(str(value))
         if key in ("engine", "store"):
-            parts.append(f"--{key} {shlex.quote(str(value))}")
+            parts.append(f"--{key} {shlex.quote(shown)}")
         elif key != "workflows":
-            parts.append(f"--set {shlex.quote(f'{key}={value}')}")
+            parts.append(f"--set {shlex.quote(f'{key}={shown}')}")
     named = [workflows] if workflows else list(flags.get("workflows", ()))
     parts += [f"--workflows {shlex.quote(name)}" for name in named]
     return "".join(f" {part}" for part in parts)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from drawbar.errors import SettingsError
+from drawbar.settings.masking import mask_url
 from drawbar.stores import transitions
 from drawbar.stores.base import StorePlugin
 from drawbar.stores.memory.rows import MemoryReader, MemoryRows
@@ -140,7 +141,7 @@ class MemoryStore(RowsStore):
 def _create(url: str) -> MemoryStore:
     parts = urlsplit(url)
     if parts.path.strip("/") or parts.query:
-        raise SettingsError(f"store {url!r}: expected memory:// or memory://name")
+        raise SettingsError(f"store {mask_url(url)!r}: expected memory:// or memory://name")
     return MemoryStore(parts.netloc)
 
 

@@ -24,6 +24,7 @@ import anyio.to_thread
 
 from drawbar.errors import SettingsError, StoreUnavailable
 from drawbar.records import Due
+from drawbar.settings.masking import mask_url
 from drawbar.stores import transitions
 from drawbar.stores.base import StorePlugin
 from drawbar.stores.jobs import Job
@@ -221,7 +222,7 @@ def _create(url: str) -> SqliteStore:
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path or path == ":memory:":
         raise SettingsError(
-            f"store {url!r}: expected sqlite:///relative.db or sqlite:////absolute.db (for a store in memory, use memory://)"
+            f"store {mask_url(url)!r}: expected sqlite:///relative.db or sqlite:////absolute.db (for a store in memory, use memory://)"
         )
     options = read_options("SQLite", parts.query, {"synchronous": _synchronous, "busy": seconds})
     return SqliteStore(Options(Path(path).absolute(), **options))
