@@ -113,6 +113,7 @@ def test_a_run_of_another_version_waits_for_a_worker_that_has_it(
 
     newer.says("another version")
     assert run.status_sync() is RunStatus.PENDING
+    newer.stop()  # else it may get the message again and again, and put it back each time
     processes(drawbar_worker(redis_broker, store))
     assert run.result_sync(30).unwrap() == 4
     assert not witnesses(tmp_path, "slow")
