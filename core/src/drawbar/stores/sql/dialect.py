@@ -35,8 +35,9 @@ class Dialect:
     Attributes:
         mark: The placeholder of a parameter, for instance `?` or `%s`.
         schema: The text before the name of a table, for instance `drawbar.`.
-        insert: The beginning of an INSERT that may meet a taken key (MySQL: `INSERT IGNORE INTO`).
-        on_conflict: The end of such an INSERT, which has to do nothing when the key is taken.
+        insert: The beginning of an INSERT that may meet a taken key.
+        on_conflict: The end of such an INSERT, which has to do nothing when the key is taken (MySQL:
+            `ON DUPLICATE KEY UPDATE address = address`; its `INSERT IGNORE` would cut off texts that are too long).
         lock: The end of a SELECT that locks the row of a run, for instance `FOR UPDATE`. Empty for a database
             whose transactions lock everything.
     """

@@ -56,7 +56,7 @@ AMONG = "AND address >= ? AND address < ? AND status IN (%s) ORDER BY n"
 RUNNING = "SELECT run, address FROM @task WHERE owner = ? AND status = 'running'"
 OVERDUE = "SELECT run, address FROM @task WHERE wake_at <= ? AND finished_at IS NULL ORDER BY wake_at LIMIT ?"
 SCHEDULED = "SELECT run, address FROM @task WHERE status = 'scheduled' LIMIT ?"
-NEXT_WAKE = "SELECT min(wake_at) FROM @task WHERE wake_at IS NOT NULL AND finished_at IS NULL"
+NEXT_WAKE = "SELECT wake_at FROM @task WHERE wake_at IS NOT NULL AND finished_at IS NULL ORDER BY wake_at LIMIT 1"
 SLOT_KNOWN = "SELECT 1 FROM @slot WHERE run = ? AND join_address = ? AND slot = ?"
 MAIL = "SELECT n, payload FROM @mail WHERE run = ? AND event = ? ORDER BY n LIMIT 1"
 OLD_RUNS = "SELECT id, seq FROM @run WHERE finished_at < ? ORDER BY finished_at LIMIT ?"
@@ -90,6 +90,9 @@ class SqlRows(Rows[R]):
     - `event`: `run`, `first`, `count`, `at`, `body`: the events of one operation, as one JSON list.
 
     A store that keeps something in another way overrides the methods concerned.
+
+    Where the dialect has a lock, transactions run side by side. A statement has to see what others have committed
+    before it: the isolation level is READ COMMITTED.
 
     Attributes:
         dialect: The SQL of the database.
@@ -210,13 +213,27 @@ class SqlRows(Rows[R]):
         return [self.read_head(run, row) for row in rows]
 
     def running(self, owner: str) -> Iterable[tuple[str, str]]:
-        return [(run_id, address) for run_id, address in self._ask(RUNNING, owner)]
+        return self._places(RUNNING, owner)
 
     def overdue(self, limit: int) -> Iterable[tuple[str, str]]:
-        return [(run_id, address) for run_id, address in self._ask(OVERDUE, self.now, limit)]
+        return self._places(OVERDUE, self.now, limit)
 
     def undelivered(self, limit: int) -> Iterable[tuple[str, str]]:
-        return [(run_id, address) for run_id, address in self._ask(SCHEDULED, limit)]
+        return self._places(SCHEDULED, limit)
+
+    def _places(self, statement: str, *values: Any) -> Sequence[tuple[str, str]]:
+        """Return (run id, address) of tasks of many runs, as they are when these runs are locked.
+
+        While this transaction waits for the lock of a run, another one may change what was found. So it asks again
+        when it has the locks. It takes them in the order of the ids: two callers do not wait for each other.
+        """
+        found = [(run_id, address) for run_id, address in self._ask(statement, *values)]
+        if not self.dialect.lock or not found:
+            return found
+        locked = {run_id for run_id, _ in found}
+        for run_id in sorted(locked):
+            self.run(run_id)
+        return [(run_id, address) for run_id, address in self._ask(statement, *values) if run_id in locked]
 
     def next_wake(self) -> float | None:
         row = self._first(NEXT_WAKE)
@@ -310,7 +327,7 @@ class SqlRows(Rows[R]):
         self.texts.clear()
 
     def purge(self, older_than: float, most: int) -> int:
-        chosen = choose_runs(self._ask(OLD_RUNS, self.now - older_than, most), most)
+        chosen = choose_runs(self._ask(f"{OLD_RUNS} {self.dialect.lock}", self.now - older_than, most), most)
         for run_id in chosen:
             for table in TABLES:
                 self._tell(f"DELETE FROM @{table} WHERE run = ?", run_id)

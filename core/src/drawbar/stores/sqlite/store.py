@@ -222,7 +222,8 @@ def _create(url: str) -> SqliteStore:
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path or path == ":memory:":
         raise SettingsError(
-            f"store {mask_url(url)!r}: expected sqlite:///relative.db or sqlite:////absolute.db (for a store in memory, use memory://)"
+            f"store {mask_url(url)!r}: expected sqlite:///relative.db or sqlite:////absolute.db "
+            "(for a store in memory, use memory://)"
         )
     options = read_options("SQLite", parts.query, {"synchronous": _synchronous, "busy": seconds})
     return SqliteStore(Options(Path(path).absolute(), **options))
