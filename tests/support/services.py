@@ -1,10 +1,10 @@
-"""Where the tests find Redis, RabbitMQ and PostgreSQL, and a corner of each that nobody else writes to.
+"""Where the tests find Redis, RabbitMQ, PostgreSQL and MySQL, and a corner of each that nobody else writes to.
 
 A service is looked for in this order: the address in `DRAWBAR_TEST_<SERVICE>_URL`, the usual port on
-loopback, a private server of this test session. Where none of them answers, a test that needs it is skipped
-on a laptop and fails where `CI` is set, so that a pipeline without its services is never green.
+loopback, a private server of this test session (not of MySQL). Where none of them answers, a test that needs
+it is skipped on a laptop and fails where `CI` is set, so that a pipeline without its services is never green.
 
-A corner is a Redis database, a PostgreSQL database, a RabbitMQ virtual host. It is empty when a test gets it
+A corner is a Redis database, a PostgreSQL or MySQL database, a RabbitMQ virtual host. It is empty when a test gets it
 and gone after. Several test sessions may share a server, and data that no test wrote is never touched.
 """
 
@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -38,7 +38,9 @@ USUAL = {
     "redis": "redis://127.0.0.1:6379",
     "rabbitmq": "amqp://guest:guest@127.0.0.1:5672",
     "postgres": "postgresql://postgres@127.0.0.1:5432/test",
+    "mysql": "mysql://root@127.0.0.1:3306",
 }
+SERVICE_OF_SCHEME = {"amqp": "rabbitmq", "redis": "redis", "mysql": "mysql", "mariadb": "mysql"}
 PRIVATE: dict[str, type[PrivateServer]] = {
     "redis": PrivateRedis,
     "rabbitmq": PrivateRabbitMQ,
@@ -47,7 +49,7 @@ PRIVATE: dict[str, type[PrivateServer]] = {
 
 
 def require(service: str) -> str:
-    """Return the URL of a running `redis`, `rabbitmq` or `postgres`; without one, skip, or fail on CI."""
+    """Return the URL of a running `redis`, `rabbitmq`, `postgres` or `mysql`; without one, skip, or fail on CI."""
     try:
         return find(service)
     except Unavailable as error:
@@ -86,6 +88,8 @@ def find(service: str) -> str:
         return given.rstrip("/")
     if _listens(USUAL[service]):
         return USUAL[service]
+    if service not in PRIVATE:
+        raise Unavailable(f"{variable} is not set, and nothing answers at {USUAL[service]}")
     try:
         server = PRIVATE[service]()
         atexit.register(server.__exit__)
@@ -138,6 +142,28 @@ def postgres_database() -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def mysql_database() -> Iterator[str]:
+    """Give the URL of a new MySQL or MariaDB database, dropped afterwards."""
+    import pymysql
+
+    url = require("mysql")
+    parts = urlsplit(url)
+    name = f"drawbar_test_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+    with pymysql.connect(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 3306,
+        user=unquote(parts.username or "root"),
+        password=unquote(parts.password or ""),
+        autocommit=True,
+    ) as connection:
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+        try:
+            yield _with_path(url, name)
+        finally:
+            connection.cursor().execute(f"DROP DATABASE {name}")
+
+
+@contextlib.contextmanager
 def rabbitmq_vhost() -> Iterator[str]:
     """Give the URL of a new RabbitMQ virtual host, deleted afterwards.
 
@@ -172,7 +198,7 @@ def _with_path(url: str, path: str) -> str:
 
 def _listens(url: str) -> bool:
     parts = urlsplit(url)
-    usual = urlsplit(USUAL[{"amqp": "rabbitmq", "redis": "redis"}.get(parts.scheme, "postgres")]).port
+    usual = urlsplit(USUAL[SERVICE_OF_SCHEME.get(parts.scheme, "postgres")]).port
     try:
         socket.create_connection((parts.hostname or "127.0.0.1", parts.port or usual or 0), timeout=2).close()
     except OSError:
