@@ -1,4 +1,4 @@
-"""The code on the page "Write a store" is the code of the example, and of the store that the suite runs on."""
+"""The code on the page "Write a store" is the code of the examples, and of the store that the suite runs on."""
 
 import textwrap
 from pathlib import Path
@@ -9,19 +9,26 @@ from tests.docs.pages import Block, blocks
 from tests.support.source import ROOT, modules
 
 PAGE = ROOT / "docs" / "how-to" / "write-a-store.md"
-SOURCES = [module.text for module in modules(ROOT / "examples" / "stores" / "lmdb")]
-QUOTED = [block for block in blocks(PAGE) if block.not_run == "is quoted from examples/stores/lmdb"]
+EXAMPLES = [f"examples/stores/{name}" for name in ("lmdb", "mysql")]
+SOURCES = {example: [module.text for module in modules(ROOT / example)] for example in EXAMPLES}
+QUOTED = [
+    pytest.param(example, block, id=block.where)
+    for example in EXAMPLES
+    for block in blocks(PAGE)
+    if block.not_run == f"is quoted from {example}"
+]
 
 
-@pytest.mark.parametrize("block", QUOTED, ids=lambda block: block.where)
-def test_what_is_quoted_is_there(block: Block) -> None:
+@pytest.mark.parametrize(("example", "block"), QUOTED)
+def test_what_is_quoted_is_there(example: str, block: Block) -> None:
     method = textwrap.indent(block.text, "    ", lambda line: bool(line.strip()))
 
-    assert any(block.text in source or method in source for source in SOURCES)
+    assert any(block.text in source or method in source for source in SOURCES[example])
 
 
-def test_the_page_quotes_the_example() -> None:
-    assert len(QUOTED) >= 5
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_page_quotes_the_example(example: str) -> None:
+    assert len([quoted for quoted in QUOTED if quoted.values[0] == example]) >= 5
 
 
 def test_the_store_on_sql_is_the_one_that_passes_the_suite() -> None:
