@@ -37,6 +37,14 @@ def test_an_address_that_was_given_is_not_replaced_by_another(monkeypatch: pytes
         services.find.__wrapped__("redis")
 
 
+def test_a_service_that_is_never_started_is_looked_for_at_its_usual_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DRAWBAR_TEST_MYSQL_URL", raising=False)
+    monkeypatch.setitem(services.USUAL, "mysql", "mysql://127.0.0.1:1")
+
+    with pytest.raises(Unavailable, match="DRAWBAR_TEST_MYSQL_URL is not set, and nothing answers at mysql://"):
+        services.find.__wrapped__("mysql")
+
+
 def test_a_private_server_is_the_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DRAWBAR_TEST_REDIS_URL", raising=False)
     monkeypatch.setitem(services.USUAL, "redis", "redis://127.0.0.1:1")

@@ -25,9 +25,12 @@ def make(url: str, query: str = "") -> MySqlStore:
 
 
 async def until(holds: Callable[[], Any]) -> None:
+    """Wait until a question to the server is answered with yes."""
     with anyio.fail_after(10):
-        while not holds():  # noqa: ASYNC110 - it is the server that knows
-            await anyio.sleep(0.15)  # InnoDB shows what was so at the last question, if that was less than 0.1 s ago
+        while True:  # InnoDB repeats its last answer about transactions, if it is younger than 0.1 s
+            await anyio.sleep(0.15)
+            if holds():
+                return
 
 
 @pytest.fixture
