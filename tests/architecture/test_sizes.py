@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.source import DISTRIBUTIONS, ROOT, Module, modules
 
-LONGEST_MODULE = 450
+LONGEST_MODULE = 350
+"""Lines of code of a module, without blank lines, comments and docstrings: documentation is not a second concept."""
 LONGEST_QUEUE_ENGINE = 125
 """Lines of code of a task-queue engine: about a hundred and twenty, so that no statement has to be squeezed."""
 
@@ -17,9 +18,8 @@ OUTSIDE = sorted(file.parent for file in ROOT.glob("examples/engines/*/pyproject
 
 @pytest.mark.parametrize("module", [m for d in DISTRIBUTIONS for m in modules(d)], ids=str)
 def test_a_module_is_one_concept(module: Module) -> None:
-    lines = len(module.text.splitlines())
-
-    assert lines <= LONGEST_MODULE
+    """Only lines of code count. A module with complete docstrings is longer, but it does not hold two concepts."""
+    assert module.code_lines <= LONGEST_MODULE
 
 
 @pytest.mark.parametrize("plugin", ["celery", "dramatiq"])

@@ -38,7 +38,11 @@ Ready = Sequence[ReadyTask]
 
 
 def no_such_run(run_id: str) -> RunNotFound:
-    """Return the error for a run that a store does not have, to be raised."""
+    """Return the error for a run that a store does not have, to be raised.
+
+    Args:
+        run_id: The id that no run has; the message names it.
+    """
     return RunNotFound(f"the store has no run {run_id!r}")
 
 
@@ -88,6 +92,9 @@ class Store(ABC):
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         """Create a run and its first tasks. Change nothing when its id is taken.
 
+        Args:
+            run: The run to create, with its id and its first tasks; memos of a fork are among these.
+
         Returns:
             The run that has the id, and True if this call created it.
 
@@ -117,6 +124,10 @@ class Store(ABC):
             widen: True to release one HELD sibling as well: the first HELD task of the same join becomes SCHEDULED,
                 with this task as its `parent`. It happens only on the first grant of a slot's first task. The sibling
                 is in `Claim.ready`.
+
+        Returns:
+            The claim. When it is GRANTED, it has the task and the run, and for a JOIN the slots. When it is FINISHED,
+            `ready` has the tasks that the task scheduled and that are not claimed yet.
 
         Raises:
             StoreUnavailable: The store cannot be reached or written.
@@ -303,6 +314,9 @@ class Store(ABC):
         becomes SCHEDULED, with `failures` and `lost` set to 0. The run's error and output are cleared, and a finished
         CALLBACK task `$end` is deleted.
 
+        Args:
+            run_id: The run.
+
         Returns:
             The tasks to dispatch.
 
@@ -346,13 +360,24 @@ class Store(ABC):
     def outputs_now(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
         """Return what `outputs` returns, blocking, in any thread. `Context.output_of` uses it inside a step.
 
-        The arguments and the errors are those of `outputs`.
+        Args:
+            run_id: The run.
+            addresses: The addresses of the tasks.
+
+        Returns:
+            Address to output, of those tasks that are COMPLETED.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
         """
         raise NotImplementedError(f"{type(self).__name__} has no blocking read: implement outputs_now")
 
     @abstractmethod
     async def load(self, run_id: str) -> RunRecord | None:
         """Return a run, or None when there is no such run.
+
+        Args:
+            run_id: The id of the run.
 
         Raises:
             StoreUnavailable: The store cannot be reached.

@@ -34,6 +34,10 @@ OVER = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 def found(rows: AnyRows, run_id: str) -> RunRecord:
     """Return the head of a run.
 
+    Args:
+        rows: The rows of the transaction.
+        run_id: The id of the run.
+
     Raises:
         RunNotFound: There is no such run.
     """
@@ -44,7 +48,17 @@ def found(rows: AnyRows, run_id: str) -> RunRecord:
 
 
 def renew(rows: AnyRows, owner: str, held: Iterable[tuple[str, str, int]], lease: float) -> list[tuple[str, str, int]]:
-    """Extend leases, see `Store.renew`."""
+    """Extend leases, see `Store.renew`.
+
+    Args:
+        rows: The rows of the transaction.
+        owner: The name of the worker that has the leases.
+        held: (run id, address, attempt) of each.
+        lease: Seconds from now.
+
+    Returns:
+        Those of `held` that the owner has lost.
+    """
     lost = []
     for run_id, address, attempt in held:
         run = rows.run(run_id)
@@ -63,7 +77,16 @@ def renew(rows: AnyRows, owner: str, held: Iterable[tuple[str, str, int]], lease
 
 
 def release(rows: AnyRows, owner: str, *, died: bool) -> int:
-    """Give back all tasks of an owner, see `Store.release`."""
+    """Give back all tasks of an owner, see `Store.release`.
+
+    Args:
+        rows: The rows of the transaction.
+        owner: The name of the worker.
+        died: True if it died: then `lost` of each task grows by one.
+
+    Returns:
+        How many tasks there were.
+    """
     given = 0
     for run_id, address in rows.running(owner):
         run = rows.run(run_id)
@@ -80,7 +103,16 @@ def release(rows: AnyRows, owner: str, *, died: bool) -> int:
 
 
 def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
-    """Take tasks whose time has come, see `Store.due`."""
+    """Take tasks whose time has come, see `Store.due`.
+
+    Args:
+        rows: The rows of the transaction.
+        limit: How many tasks at the most.
+        undelivered: True to take SCHEDULED tasks only, whatever their `wake_at`.
+
+    Returns:
+        The messages to send, and the seconds until the next task is due.
+    """
     messages = []
     changed: dict[str, RunRecord] = {}
     for run_id, address in rows.undelivered(limit) if undelivered else rows.overdue(limit):
@@ -107,7 +139,21 @@ def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
 
 
 def resume(rows: AnyRows, run_id: str, address: str, data: Json) -> Ready:
-    """Resume a suspended task, see `Store.resume`."""
+    """Resume a suspended task, see `Store.resume`.
+
+    Args:
+        rows: The rows of the transaction.
+        run_id: The id of the run.
+        address: The address of the task.
+        data: The value that the step resumes with.
+
+    Returns:
+        The tasks to dispatch.
+
+    Raises:
+        NotSuspended: The task is not SUSPENDED, or the run has no such task.
+        RunNotFound: There is no such run.
+    """
     run = found(rows, run_id)
     task = rows.task(run, address)
     if task is None or task.status is not TaskStatus.SUSPENDED:
@@ -124,7 +170,21 @@ def resume(rows: AnyRows, run_id: str, address: str, data: Json) -> Ready:
 
 
 def send_event(rows: AnyRows, run_id: str, name: str, payload: Json) -> Ready:
-    """Give an event to a waiting task, or keep it, see `Store.send_event`."""
+    """Give an event to a waiting task, or keep it, see `Store.send_event`.
+
+    Args:
+        rows: The rows of the transaction.
+        run_id: The id of the run.
+        name: The name of the event.
+        payload: The value that the event carries.
+
+    Returns:
+        The tasks to dispatch; none when the event was kept.
+
+    Raises:
+        RunFinished: The run has ended.
+        RunNotFound: There is no such run.
+    """
     run = found(rows, run_id)
     if run.status in FINISHED_RUN:
         raise RunFinished(f"run {run_id!r} is {run.status.value}: it takes no more events")
@@ -143,7 +203,20 @@ def send_event(rows: AnyRows, run_id: str, name: str, payload: Json) -> Ready:
 
 
 def cancel(rows: AnyRows, run_id: str, reason: str | None, callback: bool) -> tuple[bool, Ready]:
-    """End a run as cancelled, see `Store.cancel`."""
+    """End a run as cancelled, see `Store.cancel`.
+
+    Args:
+        rows: The rows of the transaction.
+        run_id: The id of the run.
+        reason: A text for people; None for none.
+        callback: True to create a CALLBACK task `$end`, because the workflow has callbacks for its end.
+
+    Returns:
+        True if this call ended the run, and the tasks to dispatch.
+
+    Raises:
+        RunNotFound: There is no such run.
+    """
     run = found(rows, run_id)
     if run.status in FINISHED_RUN:
         return False, ()
@@ -157,7 +230,19 @@ def cancel(rows: AnyRows, run_id: str, reason: str | None, callback: bool) -> tu
 
 
 def retry(rows: AnyRows, run_id: str) -> Ready:
-    """Start a failed run again, see `Store.retry`."""
+    """Start a failed run again, see `Store.retry`.
+
+    Args:
+        rows: The rows of the transaction.
+        run_id: The id of the run.
+
+    Returns:
+        The tasks to dispatch.
+
+    Raises:
+        RunFinished: The run is not `failed`.
+        RunNotFound: There is no such run.
+    """
     run = found(rows, run_id)
     if run.status is not RunStatus.FAILED:
         raise RunFinished(f"run {run_id!r} is {run.status.value}: only a failed run can be retried")
@@ -205,7 +290,19 @@ def _over_again(change: Change, task: Task) -> None:
 
 
 def emit(rows: AnyRows, run_id: str, events: Sequence[NewEvent]) -> int:
-    """Append events, see `Store.emit`."""
+    """Append events, see `Store.emit`.
+
+    Args:
+        rows: The rows of the transaction.
+        run_id: The id of the run.
+        events: The events, in the order of their numbers.
+
+    Returns:
+        The `seq` of the run's newest event.
+
+    Raises:
+        RunNotFound: There is no such run.
+    """
     run = found(rows, run_id)
     if events:
         rows.close(run, RUN, events)

@@ -41,6 +41,9 @@ class Job:
 
         A DrawbarError is kept as its outcome: an operation refuses before it changes anything, so the transaction can
         go on with the next one. Every other error is raised.
+
+        Args:
+            rows: The store's rows, in the transaction that the operation belongs to.
         """
         self.result = self.error = None
         try:
@@ -49,7 +52,11 @@ class Job:
             self.error = error
 
     def outcome(self) -> Any:
-        """Return the result of the operation, or raise its error."""
+        """Return the result of the operation, or raise its error.
+
+        Raises:
+            DrawbarError: The operation has refused (`RunNotFound`, `NotSuspended` and so on).
+        """
         if self.error is not None:
             raise self.error
         return self.result

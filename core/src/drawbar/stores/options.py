@@ -41,7 +41,17 @@ def read_options(store: str, query: str, readers: Readers) -> dict[str, Any]:
 
 
 def seconds(text: str) -> float:
-    """Read a number of seconds, 0 or more."""
+    """Read a number of seconds, 0 or more.
+
+    Args:
+        text: The value of the option.
+
+    Returns:
+        The seconds.
+
+    Raises:
+        ValueError: The text is not a number, or the number is negative or infinite.
+    """
     number = _number(text)
     if not 0 <= number < math.inf:
         raise ValueError("expected seconds, 0 or more")
@@ -49,7 +59,17 @@ def seconds(text: str) -> float:
 
 
 def positive_seconds(text: str) -> float:
-    """Read a number of seconds, more than 0."""
+    """Read a number of seconds, more than 0.
+
+    Args:
+        text: The value of the option.
+
+    Returns:
+        The seconds.
+
+    Raises:
+        ValueError: The text is not a number, or the number is infinite, 0 or negative.
+    """
     number = _number(text)
     if not 0 < number < math.inf:
         raise ValueError("expected seconds, more than 0")
@@ -64,7 +84,17 @@ def _number(text: str) -> float:
 
 
 def boolean(text: str) -> bool:
-    """Read true, 1 or yes; false, 0 or no."""
+    """Read true, 1 or yes; false, 0 or no.
+
+    Args:
+        text: The value of the option, in upper or lower case.
+
+    Returns:
+        True for true, 1 and yes; False for false, 0 and no.
+
+    Raises:
+        ValueError: The text is another one.
+    """
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if text.lower() not in known:
         raise ValueError("expected true or false")
@@ -72,7 +102,14 @@ def boolean(text: str) -> bool:
 
 
 def integer(lowest: int, highest: int) -> Callable[[str], int]:
-    """Return a function that reads a whole number, 0 or more, in that range."""
+    """Return a function that reads a whole number, 0 or more, in that range.
+
+    The function raises ValueError when the text is not such a number.
+
+    Args:
+        lowest: The least number that the option may have.
+        highest: The greatest number that the option may have.
+    """
 
     def read(text: str) -> int:
         number = int(text) if text.isdecimal() else lowest - 1
@@ -84,7 +121,13 @@ def integer(lowest: int, highest: int) -> Callable[[str], int]:
 
 
 def choice(*known: str) -> Callable[[str], str]:
-    """Return a function that reads one of these texts."""
+    """Return a function that reads one of these texts.
+
+    The function raises ValueError when the text is another one.
+
+    Args:
+        *known: The texts that the option may have, in the order in which the message names them.
+    """
 
     def read(text: str) -> str:
         if text not in known:

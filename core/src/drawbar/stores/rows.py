@@ -96,17 +96,29 @@ class Rows(ABC, Generic[R]):
     def run(self, run_id: str) -> R | None:
         """Return the head of a run, and lock the run until the end of the transaction.
 
+        Args:
+            run_id: The id of the run.
+
         Returns:
             The head, or None when there is no such run. The same object each time in one transaction.
         """
 
     @abstractmethod
     def whole_run(self, run: R) -> RunRecord:
-        """Return a run with all its values, in an object that belongs to the caller; its `state` too."""
+        """Return a run with all its values, in an object that belongs to the caller; its `state` too.
+
+        Args:
+            run: The head of the run.
+        """
 
     @abstractmethod
     def task(self, run: R, address: str) -> Task | None:
-        """Return the head of a task, or None when the run has no task at that address."""
+        """Return the head of a task, or None when the run has no task at that address.
+
+        Args:
+            run: The head of the run.
+            address: The address of the task.
+        """
 
     @abstractmethod
     def whole_task(self, run: R, address: str) -> Task | None:
@@ -115,20 +127,29 @@ class Rows(ABC, Generic[R]):
         The worker that claims it keeps the object while the step runs. So the object must not be one that an earlier
         call of this method has returned: its `attempt`, which guards the worker's commit, would change.
 
+        Args:
+            run: The head of the run.
+            address: The address of the task.
+
         Returns:
             The task, or None when the run has no task at that address.
         """
 
     @abstractmethod
     def exists(self, run: R, address: str) -> bool:
-        """Return True if the run has a task at that address."""
+        """Return True if the run has a task at that address.
+
+        Args:
+            run: The head of the run.
+            address: The address to look for, whatever the status of the task there.
+        """
 
     @abstractmethod
     def fill_in(self, run: R, task: Task) -> Task:
         """Read the big values of a head, for a worker that claims the task in place.
 
         Args:
-            run: The run.
+            run: The head of the run.
             task: A task that an earlier method has returned.
 
         Returns:
@@ -137,38 +158,57 @@ class Rows(ABC, Generic[R]):
 
     @abstractmethod
     def held(self, run: R, join: str) -> Task | None:
-        """Return the head of the first HELD task of a join, in the order of creation, or None."""
+        """Return the head of the first HELD task of a join, in the order of creation, or None.
+
+        Args:
+            run: The head of the run.
+            join: The address of the join, which its HELD tasks have as their `fan`.
+        """
 
     @abstractmethod
     def slots(self, run: R, join: str) -> Mapping[str, Json]:
-        """Return the slots that have arrived at a join: slot to value."""
+        """Return the slots that have arrived at a join: slot to value.
+
+        Args:
+            run: The head of the run.
+            join: The address of the join. One where no slot has arrived has an empty mapping.
+        """
 
     @abstractmethod
     def listening(self, run: R, event: str) -> Task | None:
         """Return the head of the first task that is WAITING for an event, in the order of creation, or None.
 
         Args:
-            run: The run.
+            run: The head of the run.
             event: The name of the event.
         """
 
     @abstractmethod
     def children(self, run: R, parent: str) -> Iterable[Task]:
-        """Return the heads of the SCHEDULED tasks with that parent that no worker has claimed yet."""
+        """Return the heads of the SCHEDULED tasks with that parent that no worker has claimed yet.
+
+        Args:
+            run: The head of the run.
+            parent: The address of the task that the tasks have as their `parent`.
+        """
 
     @abstractmethod
     def among(self, run: R, statuses: Collection[TaskStatus], prefix: str = "") -> Sequence[Task]:
         """Return the heads of a run's tasks in the order of creation.
 
         Args:
-            run: The run.
+            run: The head of the run.
             statuses: Only tasks in these.
             prefix: Only tasks whose address begins with it.
         """
 
     @abstractmethod
     def running(self, owner: str) -> Iterable[tuple[str, str]]:
-        """Return (run id, address) of the RUNNING tasks of an owner."""
+        """Return (run id, address) of the RUNNING tasks of an owner.
+
+        Args:
+            owner: The name of the worker, as `claim` was given it.
+        """
 
     @abstractmethod
     def overdue(self, limit: int) -> Iterable[tuple[str, str]]:
@@ -194,37 +234,66 @@ class Rows(ABC, Generic[R]):
 
     @abstractmethod
     def add_run(self, run: RunRecord) -> None:
-        """Create a run whose id is free."""
+        """Create a run whose id is free.
+
+        Args:
+            run: The run to keep, with all its values. It has no events yet; its tasks come with `add`.
+        """
 
     @abstractmethod
     def merge(self, run: R, state: Mapping[str, Json]) -> None:
-        """Merge keys into the state of a run."""
+        """Merge keys into the state of a run.
+
+        Args:
+            run: The head of the run.
+            state: The keys to set, with their new values; every other key of the run's state stays.
+        """
 
     @abstractmethod
     def state(self, run: R) -> Mapping[str, Json]:
-        """Return the state of a run as it is now, in an object that belongs to the caller."""
+        """Return the state of a run as it is now, in an object that belongs to the caller.
+
+        Args:
+            run: The head of the run. What this transaction has merged counts too.
+        """
 
     @abstractmethod
     def add(self, run: R, tasks: Collection[Task]) -> None:
-        """Create tasks, in this order. Leave out a task whose address is taken."""
+        """Create tasks, in this order. Leave out a task whose address is taken.
+
+        Args:
+            run: The head of the run.
+            tasks: The tasks, with all their values. No two of them have the same address.
+        """
 
     @abstractmethod
     def save(self, run: R, task: Task, columns: Columns) -> None:
         """Write columns of a task.
 
         Args:
-            run: The run.
+            run: The head of the run.
             task: A task that an earlier method has returned, with new attributes.
             columns: The names of the attributes to write: one of the constants of this module.
         """
 
     @abstractmethod
     def forget(self, run: R, address: str) -> None:
-        """Delete a task."""
+        """Delete a task.
+
+        Args:
+            run: The head of the run.
+            address: The address of the task, which exists.
+        """
 
     @abstractmethod
     def fill(self, run: R, join: str, slot: str, value: Json) -> bool:
         """Keep a slot of a join.
+
+        Args:
+            run: The head of the run.
+            join: The address of the join.
+            slot: The name of the slot, unique in its join.
+            value: The value that `slots` returns for it.
 
         Returns:
             True if it was kept; False, with nothing done, if that slot has arrived before.
@@ -232,11 +301,21 @@ class Rows(ABC, Generic[R]):
 
     @abstractmethod
     def post(self, run: R, event: str, payload: Json) -> None:
-        """Put an event into the run's mailbox, for a task that waits for it later."""
+        """Put an event into the run's mailbox, for a task that waits for it later.
+
+        Args:
+            run: The head of the run.
+            event: The name of the event. The mailbox keeps several of one name.
+            payload: The value that the event carries.
+        """
 
     @abstractmethod
     def collect(self, run: R, event: str) -> tuple[Json] | None:
         """Take the oldest event of that name out of the run's mailbox.
+
+        Args:
+            run: The head of the run.
+            event: The name of the event.
 
         Returns:
             Its payload in a tuple of one, or None when there is no such event.
@@ -247,7 +326,7 @@ class Rows(ABC, Generic[R]):
         """Write columns of a run and append events. It is the last call of an operation on a run.
 
         Args:
-            run: The run. Its `seq` is moved by the number of events.
+            run: The head of the run. Its `seq` is moved by the number of events.
             columns: RUN or RUN_END: the names of the attributes to write.
             events: The events to append, numbered from `run.seq + 1`.
         """
@@ -273,7 +352,14 @@ class Reader(ABC):
 
     @abstractmethod
     def load(self, run_id: str) -> RunRecord | None:
-        """Return a run, see `Store.load`."""
+        """Return a run, see `Store.load`.
+
+        Args:
+            run_id: The id of the run.
+
+        Returns:
+            The run with all its values, or None when there is no such run.
+        """
 
     @abstractmethod
     def tasks(self, run_id: str, statuses: Sequence[TaskStatus] | None) -> Sequence[Task]:
@@ -292,15 +378,36 @@ class Reader(ABC):
         metadata: Mapping[str, Json] | None,
         limit: int,
     ) -> Sequence[RunRecord]:
-        """Return runs, newest first, see `Store.runs`."""
+        """Return runs, newest first, see `Store.runs`.
+
+        Args:
+            workflow_id: Only runs of this workflow; None for all.
+            status: Only runs in this status; None for all.
+            metadata: Only runs that have at least these keys, with equal values; None for all.
+            limit: How many at the most.
+        """
 
     @abstractmethod
     def events(self, run_id: str, after: int, limit: int) -> Sequence[EventRecord]:
-        """Return a run's events with `seq > after`, see `Store.events`."""
+        """Return a run's events with `seq > after`, see `Store.events`.
+
+        Args:
+            run_id: The run. One that does not exist has no events.
+            after: The number of the newest event to leave out; 0 to begin with the first.
+            limit: How many at the most.
+        """
 
     @abstractmethod
     def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
-        """Return the outputs of COMPLETED tasks, see `Store.outputs`."""
+        """Return the outputs of COMPLETED tasks, see `Store.outputs`.
+
+        Args:
+            run_id: The run. One that does not exist has no outputs.
+            addresses: The addresses of the tasks.
+
+        Returns:
+            Address to output; a task that is not COMPLETED is left out.
+        """
 
     @abstractmethod
     def owners(self) -> Sequence[str]:
@@ -314,12 +421,24 @@ class ReadableRows(Rows[R], Reader):
     """
 
     def load(self, run_id: str) -> RunRecord | None:
-        """Return a run, see `Store.load`."""
+        """Return a run, see `Store.load`.
+
+        Args:
+            run_id: The id of the run.
+
+        Returns:
+            The run with all its values, or None when there is no such run.
+        """
         run = self.run(run_id)
         return None if run is None else self.whole_run(run)
 
     def tasks(self, run_id: str, statuses: Sequence[TaskStatus] | None) -> Sequence[Task]:
-        """Return a run's tasks in the order of creation, see `Store.tasks`."""
+        """Return a run's tasks in the order of creation, see `Store.tasks`.
+
+        Args:
+            run_id: The run. One that does not exist has no tasks.
+            statuses: Only tasks in these; None for all.
+        """
         run = self.run(run_id)
         if run is None:
             return ()
@@ -327,7 +446,15 @@ class ReadableRows(Rows[R], Reader):
         return [self.fill_in(run, task) for task in self.among(run, wanted)]
 
     def outputs(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
-        """Return the outputs of COMPLETED tasks, see `Store.outputs`."""
+        """Return the outputs of COMPLETED tasks, see `Store.outputs`.
+
+        Args:
+            run_id: The run. One that does not exist has no outputs.
+            addresses: The addresses of the tasks.
+
+        Returns:
+            Address to output; a task that is not COMPLETED is left out.
+        """
         found: dict[str, Json] = {}
         run = self.run(run_id)
         if run is None:

@@ -102,7 +102,15 @@ class Change:
         self.fresh = False
 
     def free(self, task: Task, event: str = "task.scheduled") -> bool:
-        """Make a task SCHEDULED, or claim it in place if the transition asks for it. Return True if it was claimed."""
+        """Make a task SCHEDULED, or claim it in place if the transition asks for it.
+
+        Args:
+            task: The task, new or read. The caller writes it, and counts it as active.
+            event: The type of the event to append, for a task of kind STEP.
+
+        Returns:
+            True if it was claimed in place.
+        """
         rows = self.rows
         if task.kind is STEP:
             self.events.append((event, task.address, None))
@@ -124,7 +132,11 @@ class Change:
         return False
 
     def add(self, new: NewTask) -> None:
-        """Create a task, unless its address is taken."""
+        """Create a task, unless its address is taken.
+
+        Args:
+            new: The task. A WAITING one takes a kept event of its name, and is SCHEDULED then.
+        """
         rows, run = self.rows, self.run
         if new.address in self.new or rows.exists(run, new.address):
             return
@@ -157,7 +169,11 @@ class Change:
         self.run.timed += 1
 
     def fan_out(self, fan: FanOut) -> None:
-        """Create a join and the tasks that fill its slots."""
+        """Create a join and the tasks that fill its slots.
+
+        Args:
+            fan: The join and its tasks. The first `window` tasks are SCHEDULED, the others HELD.
+        """
         rows, run = self.rows, self.run
         if rows.exists(run, fan.join):
             return
@@ -177,7 +193,11 @@ class Change:
                 self.new.setdefault(new.address, task)
 
     def arrive(self, slot: Arrive) -> None:
-        """Fill a slot. The last one makes the join SCHEDULED, any other one the next HELD task."""
+        """Fill a slot. The last one makes the join SCHEDULED, any other one the next HELD task.
+
+        Args:
+            slot: The join, the slot and its value. A slot that has arrived before is ignored.
+        """
         rows, run = self.rows, self.run
         join = rows.task(run, slot.join)
         if join is None or join.status is not JOINING or not rows.fill(run, slot.join, slot.slot, slot.value):
@@ -191,14 +211,23 @@ class Change:
             rows.save(run, join, CLAIM_LAST if self.free(join) else ARRIVE_LAST)
 
     def pull(self, join: str) -> None:
-        """Make the first HELD task of a join SCHEDULED."""
+        """Make the first HELD task of a join SCHEDULED.
+
+        Args:
+            join: The address of the join. Nothing happens when it has no HELD task.
+        """
         task = self.rows.held(self.run, join)
         if task is not None:
             self.run.active += 1
             self.rows.save(self.run, task, CLAIM_FREE if self.free(task) else FREE)
 
     def cancel(self, tasks: Sequence[Task], *, keep: bool) -> None:
-        """Cancel tasks. With `keep`, a retry of the run starts them again."""
+        """Cancel tasks.
+
+        Args:
+            tasks: The heads of unfinished tasks.
+            keep: True to keep the status of each in `was`, so that a retry of the run starts it again.
+        """
         rows, run = self.rows, self.run
         for task in tasks:
             counter = COUNTED.get(task.status)
@@ -213,7 +242,11 @@ class Change:
                 self.events.append(("task.cancelled", task.address, None))
 
     def finish(self, end: Finish) -> None:
-        """End the run."""
+        """End the run.
+
+        Args:
+            end: The status, the output and the error that the run ends with.
+        """
         rows, run = self.rows, self.run
         if run.active or run.timed or run.suspended:
             self.cancel(rows.among(run, ENDED_BY_END), keep=True)
@@ -229,7 +262,11 @@ class Change:
         self.events.append((f"run.{end.status.value}", None, data))
 
     def close(self, *, ended: bool = False) -> None:
-        """Write the new tasks, the run's status and counters, and the events."""
+        """Write the new tasks, the run's status and counters, and the events.
+
+        Args:
+            ended: True if the run ends or starts again, so that its output, error and time of end are written too.
+        """
         rows, run = self.rows, self.run
         if self.new:
             rows.add(run, self.new.values())
@@ -255,13 +292,26 @@ class Change:
 
 
 def again_at(rows: AnyRows, task: Task) -> float:
-    """Return the time at which a SCHEDULED task is handed out again, unless it is claimed before."""
+    """Return the time at which a SCHEDULED task is handed out again, unless it is claimed before.
+
+    Args:
+        rows: The rows, with the transaction's `now` and the store's `redispatch`.
+        task: The task. Each of its first five `dispatches` doubles the time until the next one.
+    """
     dispatches = task.dispatches
     return rows.now + (rows.redispatch * (1 << min(dispatches, 5)) if dispatches else rows.redispatch)
 
 
 def create(rows: AnyRows, new: NewRun) -> tuple[RunRecord, bool]:
-    """Create a run, see `Store.create`."""
+    """Create a run, see `Store.create`.
+
+    Args:
+        rows: The rows of the transaction.
+        new: The run to create, with its id and its first tasks.
+
+    Returns:
+        The run that has the id, and True if this call created it.
+    """
     run = rows.run(new.id)
     if run is not None:
         return rows.whole_run(run), False
@@ -287,7 +337,19 @@ def create(rows: AnyRows, new: NewRun) -> tuple[RunRecord, bool]:
 def claim(
     rows: AnyRows, run_id: str, address: str, owner: str, lease: float, widen: bool = False
 ) -> Claim:
-    """Lease a task, see `Store.claim`."""
+    """Lease a task, see `Store.claim`.
+
+    Args:
+        rows: The rows of the transaction.
+        run_id: The id of the run.
+        address: The address of the task.
+        owner: The name of the worker that claims.
+        lease: Seconds from now until the lease runs out.
+        widen: True to release one HELD sibling as well.
+
+    Returns:
+        The claim, with the task and its run when it is GRANTED.
+    """
     run = rows.run(run_id)
     task = rows.whole_task(run, address) if run is not None else None
     if run is None or task is None:
@@ -331,7 +393,18 @@ def claim(
 
 
 def commit(rows: AnyRows, transition: Transition) -> Reply:
-    """Apply a transition, see `Store.commit`."""
+    """Apply a transition, see `Store.commit`.
+
+    Args:
+        rows: The rows of the transaction.
+        transition: The outcome of a claimed task, and all that follows from it.
+
+    Returns:
+        The reply; `applied` is False when the transition was refused.
+
+    Raises:
+        ValueError: An attempt cannot end in the transition's status.
+    """
     rows.hint(transition)
     run = rows.run(transition.run_id)
     task = rows.task(run, transition.address) if run is not None else None

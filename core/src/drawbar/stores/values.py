@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def same(one: Json, other: Json) -> bool:
-    """Return True if two values are the same JSON. Unlike in Python, 1 and true differ."""
+    """Return True if two values are the same JSON. Unlike in Python, 1 and true differ.
+
+    Args:
+        one: A value in JSON form.
+        other: The value to compare it with.
+    """
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -24,12 +29,21 @@ def same(one: Json, other: Json) -> bool:
 
 
 def carries(metadata: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
-    """Return True if metadata has at least the wanted keys, with the same values."""
+    """Return True if metadata has at least the wanted keys, with the same values.
+
+    Args:
+        metadata: The metadata of a run.
+        wanted: The keys to look for, with their values. An empty mapping fits every run.
+    """
     return all(key in metadata and same(metadata[key], value) for key, value in wanted.items())
 
 
 def copy_run(run: RunRecord) -> RunRecord:
-    """Return a run with all its values in a new object. Its `state` is a copy too."""
+    """Return a run with all its values in a new object. Its `state` is a copy too.
+
+    Args:
+        run: The run to copy.
+    """
     return RunRecord(
         run.id, run.workflow_id, run.fingerprint, run.status, run.input, run.output, run.error, dict(run.state),
         run.metadata, run.forked_from, run.seq, run.active, run.timed, run.suspended, run.created_at, run.started_at,

@@ -41,7 +41,11 @@ class Waiter:
         self._soon: Callable[..., object] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
 
     def satisfied_by(self, run: RunRecord) -> bool:
-        """Return True if the run is in the state that the caller waits for."""
+        """Return True if the run is in the state that the caller waits for.
+
+        Args:
+            run: The run as it is now; a head is enough.
+        """
         if self.settled:
             return not run.active and (run.status in FINISHED_RUN or run.status is SUSPENDED)
         return run.seq > self.after
@@ -61,9 +65,12 @@ class Waiter:
         self._event.set()
 
     async def wait(self, timeout: float) -> None:
-        """Wait until woken, or for `timeout` seconds.
+        """Wait until woken, or until the timeout.
 
         The caller checks the run afterwards, and may wait again: the run may have changed since `wake`.
+
+        Args:
+            timeout: Seconds to wait at the most.
         """
         with anyio.move_on_after(timeout):
             await self._event.wait()
@@ -72,6 +79,10 @@ class Waiter:
 
 
 def wake_all(waiters: Iterable[Waiter]) -> None:
-    """End the wait of each."""
+    """End the wait of each.
+
+    Args:
+        waiters: The waiters to wake, of any thread and event loop.
+    """
     for waiter in waiters:
         waiter.wake()

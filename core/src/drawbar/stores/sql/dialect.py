@@ -21,7 +21,11 @@ NEW_MORE: Columns = (*NEW, "output", "error", "event", "data", "delay", "total",
 
 
 def new_columns(task: Task) -> Columns:
-    """Return the columns to insert for a new task: one of two tuples, so that a database prepares two statements."""
+    """Return the columns to insert for a new task: one of two tuples, so that a database prepares two statements.
+
+    Args:
+        task: The task to create.
+    """
     plain = task.status in PLAIN and task.event is None and task.kind is not Kind.JOIN
     return NEW if plain else NEW_MORE
 
@@ -50,14 +54,22 @@ class Dialect:
     _texts: dict[object, str] = field(default_factory=dict, repr=False, compare=False)
 
     def text(self, statement: str) -> str:
-        """Return a statement of this package in this dialect."""
+        """Return a statement of this package in this dialect.
+
+        Args:
+            statement: The statement, with `?` for each parameter and `@` before the name of each table.
+        """
         text = self._texts.get(statement)
         if text is None:
             text = self._texts[statement] = statement.replace("@", self.schema).replace("?", self.mark)
         return text
 
     def marks(self, count: int) -> str:
-        """Return so many placeholders, separated by commas."""
+        """Return so many placeholders, separated by commas.
+
+        Args:
+            count: The number of placeholders.
+        """
         return ", ".join([self.mark] * count)
 
     def update(self, columns: Columns, more: str = "", key: Columns = ("run", "address")) -> str:
@@ -77,7 +89,11 @@ class Dialect:
         return text
 
     def insert_task(self, columns: Columns) -> str:
-        """Return the statement that creates a task, unless its address is taken. Parameters: run, the columns."""
+        """Return the statement that creates a task, unless its address is taken. Parameters: run, the columns.
+
+        Args:
+            columns: The columns that the new task sets, without `run`.
+        """
         known = ("insert", columns)
         text = self._texts.get(known)
         if text is None:

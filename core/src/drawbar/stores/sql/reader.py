@@ -65,15 +65,27 @@ class SqlReader(Reader, Generic[R]):
     page_size: ClassVar[int] = 100
 
     def key(self, run_id: str) -> Any:
-        """Return the value of the column `run` that stands for a run, or None when there is no such run."""
+        """Return the value of the column `run` that stands for a run, or None when there is no such run.
+
+        Args:
+            run_id: The id of the run.
+        """
         return run_id
 
     def decode(self, text: str | None) -> Json:
-        """Return the value of a column."""
+        """Return the value of a column.
+
+        Args:
+            text: The JSON text in the column; None for NULL, which stands for None.
+        """
         return decode(text)
 
     def find_run(self, run_id: str) -> R | None:
-        """Return the head of a run, or None when there is no such run."""
+        """Return the head of a run, or None when there is no such run.
+
+        Args:
+            run_id: The id of the run.
+        """
         row = next(iter(self.ask(self.dialect.text(FIND_RUN), (run_id,))), None)
         return None if row is None else read_run(self.make_run, row)
 
@@ -145,7 +157,11 @@ class SqlReader(Reader, Generic[R]):
         return [self._run(row) for row in rows]
 
     def whole(self, run: R) -> RunRecord:
-        """Return a run of a page with all its values."""
+        """Return a run of a page with all its values.
+
+        Args:
+            run: A run that `page` has returned.
+        """
         return copy_run(run)
 
     def events(self, run_id: str, after: int, limit: int) -> Sequence[EventRecord]:

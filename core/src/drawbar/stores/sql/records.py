@@ -138,15 +138,27 @@ def fill_task(task: SqlTask, values: Row, decode: Callable[[str | None], Json]) 
 
 
 def dumps(value: Json) -> str:
-    """Return a value as JSON text. NaN and Infinity, which a step may return, are written as such."""
+    """Return a value as JSON text. NaN and Infinity, which a step may return, are written as such.
+
+    Args:
+        value: The value; None gives `null`.
+    """
     return to_json(value, inf_nan_mode="constants").decode()
 
 
 def encode(value: Json) -> str | None:
-    """Return a value as JSON text, and None as NULL."""
+    """Return a value as JSON text, and None as NULL.
+
+    Args:
+        value: The value.
+    """
     return None if value is None else dumps(value)
 
 
 def decode(text: str | None) -> Json:
-    """Return the value of a column."""
+    """Return the value of a column.
+
+    Args:
+        text: The JSON text in the column; None for NULL, which stands for None.
+    """
     return None if text is None else from_json(text)

@@ -125,11 +125,19 @@ class SqlRows(Rows[R]):
         self.texts: dict[int, tuple[Json, str | None]] = {}
 
     def key(self, run: R) -> Any:
-        """Return the value of the column `run` that stands for a run: by default its id."""
+        """Return the value of the column `run` that stands for a run: by default its id.
+
+        Args:
+            run: The head of the run.
+        """
         return run.id
 
     def decode(self, text: str | None) -> Json:
-        """Return the value of a column."""
+        """Return the value of a column.
+
+        Args:
+            text: The JSON text in the column; None for NULL, which stands for None.
+        """
         return decode(text)
 
     def _ask(self, statement: str, *values: Any) -> Iterable[Row]:
@@ -165,11 +173,21 @@ class SqlRows(Rows[R]):
         return self._one_whole(run, self._first(f"{self.wholes} AND address = ?", self.key(run), address))
 
     def read_head(self, run: R, row: Row) -> SqlTask:
-        """Return the task of a row of `heads`."""
+        """Return the task of a row of `heads`.
+
+        Args:
+            run: The head of the task's run.
+            row: The values of the columns that `heads` selects.
+        """
         return read_task(run.id, row)
 
     def read_whole(self, run: R, row: Row) -> SqlTask:
-        """Return the task of a row of `wholes`."""
+        """Return the task of a row of `wholes`.
+
+        Args:
+            run: The head of the task's run.
+            row: The values of the columns that `wholes` selects.
+        """
         task = read_task(run.id, row)
         fill_task(task, row[len(TASK_COLUMNS) :], self.decode)
         return task
@@ -264,7 +282,13 @@ class SqlRows(Rows[R]):
             self.insert(run, columns, [[self.column(run, task, name) for name in columns] for task in group])
 
     def insert(self, run: R, columns: Columns, rows: Sequence[Sequence[Any]]) -> None:
-        """Create tasks whose columns are the same. Override it where a database takes many rows at once."""
+        """Create tasks whose columns are the same. Override it where a database takes many rows at once.
+
+        Args:
+            run: The head of the run.
+            columns: The columns that the tasks set, without `run`.
+            rows: The values of these columns, for each task in the order of creation.
+        """
         statement = self.dialect.insert_task(columns)
         for row in rows:
             self.tell(statement, (self.key(run), *row))
@@ -274,7 +298,13 @@ class SqlRows(Rows[R]):
         self.tell(self.dialect.update(columns), (*values, self.key(run), task.address))
 
     def column(self, run: R, task: Task, name: str) -> Any:
-        """Return an attribute of a task as its column keeps it."""
+        """Return an attribute of a task as its column keeps it.
+
+        Args:
+            run: The head of the task's run.
+            task: The task.
+            name: The name of the attribute, which is that of the column.
+        """
         value = getattr(task, name)
         if value is None:
             return None
@@ -287,7 +317,12 @@ class SqlRows(Rows[R]):
         return value
 
     def text(self, run: R, value: Json) -> str | None:
-        """Return a value as JSON text. A step's output is often the next one's input: convert it once."""
+        """Return a value as JSON text. A step's output is often the next one's input: convert it once.
+
+        Args:
+            run: The head of the run that the value belongs to.
+            value: The value to convert; None gives None, for NULL.
+        """
         if value is None:
             return None
         known = self.texts.get(id(value))
