@@ -8,7 +8,6 @@ from drawbar.errors import GraphError
 from drawbar.graph.check import check
 from drawbar.graph.compile import compile_plan
 from drawbar.graph.nodes import bodies_of
-from drawbar.plugins.hook_calls import check_graph
 from drawbar.values.converter import converter, first_sentence
 from drawbar.values.json_form import Misfit
 from drawbar.values.shape import name_of
@@ -30,6 +29,9 @@ def commit(workflow: WorkflowDefinition[Any, Any]) -> None:
         GraphError: The workflow cannot work, or a plugin objects. The message names the node, and what to do.
         StepError: The types of a step have no JSON form.
     """
+    # Here, because plugins are read when the first workflow is committed, and not by `import drawbar`.
+    from drawbar.plugins.hook_calls import check_graph
+
     _check_types(workflow)
     state = _initial_state(workflow)
     flow = check(workflow)

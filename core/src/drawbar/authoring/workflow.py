@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from typing_extensions import TypeVar
 
 from drawbar.authoring.commit import commit
@@ -112,6 +111,8 @@ class Workflow(WorkflowDefinition[In, Out]):
         Raises:
             DrawbarError: This thread runs an event loop: await `run` instead. Also all errors of `run`.
         """
+        import anyio
+
         from drawbar.client.sync import in_event_loop
 
         if in_event_loop():
