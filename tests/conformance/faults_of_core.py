@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from drawbar.client import client, fork, session
+from drawbar.client import client, fork, session, signals
 from drawbar.client import run as runs
 from drawbar.errors import ConfigurationError
 from drawbar.machine import Machine
@@ -175,12 +175,12 @@ def imports_what_a_message_names(find: Any) -> Any:
     return broken
 
 
-@fault(runs, "_pick", "SUSP-05")
+@fault(runs, "suspended_task", "SUSP-05")
 def picks_one_of_several(pick: Any) -> Any:
     return lambda run_id, tasks, step: pick(run_id, tasks[:1] if step is None else tasks, step)
 
 
-@fault(runs, "_fitting", "EVT-11")
+@fault(runs, "convert_payload", "EVT-11")
 def sends_any_payload(fitting: Any) -> Any:
     return lambda plan, name, value: value
 
@@ -274,7 +274,7 @@ def knows_no_model_of_the_state(state: Any) -> Any:
     return property(lambda self: self._merged())
 
 
-@fault(runs, "_step_id", "NEST-05")
+@fault(signals, "_step_id", "NEST-05")
 def takes_addresses_only(step_id: Any) -> Any:
     return lambda address: address
 

@@ -33,6 +33,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     )
 
 
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_a_fault_replaces_what_is_there(name: str) -> None:
+    """A name that has moved would stop the engine instead of breaking it."""
+    missing = [f"{owner}.{attribute}" for owner, attribute, _ in FAULTS[name].patches if attribute not in vars(owner)]
+
+    assert missing == []
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_a_fault_is_found(name: str, found: dict[str, dict[str, Any]]) -> None:
