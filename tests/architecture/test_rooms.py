@@ -113,6 +113,19 @@ def test_rooms_import_modules_and_not_faces(module: Module) -> None:
     assert through == []
 
 
+@pytest.mark.parametrize(
+    "room",
+    [room for room in ROOMS if room.name not in ("errors", "records", "cli", "conformance")],
+    ids=lambda room: room.name,
+)
+def test_a_room_says_which_of_its_modules_are_public(room: Room) -> None:
+    path = CORE / "src" / "drawbar" / (room.path if room.is_file else f"{room.path}__init__.py")
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+
+    assert "internal" in docstring.lower()
+    assert [name for name in room.public if f"`{name}`" not in docstring] == []
+
+
 def is_public(target: str) -> bool:
     """Return True if third parties may import a module or a name in one."""
     if any(target == package or target.startswith(f"{package}.") for package in (KIT, "drawbar.stores.sql")):

@@ -12,6 +12,8 @@ to `answer`.
     answer(wanted, …)   ──► Finish                the run has ended
                         ──► Evaluate              user code must be evaluated first
                         ──► Refuse                the value cannot go on: the run fails here
+
+Internal: third parties import nothing from here.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ with numbers. Addresses that contain a `$` are reserved for Drawbar:
 - `poll#4.$again` evaluates the condition of a loop.
 - `x.$enter` is a CONTROL task: a worker enters node `x`, because user code must be evaluated or a fan-out opened.
 - `poll.$count` records the number of a loop's last iteration.
+
+Internal: third parties import nothing from here.
 """
 
 from __future__ import annotations

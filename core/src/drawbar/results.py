@@ -1,4 +1,7 @@
-"""Results as users see them: `RunResult`, with a `StepResult` for each task, `ErrorInfo` and `Event`."""
+"""Results as users see them: `RunResult`, with a `StepResult` for each task, `ErrorInfo` and `Event`.
+
+Internal: third parties import nothing from here.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Authoring: the builder and what it takes and gives, from `workflow(...)` to `.commit()`."""
+"""Authoring: the builder and what it takes and gives, from `workflow(...)` to `.commit()`.
+
+Internal: third parties import nothing from here.
+"""

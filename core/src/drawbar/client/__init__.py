@@ -1,4 +1,7 @@
-"""Clients: start runs, find them again and control them."""
+"""Clients: start runs, find them again and control them.
+
+Public: `drawbar.client`. Everything else in here is internal.
+"""
 
 from drawbar.client.client import Client, open_engine
 

@@ -1,4 +1,7 @@
-"""The interface for engines: all that a third party needs to bring Drawbar to another task queue."""
+"""The interface for engines: all that a third party needs to bring Drawbar to another task queue.
+
+Public: `drawbar.engine`, `drawbar.engine.checks`. Everything else in here is internal.
+"""
 
 from drawbar.engine.base import TASK, Engine, InProcessEngine
 from drawbar.engine.command import run_worker

@@ -1,1 +1,4 @@
-"""Graphs: the nodes of a workflow, the rules that they obey, the compiler, and pictures."""
+"""Graphs: the nodes of a workflow, the rules that they obey, the compiler, and pictures.
+
+Public: `drawbar.graph.nodes`. Everything else in here is internal.
+"""

@@ -1,4 +1,7 @@
-"""Plugins: installed distributions with engines, stores and hooks."""
+"""Plugins: installed distributions with engines, stores and hooks.
+
+Public: `drawbar.plugins`. Everything else in here is internal.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,7 @@
-"""Steps: plain functions with an id, types and a policy."""
+"""Steps: plain functions with an id, types and a policy.
+
+Internal: third parties import nothing from here.
+"""
 
 from drawbar.steps.define import step
 from drawbar.steps.directive import load_steps

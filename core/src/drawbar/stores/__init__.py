@@ -7,6 +7,11 @@
 - `sql`: building blocks for a store on an SQL database.
 - `waiting`, `jobs`, `options`, `values`: tools for stores.
 - `memory`, `sqlite`: two stores.
+
+Public: `drawbar.stores`, `drawbar.stores.base`, `drawbar.stores.rows`, `drawbar.stores.rows_store`,
+`drawbar.stores.sql`, `drawbar.stores.jobs`, `drawbar.stores.options`, `drawbar.stores.transitions`,
+`drawbar.stores.control`, `drawbar.stores.waiting`, `drawbar.stores.values`, `drawbar.stores.memory`,
+`drawbar.stores.sqlite`. Everything else in here is internal.
 """
 
 from drawbar.stores.base import Ready, Store, StorePlugin

@@ -1,1 +1,4 @@
-"""Values: types and their JSON form, shapes, references, limits."""
+"""Values: types and their JSON form, shapes, references, limits.
+
+Internal: third parties import nothing from here.
+"""
