@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from drawbar.plugins.registry import load_store
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from drawbar.worker.delivery import Delivery
 
 log = logging.getLogger("drawbar.worker")
+
+IDLE_THREADS_END = 0.5
+"""Seconds that threads without work may take to end, once their event loop has ended."""
 
 
 def introduce(engine: Delivery) -> None:
@@ -82,8 +86,14 @@ def exit_on_next_signal() -> None:
 def leave() -> None:
     """End the process even if threads still run steps that ignore `ctx.cancelled`. Their tasks were given back."""
     main = threading.main_thread()
-    left = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
-    if left and threading.current_thread() is main:
+    if threading.current_thread() is not main:
+        return
+    until = monotonic() + IDLE_THREADS_END
+    others = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
+    for thread in others:
+        thread.join(max(until - monotonic(), 0))
+    left = [thread for thread in others if thread.is_alive()]
+    if left:
         log.warning("%d threads still run steps that do not end; the process exits without them", len(left))
         logging.shutdown()
         sys.stdout.flush()
