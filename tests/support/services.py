@@ -1,4 +1,4 @@
-"""Where the tests find Redis, RabbitMQ, PostgreSQL and MySQL, and a corner of each that nobody else writes to.
+"""Where the tests find Redis, RabbitMQ, PostgreSQL and MySQL, and a part of each that no other test writes to.
 
 A service is looked for in this order: the address in `DRAWBAR_TEST_<SERVICE>_URL`, the usual port on
 loopback, a private server of this test session (not of MySQL). Where none of them answers, a test that needs
