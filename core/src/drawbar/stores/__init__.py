@@ -2,7 +2,7 @@
 
 - `base`: `Store`, the interface. `plugin`: `StorePlugin`, which makes a store from a URL.
 - `rows`: `Rows` and `Reader`, the small interface between the semantics of a store and its database.
-- `transitions`, `control`: the semantics, in terms of `Rows`.
+- `transitions`, `control`: the semantics, in terms of `Rows`; `change`: the steps that they are made of.
 - `rows_store`: base classes for a store made of rows.
 - `sql`: building blocks for a store on an SQL database.
 - `waiting`, `jobs`, `options`, `values`: tools for stores.

@@ -22,8 +22,8 @@ from drawbar.records import (
     TaskStatus,
 )
 from drawbar.stores.base import Ready, no_such_run
+from drawbar.stores.change import Change, again_at
 from drawbar.stores.rows import AGAIN, AGAIN_WAIT, RENEW, RESUME, RUN, WAKE, AnyRows
-from drawbar.stores.transitions import Change, again_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -62,7 +62,7 @@ end
 for _ = 1, new_events do events[#events + 1] = '[' .. NOW_TEXT .. ',' .. take() end
 
 if bail then
-  -- Twin of drawbar.stores.transitions.ENDED_BY_BAIL.
+  -- Twin of drawbar.stores.change.ENDED_BY_BAIL.
   local ended = { joining = true }
   for name in pairs(COUNTED) do ended[name] = true end
   for _, other in ipairs(among(OPEN_KEY, ended, bail)) do cancel(other, false) end
@@ -73,7 +73,7 @@ local kind = follows and follows[1]
 if kind == 'task' then
   add(take(), nil, 0)
 elseif kind == 'arrive' then
-  -- Twin of drawbar.stores.transitions.Change.arrive.
+  -- Twin of drawbar.stores.change.Change.arrive.
   local join, slot = follows[2], follows[3]
   local slot_value = take()
   local join_task = find_task(join)
@@ -88,7 +88,7 @@ elseif kind == 'arrive' then
     end
   end
 elseif kind == 'fan' then
-  -- Twin of drawbar.stores.transitions.Change.fan_out.
+  -- Twin of drawbar.stores.change.Change.fan_out.
   local join, total, window, tasks = follows[2], follows[3], follows[4], follows[5]
   local before = at
   local held = math.max(tasks - window, 0)

@@ -25,7 +25,7 @@ local function among(key, statuses, prefix)
 end
 
 -- Cancels a task. With `keep`, a retry of the run goes on with the task.
--- Twin of drawbar.stores.transitions.Change.cancel.
+-- Twin of drawbar.stores.change.Change.cancel.
 local function cancel(task, keep)
   local record = task.record
   record[WAS] = keep and record[STATUS] or ''
@@ -35,7 +35,7 @@ local function cancel(task, keep)
 end
 
 -- Ends the run.
--- Twin of drawbar.stores.transitions.Change.finish.
+-- Twin of drawbar.stores.change.Change.finish.
 local function finish(status, output, failure, data)
   if run.active + run.timed + run.suspended > 0 then
     for _, task in ipairs(among(OPEN_KEY, COUNTED)) do cancel(task, true) end

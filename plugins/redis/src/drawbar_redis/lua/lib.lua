@@ -41,7 +41,7 @@ local STARTED, FINISHED, KEPT_WAKE_AT = 18, 19, 20
 -- Settings of the store, which a script gets in its head. A script that frees tasks needs REDISPATCH.
 local REDISPATCH, RETENTION = nil, 0
 
--- The unit of work. Twin of drawbar.stores.transitions.Change.
+-- The unit of work. Twin of drawbar.stores.change.Change.
 local TARGET_RUN = KEYS[2] and sub(KEYS[2], #PREFIX + 5) -- the id of the run in KEYS[2]
 
 local RUN_ID, MEMBER_PREFIX -- the id of the run, and the start of its tasks' members of the indexes
@@ -89,7 +89,7 @@ local function number(text)
 end
 
 -- Starts a unit of work on a run. Returns true if the store has the run.
--- Twin of drawbar.stores.rows.Rows.run, and of the constructor of drawbar.stores.transitions.Change.
+-- Twin of drawbar.stores.rows.Rows.run, and of the constructor of drawbar.stores.change.Change.
 local function begin(id)
   RUN_ID, MEMBER_PREFIX = id, #id .. ':' .. id
   RUN_KEY, OPEN_KEY, DONE_KEY = PREFIX .. 'run:' .. id, PREFIX .. 'open:' .. id, PREFIX .. 'done:' .. id
@@ -191,7 +191,7 @@ local function mark_changed(task)
 end
 
 -- Sets a task's status and `wake_at` (nil: none), and counts it in the run.
--- No twin: Python does these lines at each place. drawbar.stores.transitions.COUNTED says which counter a status has.
+-- No twin: Python does these lines at each place. drawbar.stores.change.COUNTED says which counter a status has.
 local function set_status(task, new, wake_at)
   local record = task.record
   local before, after = COUNTED[record[STATUS]], COUNTED[new]
@@ -205,13 +205,13 @@ local function set_status(task, new, wake_at)
 end
 
 -- Returns the time at which a SCHEDULED task is handed out again if no worker has claimed it.
--- Twin of drawbar.stores.transitions.again_at.
+-- Twin of drawbar.stores.change.again_at.
 local function again_at(task)
   return NOW + REDISPATCH * 2 ^ math.min(task.record[DISPATCHES], 5)
 end
 
 -- Makes a task SCHEDULED, or claims it in place if the transition wants that.
--- Twin of drawbar.stores.transitions.Change.free.
+-- Twin of drawbar.stores.change.Change.free.
 local function free(task, type)
   local record = task.record
   if record[KIND] == 'step' then event(type or 'task.scheduled', task.address) end
@@ -267,7 +267,7 @@ local function write_task(task)
 end
 
 -- Ends the unit of work: settles the run's status, writes everything, and wakes the callers that watch the run.
--- Twin of drawbar.stores.transitions.Change.close.
+-- Twin of drawbar.stores.change.Change.close.
 local function close()
   if NEXT and NEXT.record[KIND] == 'step' then
     event('task.started', NEXT.address, '{"attempt":' .. NEXT.record[ATTEMPT] .. '}')

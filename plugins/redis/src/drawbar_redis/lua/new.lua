@@ -29,7 +29,7 @@ local function next_place()
 end
 
 -- Lets a task wait for its event. If the event was kept, the task takes the oldest one and becomes free at once.
--- Twin of drawbar.stores.transitions.Change.add and of drawbar.stores.control.retry, for their WAITING tasks, with
+-- Twin of drawbar.stores.change.Change.add and of drawbar.stores.control.retry, for their WAITING tasks, with
 -- drawbar.stores.rows.Rows.collect.
 local function wait_for_event(task)
   local record = task.record
@@ -53,7 +53,7 @@ end
 -- line with a JSON array [address, kind, queue, fan], which goes on with [status, delay, until, event, length of
 -- input, length of output] when the task is not just SCHEDULED; then its input, output and error. `place` is the
 -- task's place among the new tasks of a transition: with it the reply leaves out the input, which Python has.
--- Twin of drawbar.stores.transitions.Change.add.
+-- Twin of drawbar.stores.change.Change.add.
 local function add(text, join, place)
   local cut = find(text, '\n', 1, true)
   local address, kind, queue, fan, status, delay, wake_at, event_name, input_length, output_length
@@ -96,7 +96,7 @@ local function add(text, join, place)
 end
 
 -- Frees the first held task of a join.
--- Twin of drawbar.stores.transitions.Change.pull, with drawbar.stores.rows.Rows.held.
+-- Twin of drawbar.stores.change.Change.pull, with drawbar.stores.rows.Rows.held.
 local function pull(join)
   local join_task = find_task(join)
   local key = held_tasks_key(join)
