@@ -120,6 +120,7 @@ async def test_all_twice(rig: Rig) -> None:
     await rig.deliver(run, *[f"hold_first[{item}]" for item in reversed(range(60))])
     await rig.wait_for_notes(run, "hold_first", 20)
     await rig.deliver(run, *[f"hold_first[{item}]" for item in range(60)])
+    assert await rig.completed(running.sums, 1) == 5  # so the second copies have arrived while item 0 still runs
     rig.open_gate("others-are-done")
 
     assert (await rig.result(run)).output == list(range(60))
