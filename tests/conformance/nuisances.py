@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 from pydantic import Field
 
 from drawbar.engine import Message, engine_plugin
 from drawbar_local import LocalEngine, LocalSettings
+
+MOST_LOSSES = 3
+"""How often a message is lost at most. The store waits twice as long after each loss, up to a test's patience."""
 
 
 class NuisanceSettings(LocalSettings):
@@ -25,6 +29,10 @@ class NuisanceEngine(LocalEngine):
     name = "nuisance"
     Settings = NuisanceSettings  # type: ignore[assignment]
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._losses: Counter[Message] = Counter()
+
     async def dispatch(self, messages: Sequence[Message]) -> None:
         """Deliver messages according to the habit."""
         habit, dice = self.settings.habit, random.Random(len(messages))
@@ -34,12 +42,19 @@ class NuisanceEngine(LocalEngine):
             messages = [*messages, *messages[::2]]
             dice.shuffle(messages)
         elif habit == "lossy":
-            messages = [message for message in messages if random.random() > 0.3]
+            messages = [message for message in messages if not self._loses(message)]
         elif self._group is not None:
             for message in messages:
                 self._group.start_soon(self._late, message, dice.random() / 10)
             return
         await super().dispatch(messages)
+
+    def _loses(self, message: Message) -> bool:
+        """Return True if this message is lost, which happens to a third of them."""
+        if self._losses[message] >= MOST_LOSSES or random.random() > 0.3:
+            return False
+        self._losses[message] += 1
+        return True
 
     async def _late(self, message: Message, seconds: float) -> None:
         await anyio.sleep(seconds)
