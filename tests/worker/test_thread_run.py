@@ -294,7 +294,7 @@ async def test_a_plugin_that_only_wraps_attempts_wraps_sync_steps_too(seen: Hook
 async def test_the_log_has_the_duration_of_each_step(caplog: pytest.LogCaptureFixture) -> None:
     @step
     def pause(value: int) -> int:
-        time.sleep(0.2)
+        time.sleep(1)
         return value
 
     @step
@@ -307,5 +307,5 @@ async def test_the_log_has_the_duration_of_each_step(caplog: pytest.LogCaptureFi
 
     lines = re.findall(r"run run: (\w+) completed in ([\d.]+) s", caplog.text)
     took = {name: float(seconds) for name, seconds in lines}
-    assert took["pause"] >= 0.2
-    assert took["quick"] < 0.2
+    assert took["pause"] >= 1
+    assert took["quick"] < 1
