@@ -65,7 +65,7 @@ async def test_two_stores_of_a_process_share_the_file(path: Path) -> None:
 async def test_a_commit_of_another_store_ends_a_wait(path: Path) -> None:
     one, two = make(path), make(path)
     run_id = await begin(one, step("a"))
-    with anyio.fail_after(30):
+    with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(one.wait, run_id, 2, 60)
             await two.emit(run_id, [event("e")])

@@ -60,7 +60,7 @@ async def test_a_commit_in_another_event_loop_ends_a_wait(other: str) -> None:
     def emit() -> None:
         anyio.run(store.emit, run_id, [event("e")], backend=other)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.sleep(0.05)

@@ -261,7 +261,7 @@ async def test_a_write_waits_for_anothers_without_holding_up_the_loop(store: Sql
             await anyio.sleep(0.005)
             ticks += 1
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(tick)
             group.start_soon(store.emit, run_id, [event("e")])
@@ -453,7 +453,7 @@ async def test_a_commit_in_another_event_loop_ends_a_wait(store: SqliteStore) ->
     async def wait() -> None:
         seqs.append(await store.wait(run_id, 2, 60))
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.sleep(0.05)
@@ -473,14 +473,14 @@ async def test_a_commit_of_another_store_ends_a_wait(store: SqliteStore, path: P
         await store.wait(run_id, 2, 60)
         times.append(anyio.current_time())
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.sleep(0.3)
             await other.emit(run_id, [event("e")])
             sent = anyio.current_time()
 
-    assert times[0] - sent < 20  # not the 60 s that it may wait
+    assert times[0] - sent < 1
     await other.close()
 
 
@@ -513,7 +513,7 @@ async def test_who_waits_when_the_store_is_closed_is_told(store: SqliteStore) ->
         with pytest.raises(StoreUnavailable, match="it was closed"):
             await store.wait(run_id, 2, 60)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.sleep(0.05)

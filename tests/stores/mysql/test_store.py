@@ -32,7 +32,7 @@ async def other(url: str, store: MySqlStore) -> AsyncIterator[MySqlStore]:
 
 async def test_a_commit_of_another_store_ends_a_wait(store: MySqlStore, other: MySqlStore) -> None:
     run_id = await begin(store, step("a"))
-    with anyio.fail_after(30):
+    with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(store.wait, run_id, 1, 60)
             await take(other, run_id, "a")

@@ -58,7 +58,7 @@ async def test_runs_do_not_wait_for_each_other(store: PostgresStore, sql: Sql) -
         for _ in range(20):  # more than there are connections
             group.start_soon(store.emit, one, [])
         await anyio.sleep(0.1)
-        with anyio.fail_after(30):
+        with anyio.fail_after(5):
             await take(store, two, "a")
         sql("COMMIT")
 

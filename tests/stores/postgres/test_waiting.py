@@ -105,7 +105,7 @@ async def test_it_is_known_in_no_time(store: PostgresStore, stores: Stores, post
             assert reply.next is not None
             await complete(worker, reply.next)
         begun = time.monotonic()
-    assert ended[0] - begun < 20  # not the 30 s that it may wait
+    assert ended[0] - begun < 0.2
 
 
 async def test_events_one_after_the_other_ask_to_be_told_once(store: PostgresStore, told: list[bytes]) -> None:
@@ -134,10 +134,10 @@ async def test_the_listening_connection_breaks(
     await listening(store)
     run_id = await begin(store, step("a"))
     async with anyio.create_task_group() as group:
-        group.start_soon(lambda: store.wait(run_id, 2, 60))
+        group.start_soon(lambda: store.wait(run_id, 2, 30))
         await anyio.sleep(0.3)
         sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'")
-        with anyio.fail_after(30):
+        with anyio.fail_after(5):
             while store._process().listener.listening:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         await store.emit(run_id, [event("e")])  # no listener
@@ -155,7 +155,7 @@ async def test_what_others_tell_on_the_channel_is_passed_over(store: PostgresSto
     for told in ("", "1 2", "x y z", "hello"):
         sql("SELECT pg_notify('drawbar_drawbar', %s)", told)
     async with anyio.create_task_group() as group:
-        group.start_soon(lambda: store.wait(run_id, 2, 60))
+        group.start_soon(lambda: store.wait(run_id, 2, 30))
         await anyio.sleep(0.3)
         assert store._process().listener.listening
         await store.emit(run_id, [event("e")])

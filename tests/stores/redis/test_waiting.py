@@ -30,7 +30,7 @@ async def test_a_commit_wakes_a_caller_at_once(store: RedisStore) -> None:
         await anyio.sleep(0.2)
         begun = time.monotonic()
         await store.commit(done(task, NewTask("b", Kind.STEP)))
-    assert woken[0] - begun < 10  # not the 20 s that it may wait
+    assert woken[0] - begun < 0.5
 
 
 async def test_a_wait_for_what_has_happened_returns_at_once(store: RedisStore) -> None:
@@ -153,7 +153,7 @@ async def test_closing_the_store_ends_a_wait(store: RedisStore) -> None:
         with pytest.raises(StoreUnavailable, match="was closed"):
             await store.wait("r", 3, 60)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             await anyio.sleep(0.1)

@@ -147,14 +147,14 @@ class TestWaiting:
     async def test_what_is_there_is_not_waited_for(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(5):
             assert await store.wait(run_id, 1, 60) == 2
             assert await store.wait(run_id, 0, 60) == 2
 
     async def test_it_ends_at_the_timeout(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(5):
             assert await store.wait(run_id, 2, 0.05) == 2
 
     async def test_it_ends_with_an_event(self, store: Store) -> None:
@@ -173,7 +173,7 @@ class TestWaiting:
         async def wait() -> None:
             woken.append(await store.wait(run_id, 2, 60))
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(5):
             async with anyio.create_task_group() as group:
                 for _ in range(5):
                     group.start_soon(wait)
@@ -238,7 +238,7 @@ class TestWaiting:
         await fail(store, run_id, "a")
         seq = (await record(store, run_id)).seq
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(5):
             assert await store.wait(run_id, 0, 60, settled=True) == seq
             assert await store.wait(run_id, seq, 60, settled=True) == seq
 
@@ -266,7 +266,7 @@ class TestWaiting:
     async def test_settled_ends_at_the_timeout(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(5):
             assert await store.wait(run_id, 0, 0.05, settled=True) == 2
 
     @staticmethod
