@@ -124,6 +124,11 @@ def knows_no_timeout(call: Any) -> Any:
     return lambda step, ctx, args, kwargs: attempt._run(step, args, kwargs)
 
 
+@fault(attempt, "_is_late", "TIME-05", lives="TIME-01")
+def believes_what_comes_late(is_late: Any) -> Any:
+    return lambda scope: False
+
+
 @fault(attempt, "_run", "RUN-13")
 def runs_everything_in_the_loop(run: Any) -> Any:
     async def broken(step: Any, args: Any, kwargs: Any) -> Any:

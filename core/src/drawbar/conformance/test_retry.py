@@ -144,5 +144,16 @@ async def test_in_time(rig: Rig) -> None:
     assert await rig.completed(flows.quick_enough, "v") == "v"
 
 
+@clause("TIME-05")
+async def test_stubborn(rig: Rig) -> None:
+    """A step that continues after its timeout fails with `StepTimeout`, whether it then returns, raises, suspends or
+    bails."""
+    for flow in (flows.too_slow_and_stubborn, flows.too_slow_inline):
+        for then in ("return", "raise", "suspend", "bail"):
+            result = await rig.run(flow, then)
+            assert error_of(result) == ("StepTimeout", flow.nodes[0].id), then
+            assert (result.state, rig.notes(result, "mark")) == ({}, [])
+
+
 async def _outputs(run: Run[Any]) -> dict[str, Any]:
     return {address: step.output for address, step in (await run.result()).steps.items()}

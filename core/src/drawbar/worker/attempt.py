@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from drawbar.errors import StepTimeout
 from drawbar.steps.context import BailStep, SuspendStep
-from drawbar.worker.failures import classify_exception
+from drawbar.worker.failures import classify_exception, is_from_outside
 from drawbar.worker.process_pool import run_in_process
 
 if TYPE_CHECKING:
@@ -153,11 +153,26 @@ async def _call(step: Step[..., Any], ctx: Context | None, args: list[Any], kwar
     timeout = step.policy.timeout
     if timeout is None:
         return await _run(step, args, kwargs)
-    with anyio.move_on_after(timeout):
-        return await _run(step, args, kwargs)
+    late: BaseException | None = None
+    scope = anyio.move_on_after(timeout)
+    try:
+        with scope:
+            output = await _run(step, args, kwargs)
+            if not _is_late(scope):
+                return output
+    except BaseException as error:
+        if not _is_late(scope) or is_from_outside(error):
+            raise
+        late = error
+    # Whatever a step does after its time is dropped: it may return, raise, suspend or bail there.
     if ctx is not None:
         ctx._cancel()  # a sync step continues in its thread, and can see there that its output is not wanted any more
-    raise StepTimeout(f"step {step.id!r} took longer than its timeout of {timeout:g} s")
+    raise StepTimeout(f"step {step.id!r} took longer than its timeout of {timeout:g} s") from late
+
+
+def _is_late(scope: anyio.CancelScope) -> bool:
+    """Return True if the time of a scope is over, also where it could not interrupt: blocking code, a shield."""
+    return scope.cancel_called or anyio.current_time() >= scope.deadline
 
 
 async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -37,15 +37,24 @@ def classify_exception(error: BaseException, what: str) -> BaseException:
         return error
     if isinstance(error, SuspendStep | BailStep):
         return StepError(f"{what} cannot be left by ctx.suspend() or ctx.bail(): only steps can; make it one")
-    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+    if is_from_outside(error):
         raise error
     if _is_cancellation(error):
-        if _is_cancelled():
-            raise error
         own = RuntimeError(f"{what} raised {type(error).__qualname__}, but was not cancelled: {text_of(error)}")
         own.__cause__ = error
         return own
     return error  # SystemExit and the like: an error of the step, which must not end the worker
+
+
+def is_from_outside(error: BaseException) -> bool:
+    """Return True if an exception ends the task or the whole program, and is not an error of the code that raised it.
+
+    Args:
+        error: The exception.
+    """
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        return True
+    return _is_cancellation(error) and _is_cancelled()
 
 
 def _is_cancellation(error: BaseException) -> bool:

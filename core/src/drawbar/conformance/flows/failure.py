@@ -227,6 +227,36 @@ async def slow_at_first(value: Any, ctx: Context) -> Any:
     return value
 
 
+@step(timeout=0.2)
+async def stubborn(then: str, ctx: Context) -> str:
+    """Catch what ends it after its time, and leave in the way that its input names."""
+    ctx.update_state(late=True)
+    try:
+        await anyio.sleep(30)
+    except BaseException:  # noqa: BLE001 - that is its fault
+        _leave(then, ctx)
+    return "too late"
+
+
+@step(timeout=0.2, run_in="inline")
+def stubborn_inline(then: str, ctx: Context) -> str:
+    ctx.update_state(late=True)
+    time.sleep(0.4)
+    _leave(then, ctx)
+    return "too late"
+
+
+def _leave(then: str, ctx: Context) -> None:
+    if then == "suspend":
+        ctx.suspend("too late")
+    if then == "bail":
+        ctx.bail("too late")
+    if then == "raise":
+        raise FatalError("too late")
+
+
+too_slow_and_stubborn = workflow("too-slow-and-stubborn").then(stubborn).then(mark).commit()
+too_slow_inline = workflow("too-slow-inline").then(stubborn_inline).then(mark).commit()
 too_slow = workflow("too-slow").then(slow).then(mark).commit()
 too_slow_in_thread = workflow("too-slow-in-thread").then(slow_in_thread).then(mark).commit()
 slow_twice = workflow("slow-twice").then(slow_at_first).commit()
