@@ -15,7 +15,7 @@ def main() -> None:
         sys.exit(f"drawbar: the command line needs {' and '.join(missing)}: pip install 'drawbar[cli]'")
     from drawbar.cli.app import run
 
-    code = run()
+    code = run(exits=True)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

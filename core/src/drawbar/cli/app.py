@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
 
 import click
 
+from drawbar.cli.output import discard
 from drawbar.errors import DrawbarError, RunFailed
 
 if TYPE_CHECKING:
@@ -84,18 +84,19 @@ def cli(debug: bool) -> None:
     """Write a workflow once and run it on any installed engine."""
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, *, exits: bool = False) -> int:
     """Run a command and return its exit code.
 
     Args:
         arguments: Arguments of the command line. Default: those of the process.
+        exits: True if the process ends after the command.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # --debug may stand anywhere: users append it to a command that has just failed.
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        result = cli.main(arguments, prog_name="drawbar", standalone_mode=False, obj={"debug": debug})
+        result = cli.main(arguments, prog_name="drawbar", standalone_mode=False, obj={"debug": debug, "exits": exits})
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
@@ -111,7 +112,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has closed the pipe, as `head` does. Without this, Python reports it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard()
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort: a line instead of a traceback
         return _report_error(error, debug)

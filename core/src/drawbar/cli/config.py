@@ -8,13 +8,14 @@ from dataclasses import asdict
 import click
 
 from drawbar.cli.options import Flags, load, settings_options
+from drawbar.cli.output import emit, json_option
 from drawbar.cli.tables import print_table
 from drawbar.errors import PluginError
 
 
 @click.command()
 @settings_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("Print JSON.")
 def config(flags: Flags, as_json: bool) -> int:
     """Show every setting, its value and its source. Secrets are masked.
 
@@ -31,7 +32,7 @@ def config(flags: Flags, as_json: bool) -> int:
         problem = str(error)
     rows = loaded.rows(engine)
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        emit(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         print_table(["setting", "value", "from"], [[row.key, row.value, row.source] for row in rows])
     if problem is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from drawbar.cli.options import Flags, load, settings_options
+from drawbar.cli.output import emit, json_option
 from drawbar.cli.tables import print_table
 
 
@@ -16,7 +17,7 @@ from drawbar.cli.tables import print_table
 @settings_options
 @click.option("--probe", "probing", is_flag=True, help="Import each engine and report whether it works.")
 @click.option("--settings", "of", metavar="NAME", help="Show the settings of that engine.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("Print JSON.")
 def engines(probing: bool, of: str | None, as_json: bool, flags: Flags) -> int:
     """List the installed engines from their package metadata. No engine is imported.
 
@@ -48,7 +49,7 @@ def engines(probing: bool, of: str | None, as_json: bool, flags: Flags) -> int:
             row.update(status=found.status, reason=found.reason)
         rows.append(row)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        emit(json.dumps(rows, indent=2))
     elif not rows:
         click.echo(
             "no engine is installed; to run workflows in your own process: pip install drawbar-local"
@@ -79,7 +80,7 @@ def _print_settings(name: str, as_json: bool) -> int:
 
     rows = describe_settings(load_engine(name).Settings, f"engines.{name}.")
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        emit(json.dumps(rows, indent=2))
     elif not rows:
         click.echo(f"engine {name} has no settings of its own")
     else:

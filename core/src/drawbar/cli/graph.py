@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from drawbar.cli.options import find_workflow, load
+from drawbar.cli.output import claim_stdout, emit
 
 _FORMATS = ("text", "mermaid", "dot", "svg", "json")
 
@@ -37,10 +38,12 @@ def graph(target: str, kind: str | None, output: Path | None) -> None:
         kind = {"": "text", "mmd": "mermaid", "gv": "dot", "txt": "text"}.get(ending, ending)
         if kind not in _FORMATS:
             raise click.UsageError(f"{output}: {ending} is not one of {', '.join(_FORMATS)}; choose one with --format")
+    if output is None:
+        claim_stdout()
     load({})
     drawn = render(find_workflow(target), kind)
     if output is None:
-        click.echo(drawn, nl=False)
+        emit(drawn.removesuffix("\n"))
         return
     try:
         output.write_text(drawn, "utf-8")

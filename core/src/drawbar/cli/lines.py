@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drawbar.cli.output import emit
+
 if TYPE_CHECKING:
     from drawbar.results import Event
 
@@ -23,7 +25,11 @@ class Lines:
 
     def event(self, event: Event) -> None:
         """Print an event."""
-        click.echo(json.dumps(event.to_dict(), ensure_ascii=False) if self.as_json else line_of(event))
+        emit(json.dumps(event.to_dict(), ensure_ascii=False) if self.as_json else line_of(event))
+
+    def notice(self, text: str) -> None:
+        """Print a notice to standard error."""
+        click.echo(f"drawbar: {text}", err=True)
 
     def close(self) -> None:
         """Do nothing: every line is printed already."""

@@ -17,6 +17,7 @@ from drawbar.graph.render.outline import Box, Frame, Item, Split, items_of
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from drawbar.cli.captured import Captured
     from drawbar.cli.progress import Progress, Row
     from drawbar.graph.definition import WorkflowDefinition
     from drawbar.results import Event
@@ -67,19 +68,33 @@ class LiveTree:
         workflow: The workflow, for the shape of the tree. None: steps appear when the run reaches them.
         run_id: Id of the run, for the first line.
         progress: The state to draw.
+        captured: What others print to the terminal. It is shown above the tree. None: it is not captured.
     """
 
     def __init__(
-        self, console: Console, workflow: WorkflowDefinition[Any, Any] | None, run_id: str, progress: Progress
+        self,
+        console: Console,
+        workflow: WorkflowDefinition[Any, Any] | None,
+        run_id: str,
+        progress: Progress,
+        captured: Captured | None = None,
     ) -> None:
         self.console = console
         self.progress = progress
+        self._captured = captured
         self._items = () if workflow is None else items_of(workflow.nodes)
         self._title = f"{workflow.id}  " if workflow is not None else ""
         self._run_id = run_id
         self._marks = _MARKS if _can_encode(console, "".join(_MARKS.values())) else _PLAIN_MARKS
         self._spinner = Spinner("dots") if self._marks is _MARKS else None
-        self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            vertical_overflow="crop",
+            redirect_stdout=captured is None,
+            redirect_stderr=captured is None,
+        )
         self._drawn = 0.0
 
     def open(self) -> None:
@@ -89,8 +104,14 @@ class LiveTree:
     def event(self, event: Event) -> None:
         """Do nothing: `progress` has the event already, and `tick` draws it."""
 
+    def notice(self, text: str) -> None:
+        """Show a notice above the tree."""
+        self.console.print(Text(text, style="yellow"), soft_wrap=True)
+
     def tick(self) -> None:
         """Draw if anything has changed or a running time has to move on. Call it a few times a second."""
+        if self._captured is not None:
+            self._print_above(self._captured.take())
         now = time.monotonic()
         if self.progress.changed or now - self._drawn > 0.09:
             self.progress.changed = False
@@ -100,7 +121,15 @@ class LiveTree:
     def close(self) -> None:
         """Stop drawing and leave the final tree on the screen."""
         self._live.stop()
+        if self._captured is not None:
+            self._print_above(self._captured.close())
         self.console.print(self.tree())
+
+    def _print_above(self, text: str) -> None:
+        if text:
+            text = text.removesuffix("\n")
+            shown = Text.from_ansi(text) if "\x1b" in text else Text(text)
+            self.console.print(shown, soft_wrap=True)
 
     def _fit_to_screen(self) -> RenderableType:
         tree = self.tree()

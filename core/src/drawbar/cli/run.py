@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from drawbar.cli.options import Flags, find_workflow, keep_texts, load, read_input, read_pairs, settings_options
+from drawbar.cli.output import claim_stdout, emit, json_option
 from drawbar.cli.session import exit_code, follow, open_client, print_outcome, run_async
 
 
@@ -25,7 +26,7 @@ from drawbar.cli.session import exit_code, follow, open_client, print_outcome, r
 @click.option("--run-id", metavar="ID", help="Id of the run. The id of an existing run joins that run.")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of the run. Repeatable.")
 @click.option("--detach", is_flag=True, help="Print the run's id and exit; the workers do the rest.")
-@click.option("--json", "as_json", is_flag=True, help="Print only the result, as JSON.")
+@json_option("Print only the result, as JSON.")
 def run(
     target: str,
     inputs: tuple[str, ...],
@@ -43,6 +44,8 @@ def run(
 
     Exit code: 0 completed, 1 failed, 2 wrong usage or configuration, 3 suspended. Ctrl-C cancels the run.
     """  # noqa: D301 - click needs the character \b itself
+    if detach:
+        claim_stdout()
     value = read_input(inputs)
     about = read_pairs(metadata, "--metadata")
     return run_async(_run, target, value, inputs, run_id, about, detach, as_json, flags)
@@ -69,12 +72,12 @@ async def _run(
             )
         started = await client.start(workflow, value, run_id=run_id, metadata=metadata)
         if detach:
-            click.echo(json.dumps({"run_id": started.id}) if as_json else started.id)
+            emit(json.dumps({"run_id": started.id}) if as_json else started.id)
             return 0
         result, interrupted = await follow(client, started, workflow, quiet=as_json)
         durable = client.store.durable
     if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        emit(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
         print_outcome(result, flags, target.rpartition(":")[0] or target, durable=durable)
     return exit_code(result.status, interrupted)

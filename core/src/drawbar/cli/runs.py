@@ -10,6 +10,7 @@ import click
 
 from drawbar.cli.app import USAGE
 from drawbar.cli.options import Flags, read_input, read_pairs, read_value, settings_options
+from drawbar.cli.output import emit, json_option
 from drawbar.cli.session import (
     exit_code,
     find_run_workflow,
@@ -38,7 +39,7 @@ def runs() -> None:
 def _control_options(function: Any) -> Any:
     """Add the options of the commands that continue a run."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print only the result, as JSON."),
+        json_option("Print only the result, as JSON."),
         click.option(
             "--wait",
             is_flag=True,
@@ -62,7 +63,7 @@ def _control_options(function: Any) -> Any:
 )
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Only runs with this metadata. Repeatable.")
 @click.option("--limit", default=20, show_default=True, help="Maximum number of runs, newest first.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("Print JSON.")
 @settings_options
 def list_runs(
     workflow: str | None,
@@ -104,7 +105,7 @@ async def _list(
             }
             for record in records
         ]
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        emit(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     lines = []
     for record in records:
@@ -116,7 +117,7 @@ async def _list(
 
 @runs.command()
 @click.argument("run_id")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option("Print JSON.")
 @settings_options
 def show(run_id: str, as_json: bool, flags: Flags) -> None:
     """Show a run: its status, its steps, its output or error."""
@@ -131,7 +132,7 @@ async def _show(run_id: str, as_json: bool, flags: Flags) -> None:
     async with open_store(flags) as client:
         result = await load_result(client.store, run_id, None)
     if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        emit(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
         return
     click.echo(f"run {run_id} of {result.workflow_id}: {result.status}")
     click.echo(f"input: {shortened(result.input)}")
@@ -150,7 +151,7 @@ async def _show(run_id: str, as_json: bool, flags: Flags) -> None:
 
 @runs.command()
 @click.argument("run_id")
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one on a line.")
+@json_option("Print events as JSON, one on a line.")
 @click.option(
     "--workflows", metavar="MODULE_OR_FILE", multiple=True, help="Module or file of the run's workflow. Repeatable."
 )
@@ -321,12 +322,12 @@ async def _control_async(run_id: str, act: Act, done: str, flags: Flags, wait: b
         run = client.get_run(run_id, workflow)
         after = await act(run) or run
         if not wait and not client.engine.in_process:
-            click.echo(json.dumps({"run_id": after.id}) if as_json else f"run {after.id}: {done}")
+            emit(json.dumps({"run_id": after.id}) if as_json else f"run {after.id}: {done}")
             return 0
         since = before if after.id == run_id else 0
         result, interrupted = await follow(client, after, workflow, quiet=as_json, since=since)
     if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        emit(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
         print_outcome(result, flags)
     return exit_code(result.status, interrupted)

@@ -38,6 +38,9 @@ class Display(Protocol):
     def event(self, event: Event) -> None:
         """Show an event."""
 
+    def notice(self, text: str) -> None:
+        """Show a notice about the run."""
+
     def close(self) -> None:
         """Show the final state."""
 
@@ -215,9 +218,12 @@ def _display(workflow: WorkflowDefinition[Any, Any] | None, run_id: str, progres
         return Lines(as_json=as_json)
     from rich.console import Console
 
+    from drawbar.cli.captured import Captured, Screen
     from drawbar.cli.live import LiveTree
 
-    tree = LiveTree(Console(highlight=False), workflow, run_id, progress)
+    captured = Captured() if Captured.possible() else None
+    console = Console(highlight=False) if captured is None else Screen(file=captured.terminal, highlight=False)
+    tree = LiveTree(console, workflow, run_id, progress, captured)
     tree.open()
     return tree
 
