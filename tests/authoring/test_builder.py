@@ -52,7 +52,7 @@ def test_nodes_without_a_name_get_one_from_kind_and_place() -> None:
 
 
 def test_nodes_that_run_one_step_have_its_id() -> None:
-    builder = flow().then(fetch).do_until(increment, always).do_while(plain, always).foreach(total)
+    builder = flow().then(fetch).do_until(increment, always).do_while(plain, always).foreach(total)  # type: ignore[arg-type]
 
     assert ids(builder) == ["fetch", "increment", "plain", "total"]
 
@@ -143,7 +143,7 @@ def test_arms_are_pairs_and_an_otherwise() -> None:
 
 
 def test_loops_know_when_to_stop() -> None:
-    until, again, each = flow().do_until(increment, always).do_while(plain, always).foreach(total, concurrency=3).nodes
+    until, again, each = flow().do_until(increment, always).do_while(plain, always).foreach(total, concurrency=3).nodes  # type: ignore[arg-type]
 
     assert isinstance(until, Loop)
     assert isinstance(again, Loop)

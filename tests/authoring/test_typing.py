@@ -3,7 +3,7 @@
 from typing import Any, assert_type
 
 from drawbar import Builder, Context, Workflow, step, workflow
-from drawbar.authoring.builder import Undeclared
+from drawbar.authoring.accepted import Undeclared
 from drawbar.steps import Step
 from tests.graph.sample_steps import Receipt, Signup, User, always, fetch, increment, plain, sign
 
@@ -62,7 +62,8 @@ def test_a_workflow_has_its_input_and_output() -> None:
 
     assert_type(inner, Workflow[Signup, User])
     assert_type(workflow("flow", input=Signup).then(inner).commit(), Workflow[Signup, User])
-    assert_type(workflow("flow", output=User).map(lambda value: value).commit(), Workflow[Any, User])
+    assert_type(workflow("flow", input=Signup, output=User).then(fetch).commit(), Workflow[Signup, User])
+    assert_type(workflow("flow", output=User).map({"name": "Ada", "email": ""}).commit(), Workflow[Any, User])
     assert_type(
         workflow("flow", input=list[str], output=list[int]).foreach(counted).commit(),
         Workflow[list[str], list[int]],

@@ -125,14 +125,14 @@ def test_an_empty_workflow() -> None:
     ("builder", "node"),
     [
         (flow().then(plain).then(plain), "plain"),
-        (flow().then(plain).foreach(plain), "plain"),
+        (flow().then(plain).foreach(plain), "plain"),  # type: ignore[arg-type]
         (flow().parallel(plain, plain), "plain"),
         (flow().then(plain).parallel(plain), "plain"),
         (flow().branch((always, plain), otherwise=plain), "plain"),
         (flow().choose((always, plain), (always, plain)), "plain"),
         (flow().map(always, id="same").sleep(1, id="same"), "same"),
         (flow().parallel(plain, id="plain"), "plain"),
-        (flow().then(INNER).then(INNER), "inner"),
+        (flow().then(INNER).then(INNER), "inner"),  # type: ignore[arg-type]
         (flow().then(chain(plain, plain)), "plain"),
         (flow().map(always, id="map-2").map(always), "map-2"),
     ],
@@ -174,7 +174,7 @@ def test_ids_inside_chains_and_nested_workflows_are_their_own() -> None:
         (flow(input=int).parallel(a=plain).then(sign), "sign", "'name', 'email'"),
         (flow().map({"name": 1}).then(send), "mail", "'email'"),
         (flow().map({"name": value_at("a")}).then(send), "mail", "'email'"),
-        (flow().then(make_user).map(Wrapped).then(sign), "sign", "'name', 'email'"),
+        (flow().then(make_user).map(Wrapped).then(sign), "sign", "'name', 'email'"),  # type: ignore[arg-type]
         (flow(input=Signup).then(step(untyped.fn, id="typed", input=User)), "typed", "'name', 'email'"),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_graph_that_may_work_is_accepted(builder: Flow) -> None:
             "after_fetch",
             "there is no 'fetch' before it; ids before it: plain",
         ),
-        (flow().then(after_fetch).then(fetch), "after_fetch", "'fetch' does not run before it on every path"),
+        (flow().then(after_fetch).then(fetch), "after_fetch", "'fetch' does not run before it on every path"),  # type: ignore[arg-type]
         (flow().then(itself), "itself", "'itself' does not run before it on every path"),
         (flow().parallel(fetch, after_fetch), "after_fetch", "'fetch' does not run before it on every path"),
         (
@@ -472,7 +472,7 @@ def test_an_output_that_may_be_the_workflows(builder: Flow) -> None:
         (flow().branch(), "branch-1", "it has no arms; give it (condition, step) pairs"),
         (flow().choose(otherwise=plain), "choose-1", "it has no arms"),
         (LOOSE.branch((True, plain)), "branch-1", "its condition of 'plain' is True, which cannot be called"),
-        (flow().branch((takes_three, plain)), "branch-1", "it should take (value) or (value, ctx)"),
+        (flow().branch((takes_three, plain)), "branch-1", "it should take (value) or (value, ctx)"),  # type: ignore[arg-type]
         (LOOSE.do_until(plain, 3), "plain", "its condition is 3, which cannot be called"),
         (
             flow().do_while(plain, takes_none),

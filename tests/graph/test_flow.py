@@ -196,7 +196,7 @@ def test_a_reference_means_a_node() -> None:
 @pytest.mark.parametrize(
     ("flow", "holder", "target"),
     [
-        (workflow("f").then(fetch).foreach(later), "later[]", "fetch"),
+        (workflow("f").then(fetch).foreach(later), "later[]", "fetch"),  # type: ignore[arg-type]
         (workflow("f").then(fetch).do_until(later, always), "later#", "fetch"),
         (workflow("f").then(fetch).parallel(later), "later", "fetch"),
         (workflow("f").foreach(chain(fetch, later, id="c")), "c[].later", "c[].fetch"),

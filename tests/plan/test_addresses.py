@@ -1,5 +1,7 @@
 """An address names a place in a plan, and a place has one address."""
 
+from typing import Any
+
 import pytest
 
 from drawbar import Workflow, chain, step, workflow
@@ -20,7 +22,7 @@ def plan_of(made: Workflow[int, int]) -> Plan:
     return made.plan
 
 
-inner = workflow("inner").then(load).foreach(resize).commit()
+inner = workflow("inner").then(load).foreach(resize).commit()  # type: ignore[arg-type]
 flow = (
     workflow("flow")
     .then(load)
@@ -82,7 +84,7 @@ def test_an_id_means_the_nearest_node_going_outwards() -> None:
     assert plan.visible(plan.nodes["sleep-5"], "nobody") is None
 
 
-def before(made: Workflow[int, int], start: str) -> set[str]:
+def before(made: Workflow[Any, Any], start: str) -> set[str]:
     plan = made.plan
     stands = plan.before(plan.nodes[start])
     return {node.template for node in plan.steps() if stands(node)}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from drawbar.plan import Plan
     from drawbar.stores.base import Store
 
-Out = TypeVar("Out", default=Any)
+Out = TypeVar("Out", default=Any, covariant=True)
 
 EVENT_TYPES = (
     "run.started", "task.scheduled", "task.started", "task.retrying", "task.suspended", "task.resumed",

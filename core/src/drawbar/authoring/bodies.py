@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import GraphError
 from drawbar.graph.definition import WorkflowDefinition
@@ -14,6 +14,9 @@ from drawbar.graph.nodes import Body, Scope, Then
 from drawbar.steps.define import as_step
 from drawbar.steps.ids import checked_id
 from drawbar.steps.step import Step, StepSequence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def chain(*steps: Any, id: str | None = None) -> Scope:
@@ -73,3 +76,29 @@ def renamed(body: Body, id: str) -> Body:
     if isinstance(body, Step):
         return body.with_id(id) if id != body.id else body
     return replace(body, id=checked_id(id, "node", GraphError))
+
+
+def as_arms(
+    arms: tuple[Any, ...], otherwise: Any, default: str, where: str
+) -> tuple[tuple[tuple[Callable[..., Any], Body], ...], Body | None]:
+    """Return the arms of a choose or branch: pairs of a condition and a body, and the body of `otherwise`.
+
+    Args:
+        arms: The pairs that the call got.
+        otherwise: The step for all other cases; None for none.
+        default: Id for chains without one; the place of the arm is added.
+        where: The call, for errors.
+
+    Raises:
+        GraphError: An arm is not a pair, or a step is a workflow that is not committed, or a string.
+        StepError: A value is not a step and cannot be one.
+    """
+    pairs = []
+    for place, arm in enumerate(arms, 1):
+        if not isinstance(arm, tuple) or len(arm) != 2:
+            raise GraphError(
+                f"{where}: expected (condition, step), got {arm!r}; give the step for all other cases as otherwise="
+            )
+        pairs.append((arm[0], as_body(arm[1], f"{default}-{place}", where)))
+    last = None if otherwise is None else as_body(otherwise, f"{default}-{len(arms) + 1}", where)
+    return tuple(pairs), last

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, overload
 
-from typing_extensions import TypeVar
-
-from drawbar.authoring.bodies import as_body, renamed
+from drawbar.authoring.accepted import In, Out, Typed, Value, output_fits
+from drawbar.authoring.bodies import as_arms, as_body, renamed
+from drawbar.authoring.constants import constant_of, template_of
 from drawbar.authoring.workflow import Workflow
 from drawbar.errors import GraphError
 from drawbar.graph.nodes import (
@@ -32,28 +31,21 @@ from drawbar.graph.nodes import (
 )
 from drawbar.steps.ids import checked_id
 from drawbar.steps.step import StepSequence
-from drawbar.values.json_form import Misfit, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from drawbar.authoring.accepted import Arm, Async, Field, Items, M, R, Record, Spread, T, Takes, V
+    from drawbar.graph.nodes import Scope
     from drawbar.steps.context import Context
 
-T = TypeVar("T")
-In = TypeVar("In", default=Any)
-Value = TypeVar("Value", default=Any)
 
 
-class Undeclared:
-    """The output type of a workflow without `output=`: the type of its last value."""
-
-
-Out = TypeVar("Out", default=Undeclared)
-
-Async = Coroutine[Any, Any, T]
 _UNSET: Any = object()
 
 
 @dataclass(frozen=True, eq=False)
-class Builder(StepSequence, Generic[In, Value, Out]):
+class Builder(StepSequence, Typed[In, Out, Value], Generic[In, Value, Out]):
     """A workflow that is being built. Its type parameters are the input, the value so far, and the declared output.
 
     `workflow()` returns the first, empty builder. Each call adds a node and returns a new builder; `commit()` makes the
@@ -69,13 +61,33 @@ class Builder(StepSequence, Generic[In, Value, Out]):
     _options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @overload
-    def then(self, step: Workflow[Any, T], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
+    def then(
+        self: Builder[In, Mapping[str, Any], Out],
+        step: Workflow[Any, T] | Callable[..., Async[T]],
+        /,
+        *,
+        id: str | None = None,
+    ) -> Builder[In, T, Out]: ...
     @overload
-    def then(self, step: Callable[..., Async[T]], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
+    def then(
+        self: Builder[In, Mapping[str, Any], Out], step: Callable[..., T], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
     @overload
-    def then(self, step: Callable[..., T], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
+    def then(
+        self: Builder[In, V, Out], step: Workflow[V, T] | Takes[V, Async[T]], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
     @overload
-    def then(self, step: Any, /, *, id: str | None = None) -> Builder[In, Any, Out]: ...
+    def then(self: Builder[In, V, Out], step: Takes[V, T], /, *, id: str | None = None) -> Builder[In, T, Out]: ...
+    @overload
+    def then(
+        self: Builder[In, Record, Out], step: Spread[Field, Async[T]], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def then(
+        self: Builder[In, Record, Out], step: Spread[Field, T], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def then(self, step: Scope, /, *, id: str | None = None) -> Builder[In, Any, Out]: ...
     def then(self, step: Any, /, *, id: str | None = None) -> Any:
         """Run a step: the value goes in, its output is the next value.
 
@@ -113,12 +125,13 @@ class Builder(StepSequence, Generic[In, Value, Out]):
         if id is not None and given is None:
             named = {"id": id, **named}
         at = self._id("parallel", given)
-        bodies = [self._arm(step, "parallel", place) for place, step in enumerate(steps, 1)]
-        bodies += [renamed(self._arm(step, "parallel", 0, name), name) for name, step in named.items()]
+        chain, where = f"chain-{len(self.nodes) + 1}", ".parallel(…)"
+        bodies = [as_body(step, f"{chain}-{place}", where) for place, step in enumerate(steps, 1)]
+        bodies += [renamed(as_body(step, f"{chain}-0", where, name), name) for name, step in named.items()]
         return self._add(Parallel(at, tuple(bodies)))
 
     def branch(
-        self, *arms: tuple[Callable[..., Any], Any], otherwise: Any = None, id: str | None = None
+        self: Builder[In, V, Out], *arms: Arm[V], otherwise: Any = None, id: str | None = None
     ) -> Builder[In, dict[str, Any], Out]:
         """Run every step whose condition is true, at the same time; the next value is the dict of outputs by id.
 
@@ -136,11 +149,11 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             StepError: A value is not a step and cannot be one.
         """
         at = self._id("branch", id)
-        pairs, last = self._arms(arms, otherwise, "branch")
+        pairs, last = as_arms(arms, otherwise, f"chain-{len(self.nodes) + 1}", ".branch(…)")
         return self._add(Branch(at, pairs, last))
 
     def choose(
-        self, *arms: tuple[Callable[..., Any], Any], otherwise: Any = None, id: str | None = None
+        self: Builder[In, V, Out], *arms: Arm[V], otherwise: Any = None, id: str | None = None
     ) -> Builder[In, Any, Out]:
         """Run the first step whose condition is true, like if/elif/else; its output is the next value.
 
@@ -158,24 +171,61 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             StepError: A value is not a step and cannot be one.
         """
         at = self._id("choose", id)
-        pairs, last = self._arms(arms, otherwise, "choose")
+        pairs, last = as_arms(arms, otherwise, f"chain-{len(self.nodes) + 1}", ".choose(…)")
         return self._add(Choose(at, pairs, last))
 
     @overload
     def do_until(
-        self, step: Workflow[Any, T], condition: Callable[..., Any], /, *, id: str | None = None
+        self: Builder[In, Mapping[str, Any], Out],
+        step: Workflow[Any, T] | Callable[..., Async[T]],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_until(
-        self, step: Callable[..., Async[T]], condition: Callable[..., Any], /, *, id: str | None = None
+        self: Builder[In, Mapping[str, Any], Out],
+        step: Callable[..., T],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_until(
-        self, step: Callable[..., T], condition: Callable[..., Any], /, *, id: str | None = None
+        self: Builder[In, V, Out],
+        step: Workflow[V, T] | Takes[V, Async[T]],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_until(
-        self, step: Any, condition: Callable[..., Any], /, *, id: str | None = None
+        self: Builder[In, V, Out], step: Takes[V, T], condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_until(
+        self: Builder[In, Record, Out],
+        step: Spread[Field, Async[T]],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_until(
+        self: Builder[In, Record, Out],
+        step: Spread[Field, T],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_until(
+        self, step: Scope, condition: Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, Any, Out]: ...
     def do_until(self, step: Any, condition: Any, /, *, id: str | None = None) -> Any:
         """Run a step again and again, each output as its next input, until a condition is true.
@@ -200,19 +250,56 @@ class Builder(StepSequence, Generic[In, Value, Out]):
 
     @overload
     def do_while(
-        self, step: Workflow[Any, T], condition: Callable[..., Any], /, *, id: str | None = None
+        self: Builder[In, Mapping[str, Any], Out],
+        step: Workflow[Any, T] | Callable[..., Async[T]],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_while(
-        self, step: Callable[..., Async[T]], condition: Callable[..., Any], /, *, id: str | None = None
+        self: Builder[In, Mapping[str, Any], Out],
+        step: Callable[..., T],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_while(
-        self, step: Callable[..., T], condition: Callable[..., Any], /, *, id: str | None = None
+        self: Builder[In, V, Out],
+        step: Workflow[V, T] | Takes[V, Async[T]],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
     ) -> Builder[In, T, Out]: ...
     @overload
     def do_while(
-        self, step: Any, condition: Callable[..., Any], /, *, id: str | None = None
+        self: Builder[In, V, Out], step: Takes[V, T], condition: Callable[..., Any], /, *, id: str | None = None
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_while(
+        self: Builder[In, Record, Out],
+        step: Spread[Field, Async[T]],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_while(
+        self: Builder[In, Record, Out],
+        step: Spread[Field, T],
+        condition: Callable[..., Any],
+        /,
+        *,
+        id: str | None = None,
+    ) -> Builder[In, T, Out]: ...
+    @overload
+    def do_while(
+        self, step: Scope, condition: Callable[..., Any], /, *, id: str | None = None
     ) -> Builder[In, Any, Out]: ...
     def do_while(self, step: Any, condition: Any, /, *, id: str | None = None) -> Any:
         """Run a step again and again, each output as its next input, while a condition is true.
@@ -237,19 +324,56 @@ class Builder(StepSequence, Generic[In, Value, Out]):
 
     @overload
     def foreach(
-        self, step: Workflow[Any, T], /, *, concurrency: int | None = None, id: str | None = None
+        self: Builder[In, Items[M], Out],
+        step: Workflow[Any, T] | Callable[..., Async[T]],
+        /,
+        *,
+        concurrency: int | None = None,
+        id: str | None = None,
     ) -> Builder[In, list[T], Out]: ...
     @overload
     def foreach(
-        self, step: Callable[..., Async[T]], /, *, concurrency: int | None = None, id: str | None = None
+        self: Builder[In, Items[M], Out],
+        step: Callable[..., T],
+        /,
+        *,
+        concurrency: int | None = None,
+        id: str | None = None,
     ) -> Builder[In, list[T], Out]: ...
     @overload
     def foreach(
-        self, step: Callable[..., T], /, *, concurrency: int | None = None, id: str | None = None
+        self: Builder[In, Items[V], Out],
+        step: Workflow[V, T] | Takes[V, Async[T]],
+        /,
+        *,
+        concurrency: int | None = None,
+        id: str | None = None,
     ) -> Builder[In, list[T], Out]: ...
     @overload
     def foreach(
-        self, step: Any, /, *, concurrency: int | None = None, id: str | None = None
+        self: Builder[In, Items[V], Out], step: Takes[V, T], /, *, concurrency: int | None = None, id: str | None = None
+    ) -> Builder[In, list[T], Out]: ...
+    @overload
+    def foreach(
+        self: Builder[In, Items[R], Out],
+        step: Spread[Field, Async[T]],
+        /,
+        *,
+        concurrency: int | None = None,
+        id: str | None = None,
+    ) -> Builder[In, list[T], Out]: ...
+    @overload
+    def foreach(
+        self: Builder[In, Items[R], Out],
+        step: Spread[Field, T],
+        /,
+        *,
+        concurrency: int | None = None,
+        id: str | None = None,
+    ) -> Builder[In, list[T], Out]: ...
+    @overload
+    def foreach(
+        self, step: Scope, /, *, concurrency: int | None = None, id: str | None = None
     ) -> Builder[In, list[Any], Out]: ...
     def foreach(self, step: Any, /, *, concurrency: int | None = None, id: str | None = None) -> Any:
         """Run a step for each item of the value; the next value is the list of outputs, in the order of the items.
@@ -299,7 +423,7 @@ class Builder(StepSequence, Generic[In, Value, Out]):
         """
         at = self._id("map", id)
         if not callable(mapper):
-            mapper = _template(mapper, at)
+            mapper = template_of(mapper, at)
         return self._add(Map(at, mapper))
 
     def sleep(
@@ -392,13 +516,10 @@ class Builder(StepSequence, Generic[In, Value, Out]):
             raise GraphError(f"wait_for {at!r}: {problem}", node=at)
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         given = default is not _UNSET
-        kept = _constant(default, f"wait_for {at!r}: its default", at) if given else None
+        kept = constant_of(default, f"wait_for {at!r}: its default", at) if given else None
         return self._add(WaitFor(at, event, type, seconds, given, kept))
 
-    @overload
-    def commit(self: Builder[In, Value, Undeclared]) -> Workflow[In, Value]: ...
-    @overload
-    def commit(self: Builder[In, Value, Out]) -> Workflow[In, Out]: ...
+    @output_fits
     def commit(self) -> Workflow[Any, Any]:
         """Check the graph, and make the workflow.
 
@@ -421,47 +542,3 @@ class Builder(StepSequence, Generic[In, Value, Out]):
     def _body(self, step: Any, call: str, given: str | None) -> Body:
         body = as_body(step, f"chain-{len(self.nodes) + 1}", f".{call}(…)", given)
         return body if given is None else renamed(body, given)
-
-    def _arm(self, step: Any, call: str, place: int, name: str | None = None) -> Body:
-        return as_body(step, f"chain-{len(self.nodes) + 1}-{place}", f".{call}(…)", name)
-
-    def _arms(
-        self, arms: tuple[Any, ...], otherwise: Any, call: str
-    ) -> tuple[tuple[tuple[Callable[..., Any], Body], ...], Body | None]:
-        pairs = []
-        for place, arm in enumerate(arms, 1):
-            if not isinstance(arm, tuple) or len(arm) != 2:
-                raise GraphError(
-                    f".{call}(…): expected (condition, step), got {arm!r}; "
-                    "give the step for all other cases as otherwise="
-                )
-            pairs.append((arm[0], self._arm(arm[1], call, place)))
-        last = None if otherwise is None else self._arm(otherwise, call, len(arms) + 1)
-        return tuple(pairs), last
-
-
-def _template(template: Any, node: str) -> Any:
-    """Return a map's dict with its constants in JSON form."""
-    from drawbar.values.refs import Ref
-
-    where = f"map {node!r}"
-    if not isinstance(template, Mapping):
-        raise GraphError(f"{where}: expected a function or a dict, got {template!r}", node=node)
-
-    def walk(item: Any) -> Any:
-        if isinstance(item, Ref):
-            return item
-        if isinstance(item, Mapping):
-            return {str(key): walk(inner) for key, inner in item.items()}
-        if isinstance(item, list | tuple):
-            return [walk(inner) for inner in item]
-        return _constant(item, where, node)
-
-    return walk(template)
-
-
-def _constant(value: Any, where: str, node: str) -> Any:
-    try:
-        return plain(value)
-    except Misfit as error:
-        raise GraphError(f"{where}: {error}", node=node) from None

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from drawbar.results import RunResult
 
-In = TypeVar("In", default=Any)
-Out = TypeVar("Out", default=Any)
+In = TypeVar("In", default=Any, contravariant=True)
+Out = TypeVar("Out", default=Any, covariant=True)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

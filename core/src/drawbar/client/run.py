@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorInfo", "Run", "RunResult", "StepResult"]
 
-Out = TypeVar("Out", default=Any)
+Out = TypeVar("Out", default=Any, covariant=True)
 
 
 class Run(Generic[Out]):

@@ -94,7 +94,7 @@ def test_outputs_that_may_not_be_there() -> None:
 def test_outputs_that_cannot_fit() -> None:
     """`commit` refuses a workflow whose last value cannot satisfy its output type."""
     with pytest.raises(GraphError):
-        workflow("wrong", output=int).then(named).commit()
+        workflow("wrong", output=int).then(named).commit()  # type: ignore[arg-type]
 
 
 @clause("AUTH-08")

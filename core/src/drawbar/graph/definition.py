@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from drawbar.steps.step import Step
     from drawbar.values.refs import Ref
 
-In = TypeVar("In", default=Any)
-Out = TypeVar("Out", default=Any)
+In = TypeVar("In", default=Any, contravariant=True)
+Out = TypeVar("Out", default=Any, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
