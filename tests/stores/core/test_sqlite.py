@@ -4,6 +4,7 @@
 
 import os
 import sqlite3
+import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -29,11 +30,13 @@ from drawbar.conformance.store_suite.kit import (
     take,
     together,
 )
-from drawbar.errors import NotSuspended, SettingsError, StoreUnavailable, StoreVersionError
+from drawbar.errors import NotSuspended, SettingsError, StoreError, StoreUnavailable, StoreVersionError
 from drawbar.records import Finish, RunStatus, TaskStatus, Transition
 from drawbar.stores.jobs import Job
 from drawbar.stores.sqlite import SqliteStore, plugin
+from drawbar.stores.sqlite import file as file_module
 from drawbar.stores.sqlite.reads import SqliteReader
+from drawbar.stores.sqlite.schema import Options
 
 pytestmark = pytest.mark.anyio
 
@@ -207,13 +210,132 @@ async def test_a_disk_that_is_full_is_an_error_and_nothing_is_lost(store: Sqlite
     (pages,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count = {pages}")
 
-    with pytest.raises(StoreUnavailable, match="disk is not full"):
+    with pytest.raises(StoreUnavailable, match="make room on the disk"):
         await complete(store, task, step("b", "x" * 100_000), output=1)
 
     writer.execute("PRAGMA max_page_count = 1000000")
     assert len(await happened(store, run_id)) == 3
     await complete(store, task, step("b"), output=1)
     assert await counts(store, run_id) == (1, 0, 0)
+
+
+LOG_FILLS_THE_DISK = """
+import resource, signal, sqlite3, sys
+from pathlib import Path
+import anyio
+from drawbar.errors import StoreUnavailable
+from drawbar.conformance.store_suite.kit import begin, complete, step, take
+from drawbar.stores.sqlite import plugin
+
+async def main(path):
+    store = plugin.create(f"sqlite:///{path}")
+    await store.open()
+    run_id = await begin(store, step("step-0"))
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM run").fetchall()  # as long as it reads, the log cannot begin anew
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+    number = 0
+    try:
+        while True:
+            task = await take(store, run_id, f"step-{number}")
+            await complete(store, task, step(f"step-{number + 1}", "x" * 50_000), output=1)
+            number += 1
+    except StoreUnavailable as error:
+        assert "make room" in str(error), error
+    assert number > 3, number
+    reader.execute("COMMIT")
+    again = await begin(store, step("a"))
+    await complete(store, await take(store, again, "a"), step("b", "x" * 50_000), output=1)
+    await store.close()
+    print("healed")
+
+anyio.run(main, sys.argv[1])
+"""
+
+
+async def test_a_disk_that_its_log_has_filled_heals(path: Path) -> None:
+    """A limit on the size of files stands for the disk: the log reaches it first."""
+    found = await anyio.run_process([sys.executable, "-c", LOG_FILLS_THE_DISK, str(path)], check=False)
+
+    assert (found.stdout.decode(), found.stderr.decode()) == ("healed\n", "")
+
+
+# The file is deleted, replaced or damaged
+
+
+def due_for_a_look(store: SqliteStore) -> None:
+    """Let the next call look at the file, as it does once a second."""
+    store._connections()._next_look = 0.0
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+async def test_a_file_that_was_deleted_is_not_written_any_more(store: SqliteStore, path: Path, suffix: str) -> None:
+    run_id = await begin(store, step("a"))
+    gone = Path(f"{path}{suffix}")
+    kept = gone.with_suffix(".kept")
+    due_for_a_look(store)
+    gone.rename(kept)
+
+    with pytest.raises(StoreUnavailable, match="deleted while it was open"):
+        await begin(store, step("b"))
+    with pytest.raises(StoreUnavailable, match="deleted while it was open"):
+        await store.due()
+    assert not gone.exists()
+
+    kept.rename(gone)  # moved back, nothing is lost
+    assert (await store.load(run_id)) is not None
+    await take(store, run_id, "a")
+
+
+async def test_a_file_that_was_replaced_is_not_written_any_more(store: SqliteStore, path: Path) -> None:
+    await begin(store, step("a"))
+    due_for_a_look(store)
+    path.rename(path.with_suffix(".kept"))
+    path.write_bytes(b"")
+
+    with pytest.raises(StoreUnavailable, match="replaced while it was open"):
+        await begin(store, step("b"))
+
+
+async def test_a_look_at_the_file_costs_one_call_a_second(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    identity = store._connections()._identity
+
+    def look_at(options: Options) -> Any:
+        looks.append(options)
+        return identity
+
+    monkeypatch.setattr(file_module, "_identity", look_at)
+    for _ in range(50):
+        await begin(store, step("a"))
+
+    assert len(looks) <= 5
+
+
+async def test_a_checkpoint_creates_no_file(store: SqliteStore, path: Path) -> None:
+    file = store._connections()
+    path.rename(path.with_suffix(".kept"))
+
+    file._checkpoint()
+
+    assert not path.exists()
+
+
+async def test_a_damaged_file_is_an_error_that_does_not_pass(store: SqliteStore, path: Path) -> None:
+    for number in range(50):
+        await begin(store, step(f"step-{number}", "x" * 500))
+    await store.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = os.urandom(len(content) - 4096)
+    path.write_bytes(bytes(content))
+
+    with pytest.raises(StoreError, match="the file is damaged, and waiting does not mend it") as raised:
+        await begin(store, step("a"))
+    assert not isinstance(raised.value, StoreUnavailable)
+    with pytest.raises(StoreError, match="the file is damaged, and waiting does not mend it"):
+        await store.runs()
 
 
 # Values

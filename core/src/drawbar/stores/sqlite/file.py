@@ -7,23 +7,27 @@ import sqlite3
 import threading
 from collections import deque
 from contextlib import closing, contextmanager, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from drawbar.errors import StoreError
+from drawbar.errors import StoreError, StoreUnavailable
 from drawbar.stores.sqlite.reads import SqliteReader
 from drawbar.stores.sqlite.rows import SqliteRows
-from drawbar.stores.sqlite.schema import Options, connect, is_busy, unavailable
+from drawbar.stores.sqlite.schema import Options, connect, failed, is_busy, is_full
 from drawbar.stores.waiting import Waiter, wake_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from drawbar.stores.jobs import Job
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LOOK = 1.0
+"""Seconds between two looks whether the open file is still the one that its path names."""
 CHECKPOINT = 500
 """The number of commits after which the log is moved to the file. SQLite itself does so at LOG pages."""
 BUSY: Any = object()
@@ -65,31 +69,72 @@ class File:
             raise
         self._reader = SqliteReader(self._read_connection.execute)
         self._commits = 0
+        self._identity = _identity(options)
+        self._next_look = monotonic() + LOOK
         self._rows = SqliteRows(self._writer, self.waiters)
         _files.add(self)
+
+    def check(self) -> None:
+        """Look, once a second, whether the path still names the open file and its log.
+
+        SQLite does not notice that a file was deleted or replaced: it would write on, into a file without a name.
+
+        Raises:
+            StoreUnavailable: The file was deleted or replaced. It heals when the file is moved back.
+        """
+        now = monotonic()
+        if now < self._next_look:
+            return
+        file, log = _identity(self._options)
+        if (file, log) != self._identity:
+            what = "its log (-wal)" if file == self._identity[0] else "the file"
+            state = "deleted" if None in (file, log) else "replaced"
+            raise StoreUnavailable(
+                f"store {self._options.path}: {what} was {state} while it was open, and what is written now "
+                "would be lost; move it back, or stop every process that uses it and start them again with the file "
+                "that is there"
+            )
+        self._next_look = now + LOOK
 
     def transact(
         self, redispatch: float, operation: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         """Carry out an operation in a transaction, under `lock`. Return BUSY while another process is writing.
 
+        Where the log has filled the disk, the log is moved to the file, and the operation tried once more.
+
         Raises:
             StoreUnavailable: The file cannot be written.
+            StoreError: The file is damaged.
         """
+        try:
+            return self._transact(redispatch, operation, args, kwargs)
+        except sqlite3.Error as error:
+            if is_busy(error):
+                return BUSY
+            if not is_full(error):
+                raise failed(self._options, error) from error
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return self._transact(redispatch, operation, args, kwargs)
+        except sqlite3.Error as error:
+            if is_busy(error):
+                return BUSY
+            raise failed(self._options, error) from error
+
+    def _transact(
+        self, redispatch: float, operation: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
         writer, rows = self._writer, self._rows
         try:
             writer.execute("BEGIN IMMEDIATE")
             rows.begin(self._clock(), redispatch)
             result = operation(rows, *args, **kwargs)
             writer.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             if writer.in_transaction:
                 writer.execute("ROLLBACK")
-            if not isinstance(error, sqlite3.Error):
-                raise
-            if is_busy(error):
-                return BUSY
-            raise unavailable(self._options, error) from error
+            raise
         if rows.woken:
             wake_all(rows.woken)
         self._commits += 1
@@ -150,6 +195,19 @@ class File:
             self._writer.close()
 
 
+def _identity(options: Options) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Return the identities of the file and of its log, as the operating system numbers them; None: not there."""
+
+    def number(path: Path) -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    return number(options.path), number(options.path.with_name(f"{options.path.name}-wal"))
+
+
 def _together(rows: SqliteRows, jobs: list[Job]) -> None:
     for job in jobs:
         job.run(rows)
@@ -162,8 +220,8 @@ def alone() -> threading.Lock:
 
 @contextmanager
 def passing(options: Options) -> Iterator[sqlite3.Connection]:
-    """Open a connection for a short time, in any thread."""
-    with _alone, closing(connect(options)) as connection:
+    """Open a connection to a file that is there, for a short time, in any thread."""
+    with _alone, closing(connect(options, create=False)) as connection:
         yield connection
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drawbar.errors import StoreUnavailable, StoreVersionError
+from drawbar.errors import StoreError, StoreUnavailable, StoreVersionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,22 +154,44 @@ def too_busy(options: Options) -> StoreUnavailable:
     )
 
 
-def unavailable(options: Options, error: sqlite3.Error) -> StoreUnavailable:
+def is_full(error: sqlite3.Error) -> bool:
+    """Return True if the error says that the disk, or the space that this process may use, is full."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Return True if the error says that the content of the file is damaged: it does not pass by waiting."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def failed(options: Options, error: sqlite3.Error) -> StoreError:
     """Return the error for a file that cannot be read or written, with what to do."""
     path = options.path
+    if is_damaged(error):
+        return StoreError(
+            f"store {path}: {error}; the file is damaged, and waiting does not mend it: stop its processes, and put a "
+            "copy from a backup in its place, or save what can be read with `sqlite3 FILE .recover`"
+        )
     if not path.parent.is_dir():
         todo = f"create the folder {path.parent}, or name another file in the store's URL"
     elif path.is_dir():
         todo = "this is a folder: name a file in it"
     elif is_busy(error):
         return too_busy(options)
+    elif is_full(error):
+        todo = "make room on the disk of the file; nothing that was committed is lost, and the store goes on by itself"
     else:
         todo = "check that this user may write the file and its folder, and that the disk is not full"
     return StoreUnavailable(f"store {path}: {error}; {todo}")
 
 
-def connect(options: Options) -> sqlite3.Connection:
-    """Open the file. Create it and its schema where there is none.
+def connect(options: Options, *, create: bool = True) -> sqlite3.Connection:
+    """Open the file.
+
+    Args:
+        options: The options of the store's URL.
+        create: True to create the file and its schema where there is none.
 
     Raises:
         StoreUnavailable: The file cannot be opened or written.
@@ -177,14 +199,15 @@ def connect(options: Options) -> sqlite3.Connection:
     """
     try:
         connection = sqlite3.connect(
-            options.path,
+            f"{options.path.as_uri()}?mode={'rwc' if create else 'rw'}",
+            uri=True,
             timeout=options.busy,  # for opening only: no call waits inside SQLite afterwards
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
         )
     except sqlite3.Error as error:
-        raise unavailable(options, error) from error
+        raise failed(options, error) from error
     try:
         _prepare(connection, options)
     except sqlite3.DatabaseError as error:
@@ -193,7 +216,7 @@ def connect(options: Options) -> sqlite3.Connection:
             raise StoreVersionError(
                 f"store {options.path}: this file is not an SQLite database; name another file in the store's URL"
             ) from error
-        raise unavailable(options, error) from error
+        raise failed(options, error) from error
     except BaseException:
         connection.close()
         raise

@@ -32,7 +32,7 @@ from drawbar.stores.options import choice, read_options, seconds
 from drawbar.stores.rows_store import RowsStore
 from drawbar.stores.sqlite.file import BUSY, File, alone, passing
 from drawbar.stores.sqlite.reads import SqliteReader
-from drawbar.stores.sqlite.schema import VERSION, Options, is_busy, too_busy, unavailable
+from drawbar.stores.sqlite.schema import VERSION, Options, failed, is_busy, too_busy
 from drawbar.stores.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class SqliteStore(RowsStore):
         """Return the connections of this process; open them when there are none."""
         file = self._file
         if file is not None and file.pid == os.getpid():
+            file.check()
             return file
         with alone():
             file = self._file
@@ -161,7 +162,7 @@ class SqliteStore(RowsStore):
         except sqlite3.Error as error:
             if is_busy(error) and time.monotonic() < deadline:
                 return BUSY  # type: ignore[no-any-return]
-            raise unavailable(self._options, error) from error
+            raise failed(self._options, error) from error
         return result
 
     def commit_now(self, transition: Transition, *, may_block: bool = False) -> Reply | None:
