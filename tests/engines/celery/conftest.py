@@ -71,9 +71,10 @@ def client(store: str) -> Iterator[OpenClient]:
 class Served:
     """A broker and a store with a worker that serves many tests."""
 
-    def __init__(self, broker: str, store: str, worker: Process, client: Client) -> None:
+    def __init__(self, broker: str, store: str, pool: str, worker: Process, client: Client) -> None:
         self.broker = broker
         self.store = store
+        self.pool = pool
         self.worker = worker
         self.client = client
 
@@ -93,4 +94,4 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         stack.callback(worker.kill)
         times: dict[str, Any] = {**FAST}
         client = stack.enter_context(open_engine("celery", broker_url=broker, store=store, **times))
-        yield Served(broker, store, worker.ready(), client)
+        yield Served(broker, store, pool, worker.ready(), client)

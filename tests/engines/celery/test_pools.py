@@ -5,7 +5,7 @@ from pathlib import Path
 
 from drawbar import RunStatus
 from tests.engines.celery.conftest import Served
-from tests.support.queues.flows import Job, bell, line, mixed, nap
+from tests.support.queues.flows import Job, apart, bell, line, mixed, nap, pooled
 from tests.support.queues.processes import wait_until, witnesses
 
 
@@ -52,6 +52,23 @@ def test_timers_and_events_need_no_message_to_start_with(served: Served, tmp_pat
 
     assert waiting.result_sync(20).unwrap() == "ding, celery"
     assert sleeping.result_sync(20).unwrap() == 1
+
+
+def test_a_step_in_a_process_runs_in_every_pool(served: Served, tmp_path: Path) -> None:
+    run = served.client.start_sync(apart, Job(folder=tmp_path, n=3))
+
+    assert run.result_sync(30).unwrap() == 27
+
+
+def test_only_a_prefork_child_cannot_have_child_processes_of_multiprocessing(served: Served, tmp_path: Path) -> None:
+    """Python forbids it in a daemonic process, and Celery's pool makes its children daemonic."""
+    result = served.client.start_sync(pooled, Job(folder=tmp_path, n=3)).result_sync(30)
+
+    if served.pool == "prefork":
+        assert result.error is not None
+        assert "daemonic processes are not allowed to have children" in result.error.message
+    else:
+        assert result.unwrap() == 27
 
 
 def test_a_worker_says_what_it_serves_and_what_it_does(served: Served, tmp_path: Path) -> None:

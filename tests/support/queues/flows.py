@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,24 @@ mixed = (
     .then(add)
     .commit()
 )
+
+def power(job: Job) -> int:
+    return int(job.n**job.n)
+
+
+@step(run_in="process")
+def in_a_process(job: Job) -> int:
+    return power(job)
+
+
+@step
+def in_a_pool(job: Job) -> int:
+    with ProcessPoolExecutor(1) as pool:
+        return pool.submit(power, job).result()
+
+
+apart = workflow("apart", input=Job, output=int).then(in_a_process).commit()
+pooled = workflow("pooled", input=Job, output=int).then(in_a_pool).commit()
 
 if os.environ.get("NEW_VERSION"):  # a worker of the next release
     versioned = workflow("versioned", input=Job, output=int).then(first).then(slow).then(last).commit()
