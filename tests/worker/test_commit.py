@@ -1,5 +1,6 @@
 """Commits of a worker: its part of a transition, outages of the store, unknown outcomes, announced delays."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -15,6 +16,7 @@ from drawbar.records import Kind, NewEvent, NewTask, Reply, Transition
 from drawbar.settings import Settings
 from drawbar.worker.commit import Committer
 from drawbar.worker.execution import Execution
+from drawbar.worker.message_log import MessageLog
 from tests.worker.bench import Bench, FailingStore, eventually, inc
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +35,8 @@ class Case:
     def __init__(self, store: FailingStore | None = None, **settings: Any) -> None:
         self.bench = Bench(FLOW, store)
         self.store = self.bench.store
-        self.committer = Committer(self.store, Settings(**settings), "me", observed=False)
+        messages = MessageLog(logging.getLogger("drawbar.worker"))
+        self.committer = Committer(self.store, Settings(**settings), "me", messages, observed=False)
 
     @asynccontextmanager
     async def claimed(self) -> AsyncIterator[Execution]:

@@ -148,7 +148,6 @@ def test_a_host_without_a_store_logs_the_reason_and_leaves_the_task(caplog: pyte
 def test_messages_can_be_processed_in_the_background(runs: Runs, make_host: MakeHost) -> None:
     payload = runs.start(FLOW, 3)
     message = parse(payload)
-    assert message is not None
 
     make_host().process_soon([message])
 
@@ -182,13 +181,50 @@ def test_an_unexpected_error_is_logged_and_leaves_the_task(
 # -- messages
 
 
+def payload_with(**parts: Any) -> dict[str, Any]:
+    return Message("run", "double", "flow", "fingerprint").to_dict() | parts
+
+
 @pytest.mark.parametrize(
-    "payload",
-    [{}, {"run_id": "run"}, "text", None, [], dict.fromkeys(("run_id", "address", "workflow", "fingerprint"), 1)],
+    ("payload", "problem"),
+    [
+        ({}, "it has no run_id"),
+        ({"run_id": "run"}, "it has no address"),
+        ("text", "it has no run_id"),
+        (None, "it has no run_id"),
+        ([], "it has no run_id"),
+        (payload_with(run_id=1), "its run_id is not text"),
+        (payload_with(workflow=""), "its workflow is not text"),
+        (payload_with(run_id="r" * 256), "its run_id is longer than 255 characters"),
+        (payload_with(address="a" * 100_000), "its address is longer than 10,000 characters"),
+        (payload_with(run_id="a\nERROR all is lost"), "its run_id holds characters that cannot be printed"),
+        (payload_with(address="\x1b[2J"), "its address holds characters that cannot be printed"),
+        (payload_with(fingerprint="\u2028"), "its fingerprint holds characters that cannot be printed"),
+        (payload_with(workflow="\ud800"), "its workflow holds characters that cannot be printed"),
+    ],
 )
-def test_a_payload_that_is_not_a_message_is_dropped(payload: Any, caplog: pytest.LogCaptureFixture) -> None:
-    assert parse(payload) is None
-    assert "not a message of Drawbar, dropped" in caplog.text
+def test_a_payload_that_is_not_a_message_is_dropped_with_one_short_line(
+    payload: Any, problem: str, make_host: MakeHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_host().process(payload)
+
+    (record,) = caplog.records
+    line = record.getMessage()
+    assert line.startswith(f"not a message of Drawbar, dropped: {problem}: ")
+    assert line.isprintable()
+    assert len(line) < 400
+
+
+def test_a_flood_of_payloads_is_one_line_and_a_count(make_host: MakeHost, caplog: pytest.LogCaptureFixture) -> None:
+    host = make_host()
+    for number in range(1000):
+        host.process({"run_id": str(number)})
+
+    host.messages.flush(all_kinds=True)
+
+    first, rest = (record.getMessage() for record in caplog.records)
+    assert "more like this" not in first
+    assert rest.endswith("(and 998 more like this)")
 
 
 def test_a_message_survives_its_payload() -> None:

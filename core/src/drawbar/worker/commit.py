@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drawbar.settings.models import Settings
     from drawbar.stores.base import Store
     from drawbar.worker.execution import Execution
+    from drawbar.worker.message_log import MessageLog
 
 log = logging.getLogger("drawbar.worker")
 
@@ -29,6 +30,7 @@ class Committer:
         store: The store.
         settings: Core's settings.
         owner: Name of the worker as the holder of leases.
+        messages: Logs warnings about the store.
         observed: True if plugins observe every event.
 
     Attributes:
@@ -36,10 +38,13 @@ class Committer:
         on_delay: Called with the seconds until a task becomes due, after each commit that has such a task.
     """
 
-    def __init__(self, store: Store, settings: Settings, owner: str, *, observed: bool) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, owner: str, messages: MessageLog, *, observed: bool
+    ) -> None:
         self.store = store
         self.settings = settings
         self.owner = owner
+        self.messages = messages
         self.observed = observed
         self.stopping = False
         self.on_delay: Callable[[float], None] = lambda delay: None
@@ -121,7 +126,8 @@ class Committer:
             except StoreUnavailable as error:
                 if self.stopping or monotonic() + delay > until:
                     raise
-                log.warning("run %s, task %s: %s; trying again", transition.run_id, transition.address, error)
+                text = f"run {transition.run_id}, task {transition.address}: {error}; trying again"
+                self.messages.report("commit", text)
             await anyio.sleep(delay)
             delay = min(delay * 2, 2.0)
 

@@ -20,6 +20,7 @@ import anyio.to_thread
 
 from drawbar.errors import DrawbarError, StoreError, StoreUnavailable
 from drawbar.records import Message
+from drawbar.worker.message_log import MessageLog
 from drawbar.worker.owners import forget_owners, owner_name
 from drawbar.worker.patience import log_left, process_patiently
 from drawbar.worker.startup import open_store_of
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from drawbar.worker.worker import Worker
 
 log = logging.getLogger("drawbar.runtime")
+
+PARTS = {"run_id": 255, "address": 10_000, "workflow": 255, "fingerprint": 255}
+"""The parts of a message, and the largest number of characters of each."""
 
 
 class Background:
@@ -69,6 +73,7 @@ class WorkerHost(Background):
 
     Attributes:
         worker: The worker, once it is open.
+        messages: Logs warnings about messages.
         stopped: Set when the host is to stop: no message is tried again after that.
         at_once: True if stopping is not to wait for the steps that run.
     """
@@ -76,6 +81,7 @@ class WorkerHost(Background):
     def __init__(self, engine: Delivery) -> None:
         super().__init__(engine)
         self.worker: Worker | None = None
+        self.messages = MessageLog(logging.getLogger("drawbar.worker"))
         self.stopped = threading.Event()
         self.at_once = False
         self._lock = threading.Lock()
@@ -108,19 +114,23 @@ class WorkerHost(Background):
         Args:
             payload: The message, as the task queue delivered it.
         """
-        message = parse(payload)
-        if message is None:
+        try:
+            message = parse(payload)
+        except ValueError as problem:
+            text = f"{payload!r:.200}"
+            self.messages.report("not a message", f"not a message of Drawbar, dropped: {problem}: {text}")
             return
         until = monotonic() + max(self.engine.core.message_budget, 1)
         if not self._is_open(until):
-            log_left(message, "the store is not open")
+            log_left(self.messages, message, "the store is not open")
             return
         try:
             self._portal.call(process_patiently, self._worker, message, until, self.stopped.is_set)
         except Exception:
             if not self.stopped.is_set():  # else the event loop ended while this message was in work
                 log.exception("run %s, task %s", message.run_id, message.address)
-            log_left(message, "its worker stops" if self.stopped.is_set() else "see the error above")
+            reason = "its worker stops" if self.stopped.is_set() else "see the error above"
+            log_left(self.messages, message, reason)
 
     def process_soon(self, messages: Sequence[Message]) -> None:
         """Work on messages in the background. See `Engine.process_soon`.
@@ -220,7 +230,7 @@ async def working(host: WorkerHost) -> AsyncIterator[Worker]:
         shared = engine.workflows if engine.runs_in_client else None
         registry = WorkflowRegistry(core.workflows) if shared is None else shared
         dispatcher = Dispatcher(engine)
-        worker = Worker(store, dispatcher.send, registry, core, engine.name, owner_name())
+        worker = Worker(store, dispatcher.send, registry, core, engine.name, owner_name(), host.messages)
         async with anyio.create_task_group() as group:
             group.start_soon(Ticker(worker, core.poll_interval).run)
             group.start_soon(_watch, host, worker)
@@ -229,6 +239,7 @@ async def working(host: WorkerHost) -> AsyncIterator[Worker]:
                 await _end(host, worker)
             group.cancel_scope.cancel()
         dispatcher.close()
+        host.messages.flush(all_kinds=True)
     finally:
         with anyio.CancelScope(shield=True):
             await store.close()
@@ -269,19 +280,31 @@ async def _end(host: WorkerHost, worker: Worker) -> None:
         log.warning("cannot give back tasks (%s); their leases run out", error)
 
 
-def parse(payload: Mapping[str, str]) -> Message | None:
-    """Return the message of a payload, or None for anything else: that is logged, and dropped.
+def parse(payload: Mapping[str, str]) -> Message:
+    """Return the message of a payload.
+
+    A broker is open to others. So nothing of a message reaches a log or a store before it has been checked here: a
+    line break in an id would forge a line of the log.
 
     Args:
         payload: The payload, as a task queue delivered it.
+
+    Raises:
+        ValueError: It is not a message; with the reason.
     """
-    try:
-        parts = [payload[key] for key in ("run_id", "address", "workflow", "fingerprint")]
-    except (TypeError, KeyError, IndexError):
-        parts = []
-    if len(parts) != 4 or not all(isinstance(part, str) for part in parts):
-        log.warning("not a message of Drawbar, dropped: %.200r", payload)
-        return None
+    parts = []
+    for name, longest in PARTS.items():
+        try:
+            part = payload[name]
+        except (TypeError, KeyError, IndexError):
+            raise ValueError(f"it has no {name}") from None
+        if not isinstance(part, str) or not part:
+            raise ValueError(f"its {name} is not text")
+        if len(part) > longest:
+            raise ValueError(f"its {name} is longer than {longest:,} characters")
+        if not part.isprintable():
+            raise ValueError(f"its {name} holds characters that cannot be printed")
+        parts.append(part)
     return Message(*parts)
 
 

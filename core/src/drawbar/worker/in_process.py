@@ -70,6 +70,7 @@ async def serve(
         if failure is not None:
             raise failure
     finally:
+        worker.messages.flush(all_kinds=True)
         if store.durable:
             with anyio.CancelScope(shield=True):
                 await store.release(worker.owner)

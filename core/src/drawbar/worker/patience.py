@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from drawbar.records import Message
+    from drawbar.worker.message_log import MessageLog
     from drawbar.worker.worker import Worker
-
-log = logging.getLogger("drawbar.worker")
 
 RETRY_INTERVAL = 0.5
 """Seconds between two tries while the store is down."""
@@ -35,23 +33,28 @@ async def process_patiently(worker: Worker, message: Message, until: float, stop
     """
     failure = await _try(worker, message)
     while failure is not None and monotonic() < until and not stopped():
-        log.warning("run %s, task %s: %s; trying again", message.run_id, message.address, failure)
+        text = f"run {message.run_id}, task {message.address}: {failure}; trying again"
+        worker.messages.report("trying again", text)
         await anyio.sleep(RETRY_INTERVAL)
         if stopped():  # the store may be closed by now
             break
         failure = await _try(worker, message)
     if failure is not None:
-        log_left(message, failure)
+        log_left(worker.messages, message, failure)
 
 
-def log_left(message: Message, reason: object) -> None:
+def log_left(messages: MessageLog, message: Message, reason: object) -> None:
     """Log that a task is not worked on now.
 
     Args:
+        messages: The log.
         message: Its message.
         reason: The reason, for people.
     """
-    log.warning("run %s: task %s is left (%s); it is dispatched again later", message.run_id, message.address, reason)
+    messages.report(
+        f"left: {reason}",
+        f"run {message.run_id}: task {message.address} is left ({reason}); it is dispatched again later",
+    )
 
 
 async def _try(worker: Worker, message: Message) -> StoreError | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from drawbar.errors import StoreError
+from drawbar.worker.message_log import INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,6 +62,7 @@ class Ticker:
         async with anyio.create_task_group() as group:
             group.start_soon(self._repeat, self._tick, self._sleep_until_due, "looking for due tasks")
             group.start_soon(self._repeat, self._renew, anyio.sleep, "renewing leases")
+            group.start_soon(self._repeat, self._flush_log, anyio.sleep, "writing the log")
             if self.worker.settings.retention is not None:
                 group.start_soon(self._repeat, self._purge, anyio.sleep, "deleting old runs")
 
@@ -119,6 +121,11 @@ class Ticker:
         await worker.renew()  # before all else, so that no error can prevent it
         await worker.flush_emitted()
         return worker.settings.heartbeat
+
+    async def _flush_log(self) -> float:
+        """Log how many warnings were left out; return the seconds until the next time."""
+        self.worker.messages.flush()
+        return INTERVAL
 
     async def _purge(self) -> float:
         """Delete runs that ended longer ago than the setting `retention`; return the seconds until the next time."""

@@ -27,6 +27,7 @@ from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import ClaimStatus, Kind, messages_for
 from drawbar.worker.commit import Committer
 from drawbar.worker.execution import Execution
+from drawbar.worker.message_log import MessageLog
 from drawbar.worker.task import TaskRunner
 from drawbar.worker.thread_run import ThreadRun, may_use_thread
 
@@ -55,6 +56,7 @@ class Worker:
         settings: Core's settings.
         engine: Name of the engine, for `ctx.engine`.
         owner: Name under which the worker holds leases; unique among all workers of the store.
+        messages: Logs warnings about messages and the store. Default: a log of this worker.
 
     Attributes:
         observed: True if plugins are told of every event.
@@ -73,6 +75,7 @@ class Worker:
         settings: Settings,
         engine: str,
         owner: str,
+        messages: MessageLog | None = None,
     ) -> None:
         self.store = store
         self.dispatch = dispatch
@@ -82,7 +85,8 @@ class Worker:
         self.owner = owner
         self.observed = has_event_observers()
         self.runner = TaskRunner(store, settings, engine)
-        self.committer = Committer(store, settings, owner, observed=self.observed)
+        self.messages = MessageLog(log) if messages is None else messages
+        self.committer = Committer(store, settings, owner, self.messages, observed=self.observed)
         self.executions: set[Execution] = set()
         self.put_back: dict[tuple[str, str], Message] | None = None
         self._machines: dict[Plan, Machine] = {}
@@ -116,11 +120,14 @@ class Worker:
         try:
             plan = self.workflows.find(message.workflow_id, message.fingerprint)
         except ConfigurationError as error:
-            log.error("%s: the task %s of run %s is put back", error, message.address, message.run_id)
+            kind = f"broken {message.workflow_id}"
+            text = f"{error}: the task {message.address} of run {message.run_id} is put back"
+            self.messages.report(kind, text, logging.ERROR)
             return
         if plan is None:
             # The message is acknowledged, but its task stays in the store, and is dispatched again in a while.
-            log.warning(self.workflows.explain(message))
+            kind = f"unknown {message.workflow_id} {message.fingerprint}"
+            self.messages.report(kind, self.workflows.explain(message))
             if self.put_back is not None:
                 self.put_back[message.run_id, message.address] = message
             return
@@ -158,7 +165,8 @@ class Worker:
 
     async def _not_granted(self, message: Message, claim: Claim) -> None:
         if claim.status is ClaimStatus.MISSING:
-            log.warning("message for unknown task %s of run %s: nothing to do", message.address, message.run_id)
+            text = f"message for unknown task {message.address:.200} of run {message.run_id}: nothing to do"
+            self.messages.report("unknown task", text)
         if claim.ready:  # the worker that committed the task may have died before it dispatched these
             messages = messages_for(message.run_id, message.workflow_id, message.fingerprint, claim.ready)
             await self.dispatch_again(messages)
