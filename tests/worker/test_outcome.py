@@ -45,7 +45,7 @@ def write_state(execution: Execution, **fields: Any) -> None:
 
 
 CHAIN = workflow("chain").then(work).then(work.with_id("next")).commit()
-ITEMS = workflow("items").foreach(work).commit()
+ITEMS = workflow("items").foreach(workflow("first").then(work).then(work.with_id("later")).commit()).commit()
 NESTED = workflow("nested").then(workflow("inner").then(work).commit()).then(work.with_id("next")).commit()
 
 
@@ -139,12 +139,14 @@ def test_a_suspended_step_records_its_payload_and_nothing_follows() -> None:
     assert (move, records) == (None, [])
 
 
-def test_a_suspended_item_gives_its_place_to_the_next_item() -> None:
-    inside, _, _ = after_success(executing(ITEMS, "work[4]"), Suspended(None), LIMIT)
-    outside, _, _ = after_success(executing(CHAIN, "work"), Suspended(None), LIMIT)
+def test_what_follows_in_a_slot_knows_its_fan_out() -> None:
+    move = after_success(executing(ITEMS, "first[4].work"), Completed(1), LIMIT)[1]
+    outside = after_success(executing(CHAIN, "work"), Completed(1), LIMIT)[1]
 
-    assert inside.pull == "work"
-    assert outside.pull is None
+    assert isinstance(move, NewTask)
+    assert isinstance(outside, NewTask)
+    assert (move.address, move.fan) == ("first[4].later", "first")
+    assert outside.fan is None
 
 
 def test_the_state_of_a_suspended_step_is_committed() -> None:

@@ -107,7 +107,8 @@ class Machine:
             node = node.bodies[0]
         op = node.op
         if op is Op.STEP:
-            return NewTask(node.address(numbers), Kind.STEP, value, queue=node.source.policy.queue)
+            fan = self.enclosing_join(node, numbers)
+            return NewTask(node.address(numbers), Kind.STEP, value, queue=node.source.policy.queue, fan=fan)
         if op is Op.CHECK and isinstance(node.source, AnyShape):
             return self.leave(node, numbers, value, records)
         if op in EVALUATED:
@@ -130,9 +131,9 @@ class Machine:
             if callable(node.source.until):
                 return Evaluate(node, numbers, value)
             return self._timer(node, numbers, value, until=node.source.until.timestamp())
-        wait = node.source
+        wait, fan = node.source, self.enclosing_join(node, numbers)
         return NewTask(
-            node.address(numbers), Kind.EVENT, value, TaskStatus.WAITING, delay=wait.timeout, event=wait.event
+            node.address(numbers), Kind.EVENT, value, TaskStatus.WAITING, fan=fan, delay=wait.timeout, event=wait.event
         )
 
     def leave(self, node: Node, numbers: Numbers, value: Json, records: Records) -> Move:
@@ -224,9 +225,12 @@ class Machine:
 
     def enclosing_join(self, node: Node, numbers: Numbers) -> str | None:
         """Return the address of the join of the innermost fan-out around a node; None outside of fan-outs."""
-        for up in node.parents():
-            if up.op in (Op.FOREACH, Op.PARALLEL, Op.BRANCH):
+        up = node.up
+        while up is not None:
+            op = up.op
+            if op is Op.FOREACH or op is Op.PARALLEL or op is Op.BRANCH:
                 return up.address(numbers[: len(up.marks)])
+            up = up.up
         return None
 
     def _task(self, node: Node, numbers: Numbers, value: Json, fan: str | None = None) -> NewTask:
@@ -243,20 +247,23 @@ class Machine:
     def _fan_out_to(self, node: Node, numbers: Numbers, bodies: Sequence[Node], value: Json) -> FanOut:
         join = node.address(numbers)
         tasks = [self._task(body, numbers, value, join) for body in bodies]
-        return FanOut(join, len(tasks), tasks, self.fan_out)
+        return FanOut(join, len(tasks), tasks, self.fan_out, self.enclosing_join(node, numbers))
 
     def _fan_out_items(self, node: Node, numbers: Numbers, items: Sequence[Json]) -> FanOut:
         join = node.address(numbers)
         body = node.bodies[0]
         tasks = [self._task(body, (*numbers, index), item, join) for index, item in enumerate(items)]
-        return FanOut(join, len(tasks), tasks, node.source.concurrency or min(self.fan_out, INITIAL_WINDOW))
+        places = node.source.concurrency or 0
+        window = places or min(self.fan_out, INITIAL_WINDOW)
+        return FanOut(join, len(tasks), tasks, window, self.enclosing_join(node, numbers), places)
 
     def should_widen(self, address: str) -> bool:
         """Return True if the claim of this task has to release one more item of its foreach (`widen` of `Store.claim`).
 
         This holds for the first items of a foreach without `concurrency=`, and for the items that they release, up to
         `fan_out`. It does not hold for the first item, because the worker that opened the fan-out usually continues
-        with it. Nor does it hold for an item that replaces a finished one.
+        with it. Nor does it hold for an item that replaces a finished one, or for a task that is not the first of its
+        item.
 
         Args:
             address: The task's address.
@@ -266,7 +273,12 @@ class Machine:
         if place is None or index is None:
             return False
         each = next(up for up in place[0].parents() if up.op is Op.FOREACH)
-        return each.source.concurrency is None and 0 < index <= self.fan_out - INITIAL_WINDOW
+        if each.source.concurrency is not None or not 0 < index <= self.fan_out - INITIAL_WINDOW:
+            return False
+        first = each.bodies[0]
+        while first.op is Op.SCOPE:
+            first = first.bodies[0]
+        return first is place[0]
 
     def _timer(
         self,
@@ -276,7 +288,8 @@ class Machine:
         delay: float | None = None,
         until: float | None = None,
     ) -> NewTask:
-        return NewTask(node.address(numbers), Kind.TIMER, value, TaskStatus.SLEEPING, delay=delay, until=until)
+        fan = self.enclosing_join(node, numbers)
+        return NewTask(node.address(numbers), Kind.TIMER, value, TaskStatus.SLEEPING, fan=fan, delay=delay, until=until)
 
 
 def _memo(address: str, value: Json) -> NewTask:

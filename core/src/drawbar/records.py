@@ -68,6 +68,8 @@ class TaskStatus(StrEnum):
     JOINING = "joining"
     """A join; some of its slots have not arrived."""
     SUSPENDED = "suspended"
+    RESUMED = "resumed"
+    """A suspended task was resumed, and waits for a place in a fan-out with `concurrency`."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -167,7 +169,7 @@ class NewTask:
     """SCHEDULED; HELD in a fan-out; SLEEPING or WAITING with `delay` or `until`; finished for memos."""
     queue: str | None = None
     fan: str | None = None
-    """For the first task of a slot: address of the join that the slot belongs to. Else None."""
+    """Address of the join of the innermost fan-out around the task; None outside of fan-outs."""
     delay: float | None = None
     """For SLEEPING and WAITING: seconds from now, by the store's clock, until `wake_at`; None: no timeout."""
     until: float | None = None
@@ -182,18 +184,23 @@ class NewTask:
 class FanOut:
     """Creates a join and the first task of each of its slots.
 
-    The first `window` tasks can be claimed; the others are HELD, and are released one by one.
+    The first `window` tasks can be claimed; the others are HELD, and are released one by one. `drawbar.stores.places`
+    says when.
     """
 
     join: str
     total: int
     tasks: Sequence[NewTask]
     window: int
+    fan: str | None = None
+    """Address of the join of the innermost fan-out around this one; None outside of fan-outs."""
+    places: int = 0
+    """The `concurrency` of a foreach, which is its `window` too; 0 for a fan-out without it."""
 
 
 @dataclass(slots=True)
 class Arrive:
-    """Fills one slot of a join. The last slot makes the join claimable; any other releases the next HELD task."""
+    """Fills one slot of a join. The last slot makes the join claimable; any other gives its place to another slot."""
 
     join: str
     slot: str
@@ -202,7 +209,7 @@ class Arrive:
 
 @dataclass(slots=True)
 class Finish:
-    """Ends the run. The store cancels every task in ACTIVE, TIMED or SUSPENDED."""
+    """Ends the run. The store cancels every task in ACTIVE, TIMED, SUSPENDED or RESUMED."""
 
     status: RunStatus
     output: Json = None
@@ -249,8 +256,6 @@ class Transition:
     bail: str | None = None
     """Address prefix (`"child."`, `""` for the whole run). Every other unfinished task under it, JOINING too, is
     cancelled first, with `was` None. HELD tasks stay as they are: they are never released."""
-    pull: str | None = None
-    """For SUSPENDED: address of the join whose next HELD task is released in place of this one."""
     state: Mapping[str, Json] | None = None
     """Keys to merge into the run's state."""
     events: Sequence[NewEvent | PlainEvent] = ()
@@ -311,6 +316,16 @@ class Task:
     """For JOIN: number of slots that have not arrived."""
     started_at: float | None = None
     finished_at: float | None = None
+    places: int = 0
+    """For JOIN: the `places` of the fan-out; 0: as many as there are slots."""
+    timed: int = 0
+    """For JOIN: number of started slots where no task is active and at least one is in TIMED."""
+    suspended: int = 0
+    """For JOIN: number of started slots where no task is active or in TIMED: all are SUSPENDED or RESUMED."""
+    waits_at: str | None = None
+    """For RESUMED: address of the join that has no free place for it."""
+    turn: int = 0
+    """For RESUMED: the order in which such tasks get a place; the lowest goes first."""
 
 
 @dataclass(slots=True)
@@ -332,7 +347,7 @@ class RunRecord:
     active: int = 0
     timed: int = 0
     suspended: int = 0
-    """Numbers of unfinished tasks: in ACTIVE, in TIMED, SUSPENDED. They determine `status`."""
+    """Numbers of unfinished tasks: in ACTIVE, in TIMED or RESUMED, SUSPENDED. They determine `status`."""
     created_at: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None

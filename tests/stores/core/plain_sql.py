@@ -20,7 +20,8 @@ CREATE TABLE plain_run (n INTEGER PRIMARY KEY, id UNIQUE, workflow_id, fingerpri
     input, output, error, state, metadata);
 CREATE TABLE plain_task (n INTEGER PRIMARY KEY, run, address, kind, status, attempt DEFAULT 0, failures DEFAULT 0,
     lost DEFAULT 0, queue, fan, parent, event, wake_at, delay, was, owner, dispatches DEFAULT 0, total DEFAULT 0,
-    remaining DEFAULT 0, started_at, finished_at, input, output, error, payload, data, UNIQUE (run, address));
+    remaining DEFAULT 0, started_at, finished_at, places DEFAULT 0, timed DEFAULT 0, suspended DEFAULT 0, waits_at,
+    turn DEFAULT 0, input, output, error, payload, data, UNIQUE (run, address));
 CREATE TABLE plain_slot (run, join_address, slot, value, UNIQUE (run, join_address, slot));
 CREATE TABLE plain_mail (n INTEGER PRIMARY KEY, run, event, payload);
 CREATE TABLE plain_event (run, first, count, at, body, UNIQUE (run, first));

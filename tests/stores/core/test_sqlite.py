@@ -33,10 +33,10 @@ from drawbar.conformance.store_suite.kit import (
 from drawbar.errors import NotSuspended, SettingsError, StoreError, StoreUnavailable, StoreVersionError
 from drawbar.records import Finish, RunStatus, TaskStatus, Transition
 from drawbar.stores.jobs import Job
-from drawbar.stores.sqlite import SqliteStore, plugin
+from drawbar.stores.sqlite import SqliteStore, plugin, schema
 from drawbar.stores.sqlite import file as file_module
 from drawbar.stores.sqlite.reads import SqliteReader
-from drawbar.stores.sqlite.schema import Options
+from drawbar.stores.sqlite.schema import VERSION, Options
 
 pytestmark = pytest.mark.anyio
 
@@ -119,8 +119,8 @@ async def test_init_says_what_it_did(path: Path) -> None:
     first, second = await store.init(), await store.init()
 
     await store.close()
-    assert first == f"{path}: schema version 1, created"
-    assert second == f"{path}: schema version 1, is there"
+    assert first == f"{path}: schema version {VERSION}, created"
+    assert second == f"{path}: schema version {VERSION}, is there"
 
 
 async def test_runs_outlive_the_store(path: Path) -> None:
@@ -173,6 +173,30 @@ async def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     assert path.read_text().startswith("Dear diary")
 
 
+async def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    old = sqlite3.connect(path)
+    for column in ("places", "timed", "suspended", "waits_at", "turn"):
+        assert f"    {column} " in schema.SCHEMA
+    for statement in schema.SCHEMA.split(";"):
+        if "task_resumed" not in statement:
+            old.execute(statement)
+    for column in ("places", "timed", "suspended", "waits_at", "turn"):
+        old.execute(f"ALTER TABLE task DROP COLUMN {column}")
+    old.execute(f"PRAGMA application_id = {schema.APPLICATION}")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+
+    store = make(path)
+    await store.open()
+    run_id = await begin(store, step("a"))
+    await complete(store, await take(store, run_id, "a"), fan("j", 2, 1))
+    await suspend(store, run_id, "j[0]")
+
+    assert (await look(store, run_id, "j[1]")).status is TaskStatus.SCHEDULED
+    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
 async def test_another_versions_file_is_left_alone(path: Path) -> None:
     store = make(path)
     await store.open()
@@ -181,7 +205,7 @@ async def test_another_versions_file_is_left_alone(path: Path) -> None:
     other.execute("PRAGMA user_version = 7")
     other.close()
 
-    with pytest.raises(StoreVersionError, match="schema version 7, this one works with 1"):
+    with pytest.raises(StoreVersionError, match=f"schema version 7, this one works with {VERSION}"):
         await make(path).open()
 
 

@@ -13,6 +13,7 @@ from drawbar.errors import StoreUnavailable, StoreVersionError
 from drawbar.records import Finish, RunStatus
 from drawbar_postgres import schema
 from drawbar_postgres.options import read_url
+from drawbar_postgres.schema import VERSION
 from tests.stores.postgres.conftest import Sql, Stores, make
 from tests.support.services import unique_name
 
@@ -21,14 +22,14 @@ pytestmark = pytest.mark.anyio
 
 async def test_init_makes_the_tables_and_says_so(postgres_url: str, stores: Stores, sql: Sql) -> None:
     store = stores(postgres_url)
-    assert (await store.init()).endswith("schema 'drawbar': version 1 created")
-    assert (await store.init()).endswith("schema 'drawbar': version 1 is there")
+    assert (await store.init()).endswith(f"schema 'drawbar': version {VERSION} created")
+    assert (await store.init()).endswith(f"schema 'drawbar': version {VERSION} is there")
     await store.open()
-    assert sql("SELECT version FROM drawbar.version") == [(1,)]
+    assert sql("SELECT version FROM drawbar.version") == [(VERSION,)]
 
 
 async def test_the_first_to_open_makes_them_too(store: object, sql: Sql) -> None:
-    assert sql("SELECT version FROM drawbar.version") == [(1,)]
+    assert sql("SELECT version FROM drawbar.version") == [(VERSION,)]
 
 
 async def test_many_at_once_make_them_once(postgres_url: str, stores: Stores, sql: Sql) -> None:
@@ -36,7 +37,7 @@ async def test_many_at_once_make_them_once(postgres_url: str, stores: Stores, sq
     said = await together([store.init() if i % 2 else store.open() for i, store in enumerate(several)])
     assert not [one for one in said if isinstance(one, BaseException)]
     assert sum("created" in str(one) for one in said) <= 1
-    assert sql("SELECT version FROM drawbar.version") == [(1,)]
+    assert sql("SELECT version FROM drawbar.version") == [(VERSION,)]
 
 
 def test_many_processes_at_once(postgres_url: str) -> None:
@@ -70,18 +71,34 @@ async def test_a_later_migration_is_done_by_init_alone(
     postgres_url: str, stores: Stores, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = await begin(stores(postgres_url), step("a")) if await stores(postgres_url).init() else ""
-    monkeypatch.setattr(schema, "MIGRATIONS", (schema.FIRST, "ALTER TABLE drawbar.run ADD extra text;"))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "ALTER TABLE drawbar.run ADD extra text;"))
+    monkeypatch.setattr(schema, "VERSION", VERSION + 1)
     with pytest.raises(
         StoreVersionError,
-        match="has version 1 .* works with version 2: stop .*`drawbar store init --store",  # noqa: RUF043
+        match=f"has version {VERSION} .* works with version {VERSION + 1}: stop .*`drawbar store init --store",
     ):
         await stores(postgres_url).open()
-    assert (await stores(postgres_url).init()).endswith("version 2 migrated from 1")
+    assert (await stores(postgres_url).init()).endswith(f"version {VERSION + 1} migrated from {VERSION}")
     later = stores(postgres_url)
     await later.open()
     assert await later.load(run_id) is not None
     assert sql("SELECT extra FROM drawbar.run") == [(None,)]
+
+
+async def test_runs_of_the_first_version_go_on_after_the_migration(
+    postgres_url: str, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", (schema.FIRST,))
+        patch.setattr(schema, "VERSION", 1)
+        await stores(postgres_url).init()
+    assert (await stores(postgres_url).init()).endswith(f"version {VERSION} migrated from 1")
+    store = stores(postgres_url)
+    run_id = await begin(store, step("a"))
+    await complete(store, await take(store, run_id, "a"), fan("j", 2, 1))
+    await complete(store, await take(store, run_id, "j[0]"), slot("j", 0))
+    await complete(store, await take(store, run_id, "j[1]"), slot("j", 1))
+    assert (await take(store, run_id, "j")).remaining == 0
 
 
 async def test_a_migration_that_fails_leaves_nothing(
@@ -96,7 +113,8 @@ async def test_a_migration_that_fails_leaves_nothing(
 async def test_tables_of_a_newer_version(postgres_url: str, stores: Stores, store: object, sql: Sql) -> None:
     sql("UPDATE drawbar.version SET version = 9")
     for refused in (stores(postgres_url).open, stores(postgres_url).init):
-        with pytest.raises(StoreVersionError, match="has version 9 of the schema 'drawbar'.* only up to version 1"):  # noqa: RUF043
+        match = f"has version 9 of the schema 'drawbar'.* only up to version {VERSION}"
+        with pytest.raises(StoreVersionError, match=match):
             await refused()
 
 
@@ -121,7 +139,7 @@ def test_the_command(postgres_url: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "drawbar", "store", "init", "--store", postgres_url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "version 1 created" in done.stdout
+    assert f"version {VERSION} created" in done.stdout
 
 
 class Role:

@@ -88,11 +88,14 @@ class History:
         pick = self.random
         kind = pick.random()
         if kind < 0.35:
-            return self.new()
+            new = self.new()
+            new.fan = pick.choice([None, *joins])
+            return new
         if kind < 0.55:
             self.made += 1
             join, width = f"j{self.made}", pick.randrange(5)
-            return FanOut(join, width, [self.new(join) for _ in range(width)], pick.randrange(1, 4))
+            tasks, window = [self.new(join) for _ in range(width)], pick.randrange(1, 4)
+            return FanOut(join, width, tasks, window, pick.choice([None, *joins]), pick.choice([0, window]))
         if kind < 0.85 and joins:
             return Arrive(pick.choice(joins), str(pick.randrange(5)), self.value())
         if kind < 0.9:
@@ -124,7 +127,6 @@ class History:
             made.delay = pick.choice([0.0, LONG])
         if status is TaskStatus.SUSPENDED:
             made.payload = self.value()
-            made.pull = pick.choice(joins) if joins else None
         if status is done or status is failed:
             made.next = self.follows(joins)
             if isinstance(made.next, Finish) and pick.random() < 0.5:

@@ -17,7 +17,7 @@ from drawbar_redis import RedisStore, scripts
 from tests.stores.redis.parts import new_run
 
 LUA = {file.name: file.read_text() for file in (files("drawbar_redis") / "lua").iterdir() if file.name.endswith(".lua")}
-PARTS = ("lib.lua", "new.lua", "end.lua", "reply.lua")
+PARTS = ("lib.lua", "new.lua", "places.lua", "falls.lua", "end.lua", "reply.lua")
 """The files that scripts are made with. Every other file is a script."""
 FUNCTION = re.compile(r"^\s*(?:local )?function (\w+)")
 PYTHON_NAME = re.compile(r"\bdrawbar(?:_redis)?(?:\.\w+)+")

@@ -53,8 +53,15 @@ class Store(ABC):
     unknown whether a change was applied; the caller reads the truth with its next call.
 
     **Status of a run.** While a run has not ended, its status is `running` when any task is ACTIVE, else `waiting`
-    when any is TIMED, else `suspended` when any is SUSPENDED; it is `pending` until the first claim. JOINING and HELD
-    tasks do not count.
+    when any is TIMED or RESUMED, else `suspended` when any is SUSPENDED; it is `pending` until the first claim. JOINING
+    and HELD tasks do not count.
+
+    **Places.** A slot of a fan-out where a task is ACTIVE has a place of the join. A slot where none is, and at least
+    one is TIMED, keeps its place only in a join with `FanOut.places`. A slot with SUSPENDED and RESUMED tasks alone has
+    none. This holds at any depth: an inner fan-out is what its slot of the outer one holds. A place that a slot gives
+    up in any operation goes to the first RESUMED task that waits for one there, else to the first HELD one, which
+    becomes SCHEDULED. A resumed task that gets no place in a join with `places` becomes RESUMED.
+    `drawbar.stores.places` does all this over `Rows`.
 
     **Events.** The store numbers the events of a run 1, 2, 3 … without gaps, whichever caller appends them. It adds
     itself, for tasks of kind STEP only: `task.scheduled` (a task becomes SCHEDULED by `create`, `commit` or `retry`),
@@ -146,16 +153,16 @@ class Store(ABC):
         - `NewTask`: the task is created. A WAITING one takes the oldest kept event of its name as its `data`, if
           there is one, and is SCHEDULED at once.
         - `FanOut`: the join is created JOINING, the first `window` tasks SCHEDULED, the others HELD in order.
-        - `Arrive`: the slot is kept, and `remaining` is one less. At zero the join becomes SCHEDULED; before that, its
-          first HELD task does. A slot that has arrived before is ignored, and so is a join that is not JOINING.
-        - `Finish`: the run ends. Every task in ACTIVE, TIMED or SUSPENDED becomes CANCELLED; `was` keeps its status,
-          and its `wake_at` stays. JOINING and HELD tasks stay, for `retry`. A CALLBACK task in `extra` is created
-          SCHEDULED after that. `Transition.pull` and `Transition.state` apply as always.
+        - `Arrive`: the slot is kept, and `remaining` is one less. At zero the join becomes SCHEDULED; before that, the
+          slot gives up its place. A slot that has arrived before is ignored, and so is a join that is not JOINING.
+        - `Finish`: the run ends. Every task in ACTIVE, TIMED, SUSPENDED or RESUMED becomes CANCELLED; `was` keeps its
+          status, and its `wake_at` stays. JOINING and HELD tasks stay, for `retry`. A CALLBACK task in `extra` is
+          created SCHEDULED after that. `Transition.state` applies as always.
 
         A task is never created at an address that the run already has: the transition goes on without it.
 
-        `pull` makes the first HELD task of that join SCHEDULED. Every task that becomes SCHEDULED, a pulled task and
-        a join too, gets the transition's task as its `parent`. With `claim`, the first of them whose queue equals the
+        Every task that becomes SCHEDULED, one that gets a place and a join too, gets the transition's task as its
+        `parent`. With `claim`, the first of them whose queue equals the
         transition's is claimed in place. It comes back as `Reply.next`, and the others as `Reply.ready`.
 
         Args:
@@ -250,7 +257,7 @@ class Store(ABC):
 
     @abstractmethod
     async def resume(self, run_id: str, address: str, data: Json) -> Ready:
-        """Make a SUSPENDED task SCHEDULED.
+        """Make a SUSPENDED task SCHEDULED, or RESUMED if a fan-out around it has no place for it (see `Store`).
 
         Args:
             run_id: The run.
@@ -308,11 +315,11 @@ class Store(ABC):
     async def retry(self, run_id: str) -> Ready:
         """Start a `failed` run again: its FAILED and CANCELLED tasks start over, except memos and callbacks.
 
-        A CANCELLED task goes back to `was` if that is SLEEPING (same `wake_at`), WAITING (`wake_at = now + delay`) or
-        SUSPENDED; one with `was` None stays cancelled, because a bail cancelled it. A FAILED task of kind EVENT becomes
-        WAITING again. (A task that becomes WAITING takes a kept event of its name, as in `commit`.) Every other task
-        becomes SCHEDULED, with `failures` and `lost` set to 0. The run's error and output are cleared, and a finished
-        CALLBACK task `$end` is deleted.
+        A CANCELLED task goes back to `was` if that is SLEEPING (same `wake_at`), WAITING (`wake_at = now + delay`),
+        SUSPENDED or RESUMED; one with `was` None stays cancelled, because a bail cancelled it. A FAILED task of kind
+        EVENT becomes WAITING again. (A task that becomes WAITING takes a kept event of its name, as in `commit`.) Every
+        other task becomes SCHEDULED, with `failures` and `lost` set to 0. The run's error and output are cleared, and a
+        finished CALLBACK task `$end` is deleted.
 
         Args:
             run_id: The run.

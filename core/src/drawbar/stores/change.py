@@ -23,6 +23,7 @@ from drawbar.records import (
     TaskStatus,
     Transition,
 )
+from drawbar.stores.places import Places
 from drawbar.stores.rows import (
     ARRIVE,
     ARRIVE_LAST,
@@ -41,16 +42,16 @@ if TYPE_CHECKING:
 # Looking up a member of an enum costs more than a global, and every step goes through this module.
 HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
 SLEEPING, WAITING, JOINING = TaskStatus.SLEEPING, TaskStatus.WAITING, TaskStatus.JOINING
-SUSPENDED, CANCELLED = TaskStatus.SUSPENDED, TaskStatus.CANCELLED
+SUSPENDED, RESUMED, CANCELLED = TaskStatus.SUSPENDED, TaskStatus.RESUMED, TaskStatus.CANCELLED
 STEP, JOIN = Kind.STEP, Kind.JOIN
 PENDING, RUN_RUNNING = RunStatus.PENDING, RunStatus.RUNNING
 
-ENDED_BY_END = ACTIVE | TIMED | {SUSPENDED}
+ENDED_BY_END = ACTIVE | TIMED | {SUSPENDED, RESUMED}
 """The statuses of tasks that the end of a run cancels."""
 ENDED_BY_BAIL = ENDED_BY_END | {JOINING}
 """The statuses of tasks that a bail cancels."""
-COUNTED = dict.fromkeys(ACTIVE, "active") | dict.fromkeys(TIMED, "timed") | {SUSPENDED: "suspended"}
-"""Status of a task to the counter of the run that counts it."""
+COUNTED = dict.fromkeys(ACTIVE, "active") | dict.fromkeys(TIMED | {RESUMED}, "timed") | {SUSPENDED: "suspended"}
+"""Status of a task to the counter of the run that counts it. (Where a RESUMED task waits, all places are in use.)"""
 
 
 class Change:
@@ -70,7 +71,7 @@ class Change:
         events: Events to append first.
     """
 
-    __slots__ = ("by", "claim", "events", "fresh", "new", "next", "ready", "rows", "run")
+    __slots__ = ("_places", "by", "claim", "events", "fresh", "new", "next", "ready", "rows", "run")
 
     def __init__(
         self,
@@ -88,7 +89,15 @@ class Change:
         self.new: dict[str, Task] = {}
         self.ready: list[ReadyTask] = []
         self.next: Task | None = None
+        self._places: Places | None = None
         self.fresh = False
+
+    @property
+    def places(self) -> Places:
+        """The places of the run's fan-outs. Most operations need none."""
+        if self._places is None:
+            self._places = Places(self)
+        return self._places
 
     def free(self, task: Task, event: str = "task.scheduled") -> bool:
         """Make a task SCHEDULED, or claim it in place if the transition asks for it.
@@ -113,7 +122,7 @@ class Change:
             task.attempt += 1
             task.owner = claim.owner
             task.wake_at = rows.now + claim.lease
-            task.started_at = rows.now
+            task.started_at = task.started_at or rows.now
             return True
         task.status = SCHEDULED
         task.wake_at = again_at(rows, task)
@@ -143,6 +152,15 @@ class Change:
             task.finished_at = rows.now
         self.new[new.address] = task
 
+    def waits(self, address: str) -> bool:
+        """Return True if this operation has created a task there that waits for a time or an event.
+
+        Args:
+            address: The address of the task.
+        """
+        task = self.new.get(address)
+        return task is not None and (task.status is SLEEPING or task.status is WAITING)
+
     def _time(self, task: Task, new: NewTask) -> None:
         now = self.rows.now
         task.event = new.event
@@ -166,7 +184,8 @@ class Change:
         rows, run = self.rows, self.run
         if rows.exists(run, fan.join):
             return
-        join = Task(run.id, fan.join, JOIN, JOINING, parent=self.by, total=fan.total, remaining=fan.total)
+        join = Task(run.id, fan.join, JOIN, JOINING, fan=fan.fan, parent=self.by, total=fan.total, remaining=fan.total)
+        join.places = fan.places
         self.new[fan.join] = join
         if not fan.total:
             run.active += 1
@@ -192,7 +211,9 @@ class Change:
         if join is None or join.status is not JOINING or not rows.fill(run, slot.join, slot.slot, slot.value):
             return
         join.remaining -= 1
-        if join.remaining:
+        if join.remaining and (join.timed or join.suspended):
+            self.places.arrive(join)
+        elif join.remaining:
             rows.save(run, join, ARRIVE)
             self.pull(slot.join)
         else:
@@ -207,8 +228,22 @@ class Change:
         """
         task = self.rows.held(self.run, join)
         if task is not None:
-            self.run.active += 1
-            self.rows.save(self.run, task, CLAIM_FREE if self.free(task) else FREE)
+            self.begin(task)
+
+    def begin(self, task: Task) -> None:
+        """Make a task SCHEDULED that has got a place, or claim it in place.
+
+        Args:
+            task: The task, HELD or RESUMED.
+        """
+        if task.status is RESUMED:
+            self.run.timed -= 1
+        self.run.active += 1
+        self.rows.save(self.run, task, CLAIM_FREE if self.free(task) else FREE)
+
+    def turn(self) -> int:
+        """Return a number that grows with each event of the run."""
+        return self.run.seq + len(self.events)
 
     def cancel(self, tasks: Sequence[Task], *, keep: bool) -> None:
         """Cancel tasks.

@@ -21,6 +21,7 @@ from drawbar.records import (
     Task,
     TaskStatus,
 )
+from drawbar.stores import places
 from drawbar.stores.base import Ready, no_such_run
 from drawbar.stores.change import Change, again_at
 from drawbar.stores.rows import AGAIN, AGAIN_WAIT, RENEW, RESUME, RUN, WAKE, AnyRows
@@ -114,7 +115,7 @@ def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
         The messages to send, and the seconds until the next task is due.
     """
     messages = []
-    changed: dict[str, RunRecord] = {}
+    changed: dict[str, Change] = {}
     for run_id, address in rows.undelivered(limit) if undelivered else rows.overdue(limit):
         run = rows.run(run_id)
         task = rows.task(run, address) if run is not None else None
@@ -123,7 +124,9 @@ def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
         if task.status in TIMED:
             run.timed -= 1
             run.active += 1
-            changed[run_id] = run
+            if run_id not in changed:
+                changed[run_id] = Change(rows, run)
+            changed[run_id].places.rise(task.fan, places.TIMED)
         elif task.status is TaskStatus.RUNNING:
             task.lost += 1
         task.status = TaskStatus.SCHEDULED
@@ -132,8 +135,8 @@ def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
         task.wake_at = again_at(rows, task)
         rows.save(run, task, WAKE)
         messages.append(Message(run_id, address, run.workflow_id, run.fingerprint, task.queue))
-    for run in changed.values():
-        Change(rows, run).close()
+    for change in changed.values():
+        change.close()
     wake = rows.next_wake()
     return Due(messages, None if wake is None else max(0.0, wake - rows.now))
 
@@ -161,10 +164,16 @@ def resume(rows: AnyRows, run_id: str, address: str, data: Json) -> Ready:
         raise NotSuspended(f"run {run_id!r} has nothing to resume at {address!r}: it {is_now}")
     change = Change(rows, run)
     run.suspended -= 1
-    run.active += 1
     task.data = (data,)
-    change.free(task, "task.resumed")
-    rows.save(run, task, RESUME)
+    full = change.places.rise(task.fan, places.SUSPENDED)
+    if full is None:
+        run.active += 1
+        change.free(task, "task.resumed")
+        rows.save(run, task, RESUME)
+    else:
+        run.timed += 1
+        change.events.append(("task.resumed", address, None))
+        change.places.queue(task, full)
     change.close()
     return change.ready
 
@@ -196,6 +205,7 @@ def send_event(rows: AnyRows, run_id: str, name: str, payload: Json) -> Ready:
     run.timed -= 1
     run.active += 1
     task.data = (payload,)
+    change.places.rise(task.fan, places.TIMED)
     change.free(task)
     rows.save(run, task, RESUME)
     change.close()
@@ -263,7 +273,8 @@ def retry(rows: AnyRows, run_id: str) -> Ready:
 
 def _over_again(change: Change, task: Task) -> None:
     rows, run, was = change.rows, change.run, task.was
-    waits = was is TaskStatus.WAITING or (task.status is TaskStatus.FAILED and task.kind is Kind.EVENT)
+    failed = task.status is TaskStatus.FAILED
+    waits = was is TaskStatus.WAITING or (failed and task.kind is Kind.EVENT)
     task.was = task.error = task.finished_at = None
     task.failures = task.lost = task.dispatches = 0
     if was is TaskStatus.SUSPENDED:
@@ -272,14 +283,22 @@ def _over_again(change: Change, task: Task) -> None:
     elif was is TaskStatus.SLEEPING:
         task.status = was
         run.timed += 1
+    elif was is TaskStatus.RESUMED:
+        task.status = was
+        task.turn = change.turn()
+        run.timed += 1
     elif waits:
         task.data = None if task.event is None else rows.collect(run, task.event)
         if task.data is None:
             task.status = TaskStatus.WAITING
             task.wake_at = None if task.delay is None else rows.now + task.delay
             run.timed += 1
+            if failed:
+                change.places.fall(task.fan, places.TIMED)
         else:
             run.active += 1
+            if not failed:
+                change.places.rise(task.fan, places.TIMED)
             change.free(task)
         rows.save(run, task, AGAIN_WAIT)
         return

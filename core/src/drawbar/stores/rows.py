@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from drawbar.records import EventRecord, Json, RunRecord, RunStatus, Task, TaskStatus, Transition
@@ -39,13 +40,15 @@ RETRY: Columns = ("status", "error", "failures", "owner", "wake_at")
 SUSPEND: Columns = ("status", "payload", "owner", "wake_at")
 """An attempt suspends the task."""
 FREE: Columns = ("status", "wake_at", "parent")
-"""A HELD task becomes SCHEDULED."""
+"""A HELD or RESUMED task becomes SCHEDULED."""
 ARRIVE: Columns = ("remaining",)
 """A slot arrives at a join, not the last one."""
+PLACES: Columns = ("remaining", "timed", "suspended")
+"""Slots of a join begin or end to wait."""
 ARRIVE_LAST: Columns = ("status", "wake_at", "parent", "remaining")
 """The last slot arrives, and the join becomes SCHEDULED."""
 CLAIM_FREE: Columns = ("status", "attempt", "owner", "wake_at", "started_at", "parent")
-"""A HELD task is claimed in place."""
+"""A HELD or RESUMED task is claimed in place."""
 CLAIM_LAST: Columns = ("status", "attempt", "owner", "wake_at", "started_at", "parent", "remaining")
 """The last slot arrives, and the join is claimed in place."""
 CANCEL: Columns = ("status", "was", "owner", "finished_at")
@@ -56,7 +59,9 @@ RENEW: Columns = ("wake_at",)
 """A lease is extended."""
 RESUME: Columns = ("status", "wake_at", "data")
 """A SUSPENDED or WAITING task becomes SCHEDULED with data from outside."""
-AGAIN: Columns = ("status", "was", "error", "failures", "lost", "dispatches", "wake_at", "finished_at")
+QUEUE: Columns = ("status", "waits_at", "turn", "data")
+"""A SUSPENDED task becomes RESUMED with data from outside, or a RESUMED one waits for a place of another join."""
+AGAIN: Columns = ("status", "was", "error", "failures", "lost", "dispatches", "wake_at", "finished_at", "turn")
 """`retry` starts a task again."""
 AGAIN_WAIT: Columns = (*AGAIN, "data")
 """`retry` starts a task again that waits for an event."""
@@ -164,6 +169,18 @@ class Rows(ABC, Generic[R]):
             run: The head of the run.
             join: The address of the join, which its HELD tasks have as their `fan`.
         """
+
+    def resumed(self, run: R, join: str) -> Task | None:
+        """Return the head of the RESUMED task that is the next to get a place of a join, or None.
+
+        It is the one with the lowest `turn`; of equal ones the first in the order of creation.
+
+        Args:
+            run: The head of the run.
+            join: The address of the join, which such tasks have as their `waits_at`.
+        """
+        queue = [task for task in self.among(run, {TaskStatus.RESUMED}) if task.waits_at == join]
+        return min(queue, key=attrgetter("turn"), default=None)
 
     @abstractmethod
     def slots(self, run: R, join: str) -> Mapping[str, Json]:

@@ -23,6 +23,7 @@ from drawbar.records import (
     TaskStatus,
     Transition,
 )
+from drawbar.stores import places
 from drawbar.stores.change import COUNTED, ENDED_BY_BAIL, ENDED_BY_END, Change, again_at
 from drawbar.stores.rows import (
     CLAIM,
@@ -96,6 +97,7 @@ def claim(
         return Claim(ClaimStatus.MISSING)
     status = task.status
     passed = task.wake_at is not None and task.wake_at <= rows.now
+    woken = False
     if status is RUNNING:
         if not passed:
             return Claim(ClaimStatus.LEASED)
@@ -105,6 +107,7 @@ def claim(
             return Claim(ClaimStatus.EARLY)
         run.timed -= 1
         run.active += 1
+        woken = True
     elif status.finished:
         ready = [ReadyTask(child.address, child.queue) for child in rows.children(run, address)]
         return Claim(ClaimStatus.FINISHED, ready=ready)
@@ -123,6 +126,8 @@ def claim(
         if run.started_at is None:
             run.started_at = rows.now
     change = Change(rows, run, address)
+    if woken:
+        change.places.rise(task.fan, places.TIMED)
     if task.kind is STEP:
         change.events.append(("task.started", address, {"attempt": task.attempt}))
     if widen and task.fan is not None and task.attempt == 1:
@@ -163,6 +168,8 @@ def commit(rows: AnyRows, transition: Transition) -> Reply:
     follows = transition.next
     if isinstance(follows, NewTask):
         change.add(follows)
+        if follows.fan is not None and change.waits(follows.address):
+            change.places.fall(follows.fan, places.TIMED)
     elif isinstance(follows, Arrive):
         change.arrive(follows)
     elif isinstance(follows, FanOut):
@@ -173,8 +180,8 @@ def commit(rows: AnyRows, transition: Transition) -> Reply:
     for extra in transition.extra:
         if not extra.status.finished:
             change.add(extra)
-    if transition.pull is not None:
-        change.pull(transition.pull)
+    if transition.status is SUSPENDED:
+        change.places.fall(task.fan, places.SUSPENDED)
     change.close(ended=ended)
     return _reply(change, transition, ended)
 

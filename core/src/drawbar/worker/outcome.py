@@ -57,7 +57,6 @@ def after_success(
         check_size(payload, f"the suspend payload of {task.address}", limit)
         transition.status = TaskStatus.SUSPENDED
         transition.payload = payload
-        transition.pull = execution.machine.enclosing_join(node, numbers)
         transition.events = (NewEvent("task.suspended", task.address, {"payload": payload}),)
         return transition, None, records
     output = outcome.output

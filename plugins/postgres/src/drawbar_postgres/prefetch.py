@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drawbar.records import Arrive, FanOut, NewTask
+from drawbar.records import TIMED, Arrive, FanOut, NewTask
 from drawbar.stores.sql import KIND, STATUS, TASK_COLUMNS, TASK_VALUES, SqlRows, SqlTask, decode, encode, read_task
 from drawbar_postgres import reads
 from drawbar_postgres.reads import DIALECT, PostgresRun, run_of, task_of
@@ -92,9 +92,11 @@ class PrefetchingRows(SqlRows[PostgresRun]):
         run_id, follows = transition.run_id, transition.next
         new = [extra.address for extra in transition.extra]
         address = None
-        join, slot = transition.pull, ""
+        join, slot = None, ""
         if isinstance(follows, NewTask):
             address = follows.address
+            if follows.status in TIMED:
+                join = follows.fan
         elif isinstance(follows, Arrive):
             join, slot = follows.join, follows.slot
         elif isinstance(follows, FanOut):
@@ -108,12 +110,13 @@ class PrefetchingRows(SqlRows[PostgresRun]):
         arrival = None if join is None else self.send(FOR_JOIN, run_id, join, slot, run_id, join, run_id, join)
         if lock is not None:
             self._locked(run_id, lock.row(), state=with_state)
-        self.now, kind, status, attempt, failures, known = read.row() or (0.0, *[None] * 5)
+        self.now, kind, status, attempt, failures, fan, known = read.row() or (0.0, *[None] * 6)
         task = None
         if kind is not None:
             task = SqlTask(run_id, transition.address, KIND[kind], STATUS[status])
             task.attempt = attempt
             task.failures = failures
+            task.fan = fan
         self._tasks[run_id, transition.address] = task
         if taken is not None:
             self._taken = dict.fromkeys(((run_id, one) for one in new), False)

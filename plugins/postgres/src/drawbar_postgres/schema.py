@@ -110,7 +110,16 @@ CREATE TABLE drawbar.event (
     PRIMARY KEY (run, first)
 );
 """
-MIGRATIONS = (FIRST,)
+PLACES = """
+ALTER TABLE drawbar.task
+    ADD COLUMN places bigint NOT NULL DEFAULT 0,
+    ADD COLUMN timed bigint NOT NULL DEFAULT 0,
+    ADD COLUMN suspended bigint NOT NULL DEFAULT 0,
+    ADD COLUMN waits_at text COLLATE "C",
+    ADD COLUMN turn bigint NOT NULL DEFAULT 0;
+CREATE INDEX task_resumed ON drawbar.task (run, waits_at, turn, n) WHERE status = 'resumed';
+"""
+MIGRATIONS = (FIRST, PLACES)
 """The statements that bring the schema from each version to the next."""
 VERSION = len(MIGRATIONS)
 LOCK = 0x44524157

@@ -27,7 +27,7 @@ LOCK_FREE = f"SELECT {RUN_HEAD} FROM drawbar.run r WHERE r.id = ANY(%s::text[]) 
 NOW = f"SELECT {CLOCK}"
 
 FOR_COMMIT = (
-    f"SELECT {CLOCK}, t.kind, t.status, t.attempt, t.failures, "
+    f"SELECT {CLOCK}, t.kind, t.status, t.attempt, t.failures, t.fan, "
     "EXISTS (SELECT FROM drawbar.task WHERE run = %s AND address = %s) "
     "FROM (SELECT 1) one LEFT JOIN drawbar.task t ON t.run = %s AND t.address = %s"
 )
@@ -69,7 +69,7 @@ PURGE = (
 )
 
 TYPES = (
-    dict.fromkeys(("attempt", "total", "remaining"), "bigint")
+    dict.fromkeys(("attempt", "total", "remaining", "places"), "bigint")
     | dict.fromkeys(("wake_at", "delay", "started_at", "finished_at"), "float8")
 )  # fmt: skip
 """The types of columns that are not text."""

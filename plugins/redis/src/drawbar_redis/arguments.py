@@ -99,7 +99,7 @@ def for_commit(t: Transition, redispatch: float, retention: float) -> list[Arg]:
         follows = ["arrive", new.join, new.slot]
         follows_args = [dump(new.value)]
     elif isinstance(new, FanOut):
-        follows = ["fan", new.join, new.total, new.window, len(new.tasks)]
+        follows = ["fan", new.join, new.total, new.window, len(new.tasks), new.fan or "", new.places]
         follows_args = fan_out(new)
     elif isinstance(new, Finish):
         follows = ["finish", new.status]
@@ -111,7 +111,7 @@ def for_commit(t: Transition, redispatch: float, retention: float) -> list[Arg]:
         (finished if extra.status.finished else unfinished).append(new_task(extra))
     head = [
         t.address, t.attempt, t.status, t.delay or 0, False if t.bail is None else t.bail,
-        False if t.pull is None else t.pull, t.claim, t.owner, t.lease, t.queue or "", t.want_state,
+        t.claim, t.owner, t.lease, t.queue or "", t.want_state,
         redispatch, retention, len(state), len(t.events), len(finished), follows,
         t.want_events,
     ]  # fmt: skip

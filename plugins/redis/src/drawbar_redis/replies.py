@@ -48,14 +48,19 @@ def task(run_id: str, address: str, record: bytes, wake_at: bytes) -> Task:
     """
     (
         _, kind, status, attempt, failures, lost, queue, fan, parent, event,
-        delay, was, owner, dispatches, total, remaining, _, started, finished, kept_wake_at,
+        delay, was, owner, dispatches, total, remaining, _, started, finished, kept_wake_at, *rare,
     ) = _loads(record)  # fmt: skip
-    return Task(
+    made = Task(
         run_id, address, _KINDS[kind], _STATUSES[status], None, None, None, attempt, failures, lost,
         queue or None, fan or None, parent or None, event or None, None, None, number(wake_at or kept_wake_at),
         number(delay), _STATUSES[was] if was else None, owner or None, dispatches, total, remaining,
         number(started), number(finished),
     )  # fmt: skip
+    if rare:
+        made.places, made.timed, made.suspended, *waits = rare
+        if waits:
+            made.waits_at, made.turn = waits
+    return made
 
 
 def claimed_task(run_id: str, reply: Sequence[Any], transition: Transition | None = None) -> Task:

@@ -297,7 +297,7 @@ class TestJoins:
 
 @pytest.mark.anyio
 class TestPulls:
-    """`commit`: `pull`."""
+    """`commit`: a slot of a fan-out suspends."""
 
     async def test_a_suspended_slot_lets_the_next_start(self, store: Store) -> None:
         run_id, _ = await open_fan(store, 3, 1)
@@ -320,7 +320,7 @@ class TestPulls:
 
     async def test_a_suspended_slot_arrives_after_its_resume(self, store: Store) -> None:
         run_id, _ = await open_fan(store, 2, 1)
-        await suspend(store, run_id, "j[0]", pull="j")
+        await suspend(store, run_id, "j[0]")
         await arrive(store, run_id, 1, "one")
         await store.resume(run_id, "j[0]", "go")
 
@@ -332,4 +332,4 @@ class TestPulls:
 async def complete_suspended(store: Store, run_id: str, **columns: Any) -> Reply:
     """Suspend the running task `j[0]`, and pull the next held task."""
     task = await look(store, run_id, "j[0]")
-    return await commit(store, task, TaskStatus.SUSPENDED, pull="j", **columns)
+    return await commit(store, task, TaskStatus.SUSPENDED, **columns)

@@ -24,7 +24,8 @@ Pack = tuple[int, float, Sequence[Event]]
 """The events of one operation: number of the first, time, events."""
 
 HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
-WAITING, CANCELLED, COMPLETED = TaskStatus.WAITING, TaskStatus.CANCELLED, TaskStatus.COMPLETED
+WAITING, RESUMED = TaskStatus.WAITING, TaskStatus.RESUMED
+CANCELLED, COMPLETED = TaskStatus.CANCELLED, TaskStatus.COMPLETED
 TIMERS = TIMED | {TaskStatus.RETRYING}
 task_values = attrgetter(*[column.name for column in fields(Task)])
 run_values = attrgetter(*[column.name for column in fields(RunRecord)])
@@ -43,6 +44,7 @@ class MemoryRun(RunRecord):
         tasks: Address to task, in the order of creation.
         open: Address to task, of the unfinished tasks that have a `wake_at`.
         queues: Join to its held tasks.
+        turns: Join to the resumed tasks that wait for a place of it: address to task, the next one first.
         arrived: Join to its slots.
         mailbox: Name and payload of each event that no task has taken.
         packs: The events of each operation.
@@ -53,6 +55,7 @@ class MemoryRun(RunRecord):
     tasks: dict[str, Task] = field(default_factory=dict)
     open: dict[str, Task] = field(default_factory=dict)
     queues: dict[str, deque[Task]] = field(default_factory=dict)
+    turns: dict[str, dict[str, Task]] = field(default_factory=dict)
     arrived: dict[str, dict[str, Json]] = field(default_factory=dict)
     mailbox: list[tuple[str, Json]] = field(default_factory=list)
     packs: list[Pack] = field(default_factory=list)
@@ -141,6 +144,15 @@ class MemoryRows(Rows[MemoryRun]):
             if queue[0].status is HELD:
                 return queue[0]
             queue.popleft()
+        return None
+
+    def resumed(self, run: MemoryRun, join: str) -> Task | None:
+        queue = run.turns.get(join)
+        while queue:
+            address, task = next(iter(queue.items()))
+            if task.waits_at == join:
+                return task
+            del queue[address]
         return None
 
     def slots(self, run: MemoryRun, join: str) -> Mapping[str, Json]:
@@ -260,6 +272,11 @@ class MemoryRows(Rows[MemoryRun]):
                     self.soonest = at
             else:
                 heapq.heappush(self.timers, (at, next(self._count), run, task.address))
+        if task.waits_at is not None:
+            queue = run.turns.setdefault(task.waits_at, {})
+            queue.pop(task.address, None)
+            if status is RESUMED:
+                queue[task.address] = task
         if status is WAITING and task.event is not None:
             run.waits.setdefault(task.event, deque()).append(task.address)
 

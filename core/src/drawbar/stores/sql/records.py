@@ -22,7 +22,8 @@ RUN_VALUES = ("input", "output", "error", "state", "metadata")
 """The columns of a run that hold JSON text."""
 TASK_COLUMNS = (
     "address", "kind", "status", "attempt", "failures", "lost", "queue", "fan", "parent", "event", "wake_at",
-    "delay", "was", "owner", "dispatches", "total", "remaining", "started_at", "finished_at",
+    "delay", "was", "owner", "dispatches", "total", "remaining", "started_at", "finished_at", "places", "timed",
+    "suspended", "waits_at", "turn",
 )  # fmt: skip
 """The columns of a task's head, in the order that `read_task` expects."""
 TASK_VALUES = ("input", "output", "error", "payload", "data")
@@ -114,7 +115,12 @@ def read_task(run_id: str, row: Row) -> SqlTask:
         task.remaining,
         task.started_at,
         task.finished_at,
-    ) = row[3:19]
+        task.places,
+        task.timed,
+        task.suspended,
+        task.waits_at,
+        task.turn,
+    ) = row[3:24]
     if was is not None:
         task.was = STATUS[was]
     return task

@@ -50,6 +50,7 @@ FILL = f"SELECT {', '.join(TASK_VALUES)} FROM @task WHERE run = ? AND address = 
 EXISTS = "SELECT 1 FROM @task WHERE run = ? AND address = ?"
 SLOTS = "SELECT slot, value FROM @slot WHERE run = ? AND join_address = ?"
 HELD = "AND status = 'held' AND fan = ? ORDER BY n LIMIT 1"
+RESUMED = "AND status = 'resumed' AND waits_at = ? ORDER BY turn, n LIMIT 1"
 WAITING = "AND status = 'waiting' AND event = ? ORDER BY n LIMIT 1"
 CHILDREN = "AND status = 'scheduled' AND parent = ? AND attempt = 0 ORDER BY n"
 AMONG = "AND address >= ? AND address < ? AND status IN (%s) ORDER BY n"
@@ -212,6 +213,9 @@ class SqlRows(Rows[R]):
     def held(self, run: R, join: str) -> Task | None:
         # Whole at once: most often the caller claims the task in place.
         return self._one_whole(run, self._first(f"{self.wholes} {HELD}", self.key(run), join))
+
+    def resumed(self, run: R, join: str) -> Task | None:
+        return self._one_whole(run, self._first(f"{self.wholes} {RESUMED}", self.key(run), join))
 
     def slots(self, run: R, join: str) -> Mapping[str, Json]:
         rows = self.ask(self.dialect.text(SLOTS), (self.key(run), join))

@@ -53,6 +53,7 @@ UPDATE_DONE = DIALECT.update(DONE, key=("n",))
 HEADS = f"SELECT {TASK_HEAD} FROM task WHERE run = ?"
 WHOLES = f"SELECT {TASK_WHOLE} FROM task WHERE run = ?"
 HELD = f"{WHOLES} AND status = 'held' AND fan = ? ORDER BY n LIMIT 1"
+RESUMED = f"{WHOLES} AND status = 'resumed' AND waits_at = ? ORDER BY turn, n LIMIT 1"
 ADD = DIALECT.insert_task(NEW)
 ADD_MORE = DIALECT.insert_task(NEW_MORE)
 ADD_EVENTS = "INSERT INTO events (run, first, count, at, body) VALUES (?, ?, ?, ?, ?)"
@@ -61,8 +62,8 @@ SAVE_RUN = (
 )
 # One statement for all that a commit reads: its run, its task, and whether the address of the next task is taken.
 HINT = (
-    f"SELECT run.n, id, workflow_id, fingerprint, run.status, {SEQ}, active, timed, suspended, forked_from, "
-    "created_at, run.started_at, run.finished_at, t.n, t.kind, t.status, t.attempt, t.failures, "
+    f"SELECT run.n, id, workflow_id, fingerprint, run.status, {SEQ}, run.active, run.timed, run.suspended, "
+    "forked_from, created_at, run.started_at, run.finished_at, t.n, t.kind, t.status, t.attempt, t.failures, t.fan, "
     "(SELECT 1 FROM task WHERE run = run.n AND address = ?) "
     "FROM run LEFT JOIN task t ON t.run = run.n AND t.address = ? WHERE id = ?"
 )
@@ -111,12 +112,13 @@ class SqliteRows(SqlRows[SqliteRun]):
         if row is None:
             return
         self.runs[run_id] = run_head(row)
-        n, kind, status, attempt, failures, taken = row[13:]
+        n, kind, status, attempt, failures, fan, taken = row[13:]
         if n is not None:
             task = self._hinted = SqlTask(run_id, transition.address, KIND[kind], STATUS[status])
             task.n = n
             task.attempt = attempt
             task.failures = failures
+            task.fan = fan
         self._free = None if taken else address
 
     # Reading
@@ -161,6 +163,10 @@ class SqliteRows(SqlRows[SqliteRun]):
 
     def held(self, run: SqliteRun, join: str) -> Task | None:
         row = self.execute(HELD, (run.n, join)).fetchone()
+        return None if row is None else self.values.task(run.id, row)
+
+    def resumed(self, run: SqliteRun, join: str) -> Task | None:
+        row = self.execute(RESUMED, (run.n, join)).fetchone()
         return None if row is None else self.values.task(run.id, row)
 
     def running(self, owner: str) -> Sequence[tuple[str, str]]:

@@ -11,7 +11,7 @@ from drawbar.errors import StoreError, StoreUnavailable, StoreVersionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 """The version of the schema, kept in `PRAGMA user_version`."""
 APPLICATION = 0x44524157
 """`DRAW`, kept in `PRAGMA application_id`: marks a file as a Drawbar store."""
@@ -88,12 +88,18 @@ CREATE TABLE task (
     remaining INTEGER NOT NULL DEFAULT 0,
     started_at REAL,
     finished_at REAL,
+    places INTEGER NOT NULL DEFAULT 0,
+    timed INTEGER NOT NULL DEFAULT 0,
+    suspended INTEGER NOT NULL DEFAULT 0,
+    waits_at TEXT,
+    turn INTEGER NOT NULL DEFAULT 0,
     UNIQUE (run, address)
 );
 CREATE INDEX task_due ON task (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX task_held ON task (run, fan) WHERE status = 'held';
 CREATE INDEX task_free ON task (run, parent) WHERE status = 'scheduled';
 CREATE INDEX task_waiting ON task (run, event) WHERE status = 'waiting';
+CREATE INDEX task_resumed ON task (run, waits_at, turn) WHERE status = 'resumed';
 CREATE TABLE slot (
     run INTEGER NOT NULL,
     join_address TEXT NOT NULL,
@@ -123,6 +129,18 @@ CREATE TABLE big (
 );
 CREATE INDEX big_run ON big (run);
 """
+
+MIGRATIONS = {
+    1: """
+ALTER TABLE task ADD COLUMN places INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE task ADD COLUMN timed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE task ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE task ADD COLUMN waits_at TEXT;
+ALTER TABLE task ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX task_resumed ON task (run, waits_at, turn) WHERE status = 'resumed';
+""",
+}
+"""The statements that bring the schema from a version to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +242,20 @@ def connect(options: Options, *, create: bool = True) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, options: Options) -> None:
-    if not _is_ours(connection, options):
+    found = _version(connection, options)
+    if found == 0:
         connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
+    if found < VERSION:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if not _is_ours(connection, options):  # no other process was faster
-                for statement in SCHEMA.split(";"):
+            found = _version(connection, options)  # another process may have been faster
+            while found < VERSION:
+                for statement in (MIGRATIONS[found] if found else SCHEMA).split(";"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION}")
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+                found = found + 1 if found else VERSION
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -244,19 +266,19 @@ def _prepare(connection: sqlite3.Connection, options: Options) -> None:
     connection.execute("PRAGMA busy_timeout = 0")
 
 
-def _is_ours(connection: sqlite3.Connection, options: Options) -> bool:
-    """Return True if the file has the schema of this version, and False if it is empty.
+def _version(connection: sqlite3.Connection, options: Options) -> int:
+    """Return the version of the file's schema, from 1; 0 if the file is empty.
 
     Raises:
-        StoreVersionError: The file is another program's, or of another version.
+        StoreVersionError: The file is another program's, or of a version that this one cannot bring up to date.
     """
     # In one statement, which sees one state of the file: another process may be creating it.
     application, version, tables = connection.execute(
         "SELECT a.application_id, v.user_version, (SELECT count(*) FROM sqlite_master) "
         "FROM pragma_application_id a, pragma_user_version v"
     ).fetchone()
-    if application == APPLICATION and version == VERSION:
-        return True
+    if application == APPLICATION and (version == VERSION or version in MIGRATIONS):
+        return int(version)
     if application == APPLICATION:
         raise StoreVersionError(
             f"store {options.path} has schema version {version}, this one works with {VERSION}: use "
@@ -266,4 +288,4 @@ def _is_ours(connection: sqlite3.Connection, options: Options) -> bool:
         raise StoreVersionError(
             f"store {options.path} is a database of another program: name another file in the store's URL"
         )
-    return False
+    return 0

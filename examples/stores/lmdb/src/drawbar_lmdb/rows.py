@@ -24,7 +24,7 @@ from drawbar_lmdb.documents import Documents, key, number_of
 
 RUN_FIELDS = [field.name for field in fields(RunRecord)]
 TASK_FIELDS = [field.name for field in fields(Task)][1:]
-OF_A_RUN = ("task", "address", "slot", "mail", "event", "held", "waiting", "free")
+OF_A_RUN = ("task", "address", "slot", "mail", "event", "held", "resumed", "waiting", "free")
 
 
 @dataclass(slots=True)
@@ -49,6 +49,8 @@ def index_keys(run: LmdbRun, task: Task, number: int) -> list[bytes]:
         keys.append(key("due", task.wake_at, run.number, number))
     if task.status is TaskStatus.HELD and task.fan is not None:
         keys.append(key("held", run.number, task.fan, number))
+    elif task.status is TaskStatus.RESUMED and task.waits_at is not None:
+        keys.append(key("resumed", run.number, task.waits_at, task.turn, number))
     elif task.status is TaskStatus.WAITING and task.event is not None:
         keys.append(key("waiting", run.number, task.event, number))
     elif task.status is TaskStatus.SCHEDULED and task.parent is not None and not task.attempt:
@@ -164,6 +166,9 @@ class LmdbRows(ReadableRows[LmdbRun]):
 
     def held(self, run: LmdbRun, join: str) -> LmdbTask | None:
         return next(self._find(run, key("held", run.number, join)), None)
+
+    def resumed(self, run: LmdbRun, join: str) -> LmdbTask | None:
+        return next(self._find(run, key("resumed", run.number, join)), None)
 
     def listening(self, run: LmdbRun, event: str) -> LmdbTask | None:
         return next(self._find(run, key("waiting", run.number, event)), None)

@@ -19,10 +19,12 @@ CREATE TABLE IF NOT EXISTS drawbar_task (
     failures BIGINT NOT NULL DEFAULT 0, lost BIGINT NOT NULL DEFAULT 0, queue TEXT, fan VARCHAR(400),
     parent VARCHAR(400), event VARCHAR(400), wake_at DOUBLE, delay DOUBLE, was VARCHAR(16), owner VARCHAR(400),
     dispatches BIGINT NOT NULL DEFAULT 0, total BIGINT NOT NULL DEFAULT 0, remaining BIGINT NOT NULL DEFAULT 0,
-    started_at DOUBLE, finished_at DOUBLE,
+    started_at DOUBLE, finished_at DOUBLE, places BIGINT NOT NULL DEFAULT 0, timed BIGINT NOT NULL DEFAULT 0,
+    suspended BIGINT NOT NULL DEFAULT 0, waits_at VARCHAR(400), turn BIGINT NOT NULL DEFAULT 0,
     input LONGTEXT, output LONGTEXT, error LONGTEXT, payload LONGTEXT, data LONGTEXT,
     PRIMARY KEY (run, address), KEY due (finished_at, wake_at), KEY by_owner (owner), KEY by_status (status),
-    KEY held (run, status, fan, n), KEY waiting (run, status, event, n), KEY children (run, status, parent, n));
+    KEY held (run, status, fan, n), KEY waiting (run, status, event, n),
+    KEY resumed (run, status, waits_at, turn, n), KEY children (run, status, parent, n));
 CREATE TABLE IF NOT EXISTS drawbar_slot (
     run VARCHAR(190) NOT NULL, join_address VARCHAR(400) NOT NULL, slot VARCHAR(170) NOT NULL, value LONGTEXT,
     PRIMARY KEY (run, join_address, slot));

@@ -1,16 +1,16 @@
 -- Applies a transition: the outcome of a claimed task, and all that follows from it.
 -- Twin of drawbar.stores.transitions.commit.
 --
--- Head: [address, attempt, status, delay, bail, pull, claim, owner, lease, queue, want state, redispatch, retention,
+-- Head: [address, attempt, status, delay, bail, claim, owner, lease, queue, want state, redispatch, retention,
 --   number of state pairs, number of events, number of finished tasks in extra, next, want events],
 --   with false for what is not there.
--- next: false | ["task"] | ["fan", join, total, window, tasks] | ["arrive", join, slot] | ["finish", status].
+-- next: false | ["task"] | ["fan", join, total, window, tasks, fan, places] | ["arrive", join, slot] | ["finish", status].
 -- Then output, error, payload, state pairs, events, texts of finished tasks, the arguments of `next`, texts of
 -- unfinished tasks. The arguments of a fan-out are the texts of its tasks, then the addresses of those beyond the
 -- window.
 -- Reply: [0] when refused, else [1, ended, next task, its slots, [ready], state, newest event, [events]].
-local address, attempt, outcome, delay, bail, join_to_pull, wants_claim, owner, lease, queue, wants_state, redispatch,
-  retention, state_pairs, new_events, finished_tasks, follows, wants_events = unpack(decode(ARGV[1]))
+local address, attempt, outcome, delay, bail, wants_claim, owner, lease, queue, wants_state, redispatch, retention,
+  state_pairs, new_events, finished_tasks, follows, wants_events = unpack(decode(ARGV[1]))
 if not begin(TARGET_RUN) then return { 0 } end
 local task = find_task(address)
 -- The fence: a worker that has lost its lease cannot commit.
@@ -71,7 +71,8 @@ for _ = 1, finished_tasks do add(take()) end
 
 local kind = follows and follows[1]
 if kind == 'task' then
-  add(take(), nil, 0)
+  local added = add(take(), nil, 0)
+  if added and COUNTED[added.record[STATUS]] == 'timed' then fall(added.record[FAN], TIMED) end
 elseif kind == 'arrive' then
   -- Twin of drawbar.stores.change.Change.arrive.
   local join, slot = follows[2], follows[3]
@@ -80,21 +81,23 @@ elseif kind == 'arrive' then
   if join_task and join_task.record[STATUS] == 'joining'
     and call('HSETNX', slots_key(join), slot, slot_value) == 1 then
     join_task.record[REMAINING] = join_task.record[REMAINING] - 1
+    local waiting = (join_task.record[TIMED_SLOTS] or 0) + (join_task.record[SUSPENDED_SLOTS] or 0)
     if join_task.record[REMAINING] == 0 then
       free(join_task)
     else
       mark_changed(join_task)
-      pull(join)
+      if waiting > 0 then pass_on_and_fall(join_task) else pull(join) end
     end
   end
 elseif kind == 'fan' then
   -- Twin of drawbar.stores.change.Change.fan_out.
-  local join, total, window, tasks = follows[2], follows[3], follows[4], follows[5]
+  local join, total, window, tasks, fan, places = unpack(follows, 2)
   local before = at
   local held = math.max(tasks - window, 0)
   if not exists(join) and not is_held(join) then
-    local join_task = create_task(next_place(), join, 'join', '', '')
+    local join_task = create_task(next_place(), join, 'join', '', fan)
     join_task.record[TOTAL], join_task.record[REMAINING] = total, total
+    join_task.record[PLACES], join_task.record[TIMED_SLOTS], join_task.record[SUSPENDED_SLOTS] = places, 0, 0
     if total == 0 then free(join_task) else set_status(join_task, 'joining') end
     call('SADD', EXTRA_KEY, slots_key(join))
     for i = 1, tasks - held do add(ARGV[before + i], join, i) end
@@ -114,8 +117,7 @@ elseif kind == 'finish' then
   if not IS_FINISHED[run.status] then finish(follows[2], run_output, run_error, data) end
 end
 while at < #ARGV do add(take()) end
--- A join that this very transition opens has started its window already.
-if join_to_pull and not (seen[join_to_pull] and seen[join_to_pull].new) then pull(join_to_pull) end
+if outcome == 'suspended' then fall(record[FAN], AT_REST) end
 
 -- The task keeps the addresses of what it freed. A second delivery of the task dispatches those again that no worker
 -- has claimed yet (see claim.lua).

@@ -37,6 +37,8 @@ local ENDED_KEY = PREFIX .. 'ended'   -- sorted set: pair (run id, workflow) by 
 local NUMBER, KIND, STATUS, ATTEMPT, FAILURES, LOST, QUEUE, FAN, PARENT, EVENT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 local DELAY, WAS, OWNER, DISPATCHES, TOTAL, REMAINING, LAST = 11, 12, 13, 14, 15, 16, 17
 local STARTED, FINISHED, KEPT_WAKE_AT = 18, 19, 20
+-- Places that only joins have (the first three) and tasks that wait for a place of a join.
+local PLACES, TIMED_SLOTS, SUSPENDED_SLOTS, WAITS_AT, TURN = 21, 22, 23, 24, 25
 
 -- Settings of the store, which a script gets in its head. A script that frees tasks needs REDISPATCH.
 local REDISPATCH, RETENTION = nil, 0
@@ -96,7 +98,7 @@ local function begin(id)
   VALUES_KEY, STATE_KEY = PREFIX .. 'values:' .. id, PREFIX .. 'state:' .. id
   EVENTS_KEY = PREFIX .. 'events:' .. id
   HELD_KEY = PREFIX .. 'held:' .. id    -- set: the addresses of all held tasks
-  EXTRA_KEY = PREFIX .. 'others:' .. id -- set: the keys of the four functions below, which a run has only at times
+  EXTRA_KEY = PREFIX .. 'others:' .. id -- set: the keys of the functions below and of turns_key, which a run has only at times
   seen, changed, events, ready, timed = {}, {}, {}, {}, {}
   BY, CLAIM, NEXT = nil, nil, nil
   local fields = call('HMGET', RUN_KEY, 'status', 'active', 'timed', 'suspended', 'tasks', 'started', 'expires')
@@ -219,7 +221,7 @@ local function free(task, type)
   if CLAIM and record[QUEUE] == CLAIM.queue then
     record[ATTEMPT] = record[ATTEMPT] + 1
     record[OWNER] = CLAIM.owner
-    record[STARTED] = NOW_TEXT
+    if record[STARTED] == '' then record[STARTED] = NOW_TEXT end
     set_status(task, 'running', NOW + CLAIM.lease)
     NEXT, CLAIM = task, nil
   else

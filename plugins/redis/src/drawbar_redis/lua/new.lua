@@ -53,6 +53,7 @@ end
 -- line with a JSON array [address, kind, queue, fan], which goes on with [status, delay, until, event, length of
 -- input, length of output] when the task is not just SCHEDULED; then its input, output and error. `place` is the
 -- task's place among the new tasks of a transition: with it the reply leaves out the input, which Python has.
+-- Returns the task that it created.
 -- Twin of drawbar.stores.change.Change.add.
 local function add(text, join, place)
   local cut = find(text, '\n', 1, true)
@@ -93,6 +94,7 @@ local function add(text, join, place)
   else
     set_status(task, status)
   end
+  return task
 end
 
 -- Frees the first held task of a join.

@@ -9,6 +9,12 @@ REDISPATCH = redispatch
 local task = find_task(address)
 if not task or task.record[STATUS] ~= 'suspended' then return { 0, task and task.record[STATUS] or '' } end
 keep_value('d', task.address, ARGV[2])
-free(task, 'task.resumed')
+local full = rise(task.record[FAN], AT_REST)
+if full then
+  event('task.resumed', address)
+  queue_for(task, full.address)
+else
+  free(task, 'task.resumed')
+end
 close()
 return { 1, ready }

@@ -6,6 +6,7 @@ local redispatch = unpack(decode(ARGV[1]))
 if not begin(TARGET_RUN) then return {} end
 if run.status ~= 'failed' then return { 0, run.status } end
 REDISPATCH = redispatch
+local emptied = {}
 for _, task in ipairs(among(DONE_KEY, { failed = true, cancelled = true })) do
   local record = task.record
   local kind, was = record[KIND], record[WAS]
@@ -18,9 +19,20 @@ for _, task in ipairs(among(DONE_KEY, { failed = true, cancelled = true })) do
       set_status(task, was)
     elseif was == 'sleeping' then
       set_status(task, was, number(wake_at) or NOW)
+    elseif was == 'resumed' then
+      local join = record[WAITS_AT]
+      if not emptied[join] then call('DEL', turns_key(join)) end
+      emptied[join] = true
+      queue_for(task, join)
     elseif was == 'waiting' or kind == 'event' and was == '' then
       call('HDEL', VALUES_KEY, 'd' .. task.address)
       wait_for_event(task)
+      local waits = record[STATUS] == 'waiting'
+      if was == '' and waits then
+        fall(record[FAN], TIMED)
+      elseif was ~= '' and not waits then
+        rise(record[FAN], TIMED)
+      end
     else
       free(task)
     end

@@ -13,6 +13,7 @@ while true do
   local task = find_task(address)
   if task and task.record[STATUS] == 'waiting' and task.record[EVENT] == name then
     keep_value('d', address, ARGV[2])
+    rise(task.record[FAN], TIMED)
     free(task)
     close()
     return { 1, ready }
