@@ -15,13 +15,10 @@ A join without a limit has no RESUMED tasks: what wakes or is resumed there goes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from drawbar.records import Task, TaskStatus
-from drawbar.stores.rows import PLACES, QUEUE
-
-if TYPE_CHECKING:
-    from drawbar.stores.change import Change
+from drawbar.records import RunRecord, Task, TaskStatus
+from drawbar.stores.rows import PLACES, QUEUE, AnyRows
 
 SUSPENDED, TIMED, ACTIVE = 0, 1, 2
 """Levels."""
@@ -48,17 +45,38 @@ def is_full(join: Task) -> bool:
     return 0 < join.places <= join.remaining - join.suspended
 
 
+class Operation(Protocol):
+    """One operation on one run, as `Places` sees it. See `drawbar.stores.change.Change`.
+
+    Attributes:
+        rows: The rows.
+        run: The head of the run.
+    """
+
+    rows: AnyRows
+    run: RunRecord
+
+    def begin(self, task: Task) -> None:
+        """Make a task SCHEDULED that has got a place."""
+
+    def pull(self, join: str) -> None:
+        """Make the first HELD task of a join SCHEDULED."""
+
+    def turn(self) -> int:
+        """Return a number that grows with each event of the run."""
+
+
 class Places:
     """The places of one run's fan-outs, in one operation.
 
     Args:
-        change: The operation. It starts the tasks that get a place.
+        operation: The operation. It makes the tasks SCHEDULED that get a place.
     """
 
-    __slots__ = ("_change", "_joins")
+    __slots__ = ("_joins", "_operation")
 
-    def __init__(self, change: Change) -> None:
-        self._change = change
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
         self._joins: dict[str, Task] = {}
 
     def fall(self, fan: str | None, to: int) -> None:
@@ -147,23 +165,23 @@ class Places:
         Args:
             join: The head of the join. The caller saves it.
         """
-        change = self._change
+        operation = self._operation
         if join.places and join.suspended:
             free = True
             # A task whose slot has a place by now, because another task of it was resumed too, needs none.
-            while (task := change.rows.resumed(change.run, join.address)) is not None:
+            while (task := operation.rows.resumed(operation.run, join.address)) is not None:
                 suspended = join.suspended
                 full = self._rise(task.fan, SUSPENDED, join, free=free)
                 if full is join:
                     return
                 if full is None:
-                    change.begin(task)
+                    operation.begin(task)
                 else:
                     self.queue(task, full.address)
                 free = free and join.suspended == suspended
             if not free:
                 return
-        change.pull(join.address)
+        operation.pull(join.address)
 
     def queue(self, task: Task, join: str) -> None:
         """Let a task wait for a place, after those that wait for one there already.
@@ -172,17 +190,17 @@ class Places:
             task: The task, SUSPENDED or RESUMED. The caller counts it in the run.
             join: The address of the join.
         """
-        change = self._change
+        operation = self._operation
         task.status = RESUMED
         task.waits_at = join
-        task.turn = change.turn()
-        change.rows.save(change.run, task, QUEUE)
+        task.turn = operation.turn()
+        operation.rows.save(operation.run, task, QUEUE)
 
     def _join(self, address: str) -> Task | None:
         """Return the head of a join, the same object each time, or None if it collects no slots (any more)."""
         join = self._joins.get(address)
         if join is None:
-            join = self._change.rows.task(self._change.run, address)
+            join = self._operation.rows.task(self._operation.run, address)
             if join is None or join.status is not JOINING:
                 return None
             self._joins[address] = join
@@ -190,5 +208,5 @@ class Places:
 
     def _save(self, join: Task) -> int:
         """Write the counters of a join. Return its level."""
-        self._change.rows.save(self._change.run, join, PLACES)
+        self._operation.rows.save(self._operation.run, join, PLACES)
         return level(join)
