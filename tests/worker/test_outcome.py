@@ -45,7 +45,8 @@ def write_state(execution: Execution, **fields: Any) -> None:
 
 
 CHAIN = workflow("chain").then(work).then(work.with_id("next")).commit()
-ITEMS = workflow("items").foreach(workflow("first").then(work).then(work.with_id("later")).commit()).commit()
+ITEMS = workflow("items").foreach(work).commit()
+PAIRS = workflow("pairs").foreach(workflow("first").then(work).then(work.with_id("later")).commit()).commit()
 NESTED = workflow("nested").then(workflow("inner").then(work).commit()).then(work.with_id("next")).commit()
 
 
@@ -140,7 +141,7 @@ def test_a_suspended_step_records_its_payload_and_nothing_follows() -> None:
 
 
 def test_what_follows_in_a_slot_knows_its_fan_out() -> None:
-    move = after_success(executing(ITEMS, "first[4].work"), Completed(1), LIMIT)[1]
+    move = after_success(executing(PAIRS, "first[4].work"), Completed(1), LIMIT)[1]
     outside = after_success(executing(CHAIN, "work"), Completed(1), LIMIT)[1]
 
     assert isinstance(move, NewTask)
