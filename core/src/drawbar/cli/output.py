@@ -9,16 +9,15 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import TextIO
 
-_for_good = ExitStack()
 _results: TextIO | None = None
 """Standard output as it was before `claim_stdout`; None while it is not claimed."""
 
@@ -50,11 +49,9 @@ def claim_stdout(context: click.Context | None = None) -> None:
     context = click.get_current_context() if context is None else context
     if _results is not None:
         return
-    if (context.find_object(dict) or {}).get("exits"):
-        _for_good.enter_context(_claimed())
-        context.call_on_close(flush)
-    else:
-        context.with_resource(_claimed())
+    undo = _redirect()
+    exits = (context.find_object(dict) or {}).get("exits")
+    context.call_on_close(flush if exits else undo)
 
 
 def emit(text: str) -> None:
@@ -94,20 +91,24 @@ def writes_to(stream: Any, descriptor: int) -> bool:
         return False
 
 
-@contextmanager
-def _claimed() -> Iterator[None]:
+def _redirect() -> Callable[[], None]:
+    """Send standard output to standard error, and return the function that undoes it."""
     global _results
-    with ExitStack() as stack:
-        if writes_to(sys.stdout, 1):
-            flush()
-            _results = stack.enter_context(os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace"))
-            stack.callback(os.dup2, _results.fileno(), 1)
-            os.dup2(2, 1)
-        else:
-            _results = sys.stdout
-        stack.enter_context(redirect_stdout(sys.stderr))
-        try:
-            yield
-        finally:
-            flush()
-            _results = None
+    flush()
+    python_stdout, saved = sys.stdout, None
+    if writes_to(sys.stdout, 1):
+        saved = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")
+        os.dup2(2, 1)
+    _results = saved or python_stdout
+    sys.stdout = sys.stderr
+
+    def undo() -> None:
+        global _results
+        flush()
+        _results = None
+        sys.stdout = python_stdout
+        if saved is not None:
+            os.dup2(saved.fileno(), 1)
+            saved.close()
+
+    return undo

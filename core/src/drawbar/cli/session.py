@@ -18,7 +18,7 @@ from drawbar.cli.options import Flags, load
 from drawbar.cli.progress import Progress
 from drawbar.errors import ConfigurationError
 from drawbar.records import RunStatus, TaskStatus
-from drawbar.settings.masking import MASK, SECRET_KEY, mask_url
+from drawbar.settings.display import command_options
 from drawbar.stores.base import no_such_run
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ async def open_client(flags: Flags) -> AsyncIterator[Client]:
 
     load(flags)
     async with open_engine(flags=flags) as client:
+        client.tell_notices_to(print_notice)
         yield client
 
 
@@ -68,11 +69,17 @@ async def open_store(flags: Flags) -> AsyncIterator[Client]:
 
     require_durable_store(flags)
     client = open_engine(flags=flags)
+    client.tell_notices_to(print_notice)
     await opening.open_store(client.store, client.settings.connect_timeout)
     try:
         yield client
     finally:
         await client.store.close()
+
+
+def print_notice(text: str) -> None:
+    """Print a notice for the user to standard error."""
+    click.echo(f"drawbar: {text}", err=True)
 
 
 def require_durable_store(flags: Flags) -> str:
@@ -173,6 +180,8 @@ async def follow(
                 interrupted = True
                 await run.cancel("interrupted (Ctrl-C)")
 
+    if display is not None:
+        client.tell_notices_to(display.notice)
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(pump)
@@ -185,6 +194,7 @@ async def follow(
     finally:
         if display is not None:
             display.close()
+            client.tell_notices_to(print_notice)
     return result, interrupted
 
 
@@ -296,13 +306,4 @@ def _print_next(durable: bool, command: str) -> None:
 
 def _options(flags: Flags, workflows: str | None) -> str:
     """Return the options that the next command needs to find the same run, with secrets masked."""
-    parts = []
-    for key, value in flags.items():
-        shown = MASK if SECRET_KEY.search(key) else mask_url(str(value))
-        if key in ("engine", "store"):
-            parts.append(f"--{key} {shlex.quote(shown)}")
-        elif key != "workflows":
-            parts.append(f"--set {shlex.quote(f'{key}={shown}')}")
-    named = [workflows] if workflows else list(flags.get("workflows", ()))
-    parts += [f"--workflows {shlex.quote(name)}" for name in named]
-    return "".join(f" {part}" for part in parts)
+    return command_options({**flags, "workflows": [workflows] if workflows else list(flags.get("workflows", ()))})

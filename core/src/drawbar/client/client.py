@@ -14,6 +14,7 @@ import anyio.from_thread
 from drawbar.client.run import Run
 from drawbar.client.session import Session
 from drawbar.client.sync import Loop, in_event_loop
+from drawbar.client.unclaimed import check_is_told
 from drawbar.engine.base import InProcessEngine
 from drawbar.engine.loading import engine_of
 from drawbar.errors import ConfigurationError, DefinitionError, DrawbarError, InvalidInput, RunConflict
@@ -30,11 +31,12 @@ from drawbar.worker.dispatcher import Dispatcher
 from drawbar.worker.in_process import serve, take_up
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from anyio.from_thread import BlockingPortal
 
+    from drawbar.plan import Plan
     from drawbar.worker.registry import WorkflowRegistry
     from drawbar.worker.worker import Worker
 
@@ -80,11 +82,12 @@ class Client:
                 "set store to redis://…, postgresql://… or sqlite:///…"
             )
         self.store.redispatch = self.settings.redispatch
-        self._session = Session(self.engine, self.store, self.settings)
+        self._session = Session(self.engine, self.store, self.settings, loaded)
         self.engine.workflows = self.workflows
         self._stack = AsyncExitStack()
         self._sync_stack: ExitStack | None = None
         self._portal: BlockingPortal | None = None
+        self._checked: set[Plan] = set()
 
     @property
     def workflows(self) -> WorkflowRegistry:
@@ -95,6 +98,17 @@ class Client:
     def worker(self) -> Worker | None:
         """The worker of an in-process engine while it is open; otherwise None."""
         return self._session.worker
+
+    def tell_notices_to(self, listener: Callable[[str], object]) -> None:
+        """Give notices to a function, instead of logging them as warnings of `drawbar.client`.
+
+        A notice says that no worker takes up a run that a caller waits for, or that workers are not told of its
+        workflow.
+
+        Args:
+            listener: Is called with the text of each notice.
+        """
+        self._session.tell = listener
 
     # -- opening and closing
 
@@ -174,6 +188,9 @@ class Client:
         check_size(value, f"the input of {workflow.id!r}", self.settings.max_value_size, InvalidInput)
         about = session.accept_external(dict(metadata or {}), "the run's metadata")
         session.registry.add(workflow)
+        if workflow.plan not in self._checked:
+            self._checked.add(workflow.plan)
+            check_is_told(session, workflow)
         run, created = await session.create(workflow.plan, value, run_id, about)
         await session.dispatch_known()
         if not created and (run.workflow_id != workflow.id or run.input != value):

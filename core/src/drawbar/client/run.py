@@ -12,6 +12,7 @@ from typing_extensions import TypeVar
 from drawbar.client.fork import fork_run
 from drawbar.client.session import LONGEST_WAIT
 from drawbar.client.signals import convert_payload, suspended_task
+from drawbar.client.unclaimed import Watch
 from drawbar.errors import InvalidInput, RunFinished, RunNotFound
 from drawbar.records import FINISHED_RUN, RunRecord, RunStatus, TaskStatus
 from drawbar.results import ErrorInfo, Event, RunResult, StepResult, load_result
@@ -73,7 +74,7 @@ class Run(Generic[Out]):
             StoreUnavailable: The store cannot be reached.
             DrawbarError: The client is closed, so that no worker continues the run.
         """
-        record = await self._session.wait_settled(self.id, timeout)
+        record = await self._session.wait_settled(self.id, timeout, Watch(self._session, self.id))
         plan = self._plan_of(record)
         return RunResult(record, list(await self._session.readable_store().tasks(self.id)), plan)
 

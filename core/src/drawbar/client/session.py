@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from drawbar.errors import DrawbarError, EngineError
 from drawbar.machine import Machine
@@ -27,16 +28,30 @@ if TYPE_CHECKING:
     from drawbar.engine.base import Engine
     from drawbar.plan import Plan
     from drawbar.records import Json, Message, RunRecord
+    from drawbar.settings.load import LoadedSettings
     from drawbar.settings.models import Settings
     from drawbar.stores.base import Store
     from drawbar.worker.dispatcher import Dispatcher
     from drawbar.worker.worker import Worker
+
+log = logging.getLogger("drawbar.client")
 
 T = TypeVar("T")
 SETTLED = FINISHED_RUN | {RunStatus.SUSPENDED}
 """Statuses in which `Run.result` returns."""
 LONGEST_WAIT = 60.0
 """Largest number of seconds that one call of `Store.wait` takes."""
+
+
+class Watch(Protocol):
+    """An observer of a run that a caller waits for."""
+
+    @property
+    def left(self) -> float:
+        """Seconds until its next look."""
+
+    async def look(self, record: RunRecord) -> None:
+        """Look at the run, if it is time."""
 
 
 class Session:
@@ -53,9 +68,13 @@ class Session:
         dispatcher: Sends messages to a task queue; None for an in-process engine.
         loop: The event loop that the client is open in, or None.
         closed: True once the client has been closed.
+        loaded: All settings with their sources, or None.
+        tell: Function that is called with a notice for the user. Default: it logs a warning.
     """
 
-    def __init__(self, engine: Engine, store: Store, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, store: Store, settings: Settings, loaded: LoadedSettings | None = None
+    ) -> None:
         self.engine = engine
         self.store = store
         self.settings = settings
@@ -64,6 +83,9 @@ class Session:
         self.dispatcher: Dispatcher | None = None
         self.loop: Loop | None = None
         self.closed = False
+        self.loaded = loaded
+        self.tell: Callable[[str], object] = log.warning
+        self._told: dict[str, float] = {}
 
     # -- the state of the client
 
@@ -104,6 +126,18 @@ class Session:
         if self.closed and self.store.durable:
             self.open_loop()  # raises
         return self.store
+
+    def tell_once(self, kind: str, text: str) -> None:
+        """Give the user a notice, but not two of the same kind in a minute.
+
+        Args:
+            kind: The kind of notice.
+            text: The notice.
+        """
+        now = time.monotonic()
+        if now - self._told.get(kind, -LONGEST_WAIT) >= LONGEST_WAIT:
+            self._told[kind] = now
+            self.tell(text)
 
     # -- values
 
@@ -236,12 +270,13 @@ class Session:
         if self.worker is not None:
             self.worker.stop_others(run_id)
 
-    async def wait_settled(self, run_id: str, timeout: float | None) -> RunRecord:
+    async def wait_settled(self, run_id: str, timeout: float | None, watch: Watch) -> RunRecord:
         """Wait until a run has ended (its callbacks too) or is suspended.
 
         Args:
             run_id: The run.
             timeout: Seconds to wait at most; None: without a limit.
+            watch: Is asked to look at the run now and then.
 
         Returns:
             Its record.
@@ -257,7 +292,7 @@ class Session:
         while True:
             left = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
             abandoned = self.closed and self.engine.in_process
-            wait = 0.0 if abandoned else max(0.0, min(left, LONGEST_WAIT))
+            wait = 0.0 if abandoned else max(0.0, min(left, watch.left))
             await self.readable_store().wait(run_id, seen, wait, settled=True)
             record = await self.load(run_id)
             if record.status in SETTLED and record.active == 0:
@@ -269,4 +304,5 @@ class Session:
                 )
             if left <= 0:
                 raise TimeoutError(f"run {run_id} is {record.status} after {timeout:g} s; it goes on")
+            await watch.look(record)
             seen = record.seq

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+_files: dict[str, Path] = {}
+"""The files that were imported by their path, by the name of the module."""
+
+
+def name_to_import(module: str) -> str:
+    """Return the text that names a module for `import_module_or_file`, in this process and in another one.
+
+    Args:
+        module: The name of an imported module.
+    """
+    file = _files.get(module)
+    if file is None:
+        return module
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)
+
+
 def import_module_or_file(name: str) -> ModuleType:
     """Import a module by its name, or a Python file by its path.
 
@@ -52,6 +68,7 @@ def import_module_or_file(name: str) -> ModuleType:
         raise ConfigurationError(f"{name!r} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    _files[module_name] = path
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:

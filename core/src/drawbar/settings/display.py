@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import types
-from typing import Annotated, Any, Union, get_args, get_origin
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from pydantic import ByteSize
+from pydantic import ByteSize, SecretStr
 
 from drawbar.settings.masking import MASK, SECRET_KEY, mask_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SECRET = MASK * 2
 """Text that stands for a secret value. It has the same length for every secret."""
@@ -33,6 +38,40 @@ def type_name(annotation: Any) -> str:
     if origin and parts:
         return f"{origin}[{', '.join(parts)}]"
     return str(annotation).replace("typing.", "")
+
+
+def command_options(values: Mapping[str, Any]) -> str:
+    """Return settings as options of a command line, each after a space, with secrets masked.
+
+    Args:
+        values: The settings. Objects that have no text are left out.
+    """
+    parts = []
+    for key, value in values.items():
+        if key == "workflows":
+            names = [value] if isinstance(value, str) else value
+            parts += [f"--workflows {shlex.quote(name)}" for name in names]
+            continue
+        text = _option_text(key, value)
+        if text is not None:
+            own = key in ("engine", "store")
+            parts.append(f"--{key} {shlex.quote(text)}" if own else f"--set {shlex.quote(f'{key}={text}')}")
+    return "".join(f" {part}" for part in parts)
+
+
+def _option_text(key: str, value: Any) -> str | None:
+    """Return a value as the text of an option; None if it has no text."""
+    if SECRET_KEY.search(key):
+        return MASK
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return ",".join(mask_url(item) for item in value)
+    return mask_url(str(value)) if isinstance(value, str | int | float) else None
 
 
 def display_value(value: Any, *, secret: bool = False) -> str:

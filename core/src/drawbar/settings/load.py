@@ -154,6 +154,25 @@ class LoadedSettings:
             rows += _rows(self.engine_settings(engine), sources, self._prefix)
         return rows
 
+    def source_of(self, key: str) -> str | None:
+        """Return the source of a setting of the core; None if it has its default.
+
+        Args:
+            key: Its name.
+        """
+        given = self._core.get(key)
+        return None if given is None else given.source
+
+    def given_by_caller(self) -> dict[str, Any]:
+        """Return the settings from arguments and flags. Another process does not read these by itself."""
+        of_engine = [given for given in self._of_engines if given.path[0] != "engines"]
+        found = {".".join(given.path): given for given in (*self._core.values(), *of_engine)}
+        selected = engine_key(self.engine_name)
+        for given in self._of_engines:
+            if given.path[0] == "engines" and engine_key(given.path[1]) == selected:
+                found[".".join(given.path[2:])] = given
+        return {key: given.value for key, given in found.items() if given.source.startswith(("argument ", "--"))}
+
     @property
     def _prefix(self) -> str:
         return f"engines.{self.engine_name}."
