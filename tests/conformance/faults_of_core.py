@@ -197,7 +197,7 @@ def unwraps_everything(unwrap: Any) -> Any:
 
 @fault(session.Session, "wait_settled", "RUN-07")
 def waits_longer_than_asked(wait: Any) -> Any:
-    return lambda self, run_id, timeout: wait(self, run_id, 3 if timeout == 0.1 else timeout)
+    return lambda self, run_id, timeout, watch: wait(self, run_id, 3 if timeout == 0.1 else timeout, watch)
 
 
 @fault(session, "SETTLED", "SUSP-01", lives="RUN-01")
