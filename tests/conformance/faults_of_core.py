@@ -14,7 +14,8 @@ from drawbar.machine import Machine
 from drawbar.plan import Op
 from drawbar.records import Message, RunStatus
 from drawbar.steps.context import Context
-from drawbar.worker import attempt, outcome
+from drawbar.values.limits import Limits
+from drawbar.worker import attempt
 from drawbar.worker import task as runner
 from drawbar.worker.context import ContextFactory
 from drawbar.worker.registry import WorkflowRegistry
@@ -62,9 +63,9 @@ def checks_no_types_of_workflows(ask: Any) -> Any:
     return broken
 
 
-@fault(outcome, "check_size", "TYPE-06")
-def has_no_size_limit(check: Any) -> Any:
-    return lambda value, what, limit: None
+@fault(Limits, "check", "TYPE-06")
+def has_no_limits(check: Any) -> Any:
+    return lambda self, value, what, error=None: None
 
 
 @fault(TaskRunner, "_fall_back", "FAIL-07", "FAIL-08")

@@ -4,7 +4,7 @@ import enum
 import json
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, computed_field
 
 from drawbar.errors import InvalidOutput
-from drawbar.values.json_form import size_of, to_json
+from drawbar.values.json_form import to_json
 
 WHERE = "the output of step 'a'"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -160,23 +160,3 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
     with pytest.raises(InvalidOutput, match="it contains itself, or is nested too deeply"):
         to_json(ring, WHERE)
-
-
-@given(JSON.filter(lambda value: isinstance(value, str | list | dict)))
-def test_the_size_is_that_of_the_text(value: Any) -> None:
-    exact = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-
-    # Escapes and the spelling of floats are all that may differ.
-    assert abs(size_of(value) - exact) <= exact
-
-
-@pytest.mark.parametrize("value", [None, True, 7, 10**30, 1.5])
-def test_the_size_of_other_scalars_is_small(value: Any) -> None:
-    assert 0 < size_of(value) < 64
-
-
-def test_the_size_counts_bytes_and_not_letters() -> None:
-    measure: Callable[[Any], int] = size_of
-
-    assert measure("é" * 1000) >= 2000
-    assert measure(["é" * 1000]) >= 2000

@@ -14,13 +14,13 @@ from drawbar.machine import Evaluate, Machine
 from drawbar.records import Arrive, Finish, Json, Kind, NewTask, RunRecord, RunStatus, Task
 from drawbar.settings import Settings
 from drawbar.stores.memory import MemoryStore
-from drawbar.values.json_form import size_of
+from drawbar.values.limits import Limits
 from drawbar.worker.attempt import Bailed, Completed, Suspended
 from drawbar.worker.context import ContextFactory
 from drawbar.worker.execution import Execution
 from drawbar.worker.outcome import after_success, retry_after
 
-LIMIT = 1000
+LIMIT = Limits(1000)
 
 
 @step
@@ -121,7 +121,7 @@ def test_a_step_that_wrote_no_state_commits_none() -> None:
 
 def test_a_state_over_the_size_limit_is_refused_and_changes_nothing() -> None:
     execution = executing(CHAIN, "work")
-    write_state(execution, written="x" * LIMIT)
+    write_state(execution, written="x" * LIMIT.size)
 
     with pytest.raises(ValueTooLarge, match="what work wrote to the state is 1,"):
         after_success(execution, Completed(None), LIMIT)
@@ -199,11 +199,12 @@ def test_exactly_the_values_over_the_size_limit_are_refused(
 ) -> None:
     value: Json = outcome.payload if isinstance(outcome, Suspended) else outcome.output
     try:
-        transition, _, _ = after_success(executing(CHAIN, "work"), outcome, limit)
+        Limits(limit).check(value, "it")
     except ValueTooLarge:
-        assert size_of(value) > limit
+        with pytest.raises(ValueTooLarge):
+            after_success(executing(CHAIN, "work"), outcome, Limits(limit))
     else:
-        assert size_of(value) <= limit
+        transition, _, _ = after_success(executing(CHAIN, "work"), outcome, Limits(limit))
         assert value == (transition.payload if isinstance(outcome, Suspended) else transition.output)
 
 

@@ -15,8 +15,8 @@
     │   └── EngineLoadError        the package cannot be imported, or its object is not a plugin
     ├── RunError                   an error about one run
     │   ├── InvalidInput           a value does not fit its destination; not retried
-    │   ├── InvalidOutput          a step returned a value that its annotation forbids; not retried
-    │   ├── ValueTooLarge          a value is over the size limit; not retried
+    │   ├── InvalidOutput          a step made a value that its type or a limit forbids; not retried
+    │   │   └── ValueTooLarge      the value is over the size limit
     │   ├── StepTimeout            an attempt took longer than its `timeout`
     │   ├── WorkerLost             too many workers died while they ran a task
     │   ├── EventTimeout           the event of a `wait_for` did not come in time
@@ -111,11 +111,11 @@ class InvalidInput(RunError):
 
 
 class InvalidOutput(RunError):
-    """A step returned a value that its annotation forbids, or that has no JSON form. Never retried."""
+    """A step made a value that its annotation or the limits forbid, or that has no JSON form. Never retried."""
 
 
-class ValueTooLarge(RunError):
-    """A value is over the size limit (setting `max_value_size`). Never retried."""
+class ValueTooLarge(InvalidOutput):
+    """A value of a step is over the size limit (setting `max_value_size`). Never retried."""
 
 
 class StepTimeout(RunError):

@@ -26,7 +26,6 @@ from drawbar.settings.load import LoadedSettings, load_settings
 from drawbar.settings.masking import mask_url
 from drawbar.stores.base import Store
 from drawbar.stores.opening import open_store
-from drawbar.values.limits import check_size
 from drawbar.worker.dispatcher import Dispatcher
 from drawbar.worker.in_process import serve, take_up
 
@@ -185,7 +184,7 @@ class Client:
         session.open_loop()
         self._check_startable(workflow)
         value = workflow.accept(input)
-        check_size(value, f"the input of {workflow.id!r}", self.settings.max_value_size, InvalidInput)
+        session.limits.check(value, f"the input of {workflow.id!r}", InvalidInput)
         about = session.accept_external(dict(metadata or {}), "the run's metadata")
         session.registry.add(workflow)
         if workflow.plan not in self._checked:

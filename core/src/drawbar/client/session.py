@@ -17,7 +17,7 @@ from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, messages_for
 from drawbar.stores.base import no_such_run
 from drawbar.values.json_form import fresh
-from drawbar.values.limits import accept_external, check_run_id
+from drawbar.values.limits import Limits, check_run_id
 from drawbar.worker.in_process import dispatch_known
 from drawbar.worker.registry import WorkflowRegistry
 
@@ -63,6 +63,7 @@ class Session:
         settings: The settings of the core.
 
     Attributes:
+        limits: The limit of values.
         registry: The workflows known here.
         worker: The worker of an in-process engine; None for other engines, and while the client is closed.
         dispatcher: Sends messages to a task queue; None for an in-process engine.
@@ -78,6 +79,7 @@ class Session:
         self.engine = engine
         self.store = store
         self.settings = settings
+        self.limits = Limits(settings.max_value_size, settings.max_value_depth)
         self.registry = WorkflowRegistry(settings.workflows)
         self.worker: Worker | None = None
         self.dispatcher: Dispatcher | None = None
@@ -149,9 +151,9 @@ class Session:
             what: Its name, for the error.
 
         Raises:
-            InvalidInput: It has no JSON form, or is too large.
+            InvalidInput: It has no JSON form, or is over the limit.
         """
-        return accept_external(value, what, self.settings.max_value_size)
+        return self.limits.accept(value, what)
 
     # -- runs
 

@@ -71,6 +71,12 @@ class Settings(BaseModel):
         gt=0,
         description="Largest size of a value between steps, in bytes of JSON (or text such as `4MiB`). Default: 4 MiB.",
     )
+    max_value_depth: int = Field(
+        128,
+        ge=1,
+        le=180,
+        description="Largest number of lists and mappings inside each other in a value between steps. Default: 128.",
+    )
     max_lost: int = Field(
         3,
         ge=1,

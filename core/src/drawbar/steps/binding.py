@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from drawbar.errors import InvalidInput, StepError
 from drawbar.steps.signature import EMPTY, Parameter, Signature
 from drawbar.values.converter import Converter, converter, first_sentence, is_any, name_of
-from drawbar.values.json_form import Misfit, fresh, show
+from drawbar.values.json_form import Misfit, fresh
 from drawbar.values.refs import Ref
 from drawbar.values.schema import holds_mapping
+from drawbar.values.text import show
 
 if TYPE_CHECKING:
     from drawbar.records import Json

@@ -21,8 +21,9 @@ from pydantic_core import PydanticSerializationError
 from pydantic_core import to_json as encode
 from pydantic_core import to_jsonable_python as copy_json
 
-from drawbar.values.json_form import CONTAINERS, Misfit, fresh, plain, show
+from drawbar.values.json_form import CONTAINERS, Misfit, fresh, plain
 from drawbar.values.schema import copies_all
+from drawbar.values.text import show, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,11 +120,11 @@ def _loader(adapter: TypeAdapter[Any], annotation: Any) -> Callable[[Json], Any]
         except ValidationError as error:
             reason = explain(error)
         except Exception as error:  # A validator of the user raised something else than ValueError.
-            raise Misfit(f"{type(error).__name__}: {error}") from error
+            raise Misfit(f"{type(error).__name__}: {text_of(error)}") from error
         try:
             # Strict types accept from JSON text what they reject as Python: a date as str, a tuple as list.
             return validate_json(encode(value), by_alias=True, by_name=True)
-        except ValidationError:
+        except Exception:  # noqa: BLE001 - the first reason is the better one
             raise Misfit(reason) from None
 
     return load
@@ -147,13 +148,13 @@ def _dumper(adapter: TypeAdapter[Any]) -> Callable[[Any], Json]:
         except (PydanticSerializationError, Misfit, RecursionError):
             reason = ""
         except Exception as error:
-            raise Misfit(f"{type(error).__name__}: {error}") from error
+            raise Misfit(f"{type(error).__name__}: {text_of(error)}") from error
         try:
             # The value is the JSON form of a strict type, or an object whose fields were never validated.
             return serialized(validate_json(encode(plain(value)), by_alias=True, by_name=True))
         except ValidationError as error:
             raise Misfit(reason or explain(error)) from None
-        except (PydanticSerializationError, Misfit) as error:
+        except Exception as error:  # noqa: BLE001 - serializers are user code
             raise Misfit(reason or _reason(value, error)) from None
 
     return dump
@@ -164,7 +165,7 @@ def _reason(value: Any, error: Exception) -> str:
         plain(value)
     except Misfit as misfit:
         return str(misfit)
-    return f"it has no JSON form: {error}"
+    return f"it has no JSON form: {text_of(error)}"
 
 
 def _scalar(

@@ -16,6 +16,7 @@ from pydantic_core import to_json as encode
 from pydantic_core import to_jsonable_python as copy_json
 
 from drawbar.errors import InvalidOutput
+from drawbar.values.text import show, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CONTAINERS = frozenset({list, dict})
 _SAFE = frozenset({int, bool, type(None)})
 _SEQUENCES = frozenset({list, tuple, deque})
+_SETS = frozenset({set, frozenset})
 _HINT = "; return plain data, a dataclass or a pydantic model (for a file, its path)"
 
 
@@ -60,10 +62,20 @@ def plain(value: Any) -> Json:
     """Return the JSON form of a value of any type, as `to_json` does, but raise Misfit with the path of the problem."""
     try:
         return _convert(value)
-    except Misfit:
-        raise Misfit(_locate(value, "")) from None
-    except RecursionError:
-        raise Misfit("it has no JSON form: it contains itself, or is nested too deeply") from None
+    except Exception as error:  # noqa: BLE001 - a value may run code of the user: serializers, properties
+        raise Misfit(_explain(value, error)) from None
+
+
+def _explain(value: Any, error: Exception) -> str:
+    """Return the message about a value that has no JSON form."""
+    if isinstance(error, Misfit):
+        try:
+            return _locate(value, "")
+        except Exception as problem:  # noqa: BLE001 - as above
+            error = problem
+    if isinstance(error, RecursionError):
+        return "it has no JSON form: it contains itself, or is nested too deeply"
+    return f"it has no JSON form: {type(error).__name__}: {text_of(error)}"
 
 
 def _convert(value: Any) -> Json:
@@ -84,6 +96,8 @@ def _convert(value: Any) -> Json:
             for key, item in value.items()
         }
         return result if len(result) == len(value) else _refuse(value)
+    if kind in _SETS:
+        return sorted([_convert(item) for item in value], key=_order)
     if inspect.isawaitable(value) or inspect.isgenerator(value):
         _refuse(value)
     try:
@@ -91,6 +105,12 @@ def _convert(value: Any) -> Json:
         return _convert(copy_json(value, by_alias=False, round_trip=True))
     except (PydanticSerializationError, ValueError):
         return _refuse(value)
+
+
+def _order(item: Json) -> tuple[str, Any]:
+    """Return the place of an item of a set: equal sets have one JSON form, in whatever order they were filled."""
+    kind = type(item).__name__
+    return kind, item if kind in ("int", "float", "str") else encode(item)
 
 
 def _text(value: str) -> str:
@@ -162,21 +182,5 @@ def _at(path: str) -> str:
     return f"at {path}: " if path else ""
 
 
-def show(value: Any) -> str:
-    """Return the repr of a value, cut to 80 characters, for a message."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _name(kind: type) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def size_of(value: Json) -> int:
-    """Return the size of a JSON form as UTF-8 text, in bytes. For scalars it is a quick estimate."""
-    kind = type(value)
-    if kind is str:
-        return (len(value) if value.isascii() else len(value.encode())) + 2
-    if kind in CONTAINERS:
-        return len(encode(value))
-    return value.bit_length() // 3 + 1 if kind is int else 8

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from drawbar.errors import InvalidInput, InvalidOutput
 from drawbar.values.converter import Converter, converter, is_any, name_of
-from drawbar.values.json_form import Misfit, fresh, plain, size_of, to_json
+from drawbar.values.json_form import Misfit, fresh, plain, to_json
 from drawbar.values.schema import ABSENT, ANY_SCHEMA, JsonType, Schema, may_fit, schemas_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = [
     "name_of",
     "plain",
     "shape_of",
-    "size_of",
     "to_json",
     "union",
 ]

@@ -16,11 +16,11 @@ import anyio.to_thread
 
 from drawbar.errors import StepTimeout
 from drawbar.steps.context import BailStep, SuspendStep
-from drawbar.worker.failures import classify_exception, is_from_outside
+from drawbar.worker.failures import classify_exception, is_from_outside, tame
 from drawbar.worker.process_pool import run_in_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from drawbar.records import Json
     from drawbar.steps.context import Context
@@ -137,7 +137,7 @@ async def await_output(step: Step[..., Any], started: AwaitableOutput) -> Outcom
 def _outcome_of(error: BaseException, step: Step[..., Any]) -> Outcome:
     """Return the outcome of a step that raised; raise a cancellation from outside again."""
     if isinstance(error, Exception):
-        return Failed(error)
+        return Failed(tame(error, f"step {step.id!r}"))
     signal = error
     while isinstance(signal, BaseExceptionGroup) and len(signal.exceptions) == 1:
         signal = signal.exceptions[0]  # a task group of the step's wraps the signals that leave it
@@ -185,11 +185,25 @@ async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
     if run_in == "process":
         return await run_in_process(step, args, kwargs)
     # A thread cannot be interrupted: abandon it, tell it by ctx.cancelled, and discard its output.
-    (output,) = await anyio.to_thread.run_sync(partial(_call_boxed, step.fn, args, kwargs), abandon_on_cancel=True)
+    call = partial(_call_boxed, step, args, kwargs)
+    output, error = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    if error is not None:
+        raise error
     # A lambda or a decorator around an async function does not look async.
     return await output if hasattr(type(output), "__await__") else output
 
 
-def _call_boxed(fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> tuple[Any]:
-    """Call a function and return its output in a tuple. trio refuses a coroutine as the result of a thread."""
-    return (fn(*args, **kwargs),)
+def _call_boxed(
+    step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]
+) -> tuple[Any, BaseException | None]:
+    """Call a step's function in a thread, and return its output and its exception.
+
+    Both are boxed: trio refuses a coroutine as the result of a thread, and a future refuses some exceptions
+    (StopIteration, one whose `__bool__` raises).
+    """
+    try:
+        return step.fn(*args, **kwargs), None
+    except KeyboardInterrupt as error:
+        return None, classify_exception(error, f"step {step.id!r}")
+    except BaseException as error:  # noqa: BLE001 - whatever a step raises is an outcome
+        return None, error

@@ -75,12 +75,12 @@ class Committer:
             may_block: True in a thread, where the store may wait for a server. Default: False.
 
         Returns:
-            The reply; None if the store cannot commit this way, or is unavailable. Then call `commit`.
+            The reply; None if the store cannot commit this way, is unavailable, or refuses. Then call `commit`.
         """
         try:
             return self.store.commit_now(transition, may_block=may_block)
-        except StoreUnavailable:
-            return None  # `commit` tries again, and logs it
+        except Exception:  # noqa: BLE001 - a value that the store refuses, too
+            return None  # `commit` tries again, and reports it
 
     async def commit(self, execution: Execution, transition: Transition) -> Reply:
         """Commit a stamped transition. While the store is unavailable, try again for as long as a lease lasts.
@@ -98,6 +98,7 @@ class Committer:
         Raises:
             StoreUnavailable: The store was unavailable for as long as the lease lasts, or the worker stops. It is
                 unknown whether the transition was applied.
+            Exception: The store can be reached, and refuses the transition. Nothing was applied.
         """
         reply = self.commit_now(transition) or await self._commit_shielded(execution, transition)
         delay = transition.delay if transition.status is TaskStatus.RETRYING else None

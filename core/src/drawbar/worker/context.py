@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from drawbar.records import Json, NewEvent
 from drawbar.steps.context import Context
-from drawbar.values.limits import check_size
+from drawbar.values.limits import Limits
 from drawbar.worker.resolve import Resolver
 
 if TYPE_CHECKING:
@@ -26,11 +26,14 @@ class ContextFactory:
         store: The store, for `ctx.output_of`.
         settings: Core's settings.
         engine: Name of the engine, for `ctx.engine`.
+
+    Attributes:
+        limits: The limit of values.
     """
 
     def __init__(self, store: Store, settings: Settings, engine: str) -> None:
         self._store = store
-        self._limit = settings.max_value_size
+        self.limits = Limits(settings.max_value_size, settings.max_value_depth)
         self._engine = engine
 
     def make(
@@ -84,7 +87,7 @@ class ContextFactory:
 
     def _emitter(self, execution: Execution, address: str) -> Callable[[Json], None]:
         def emit(data: Json) -> None:
-            check_size(data, f"what {address} emits", self._limit)
+            self.limits.check(data, f"what {address} emits")
             execution.emitted.append(NewEvent("task.emitted", address, {"data": data}))
 
         return emit

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING
 
 import anyio
 
-from drawbar.errors import StepError
+from drawbar.errors import FatalError, StepError
 from drawbar.steps.context import BailStep, SuspendStep
+from drawbar.values.text import text_of, unicode
 
 if TYPE_CHECKING:
     from drawbar.records import Json
@@ -39,11 +41,33 @@ def classify_exception(error: BaseException, what: str) -> BaseException:
         return StepError(f"{what} cannot be left by ctx.suspend() or ctx.bail(): only steps can; make it one")
     if is_from_outside(error):
         raise error
+    if isinstance(error, KeyboardInterrupt):
+        return _stand_in(error, f"{what} raised KeyboardInterrupt, but was not interrupted")
     if _is_cancellation(error):
-        own = RuntimeError(f"{what} raised {type(error).__qualname__}, but was not cancelled: {text_of(error)}")
-        own.__cause__ = error
-        return own
-    return error  # SystemExit and the like: an error of the step, which must not end the worker
+        text = f"{what} raised {type(error).__qualname__}, but was not cancelled: {text_of(error)}"
+        return _stand_in(error, text)
+    return error  # SystemExit, GeneratorExit and the like: an error of the step, which must not end the worker
+
+
+def tame(error: Exception, what: str) -> Exception:
+    """Return an exception whose attributes can be read: itself, or one that stands in for it.
+
+    Args:
+        error: The exception.
+        what: The name of the code that raised it, for the message.
+    """
+    try:
+        isinstance(error, FatalError)  # asks the exception for its class, which may be code of the user
+    except Exception as problem:  # noqa: BLE001 - as above
+        name = type(error).__qualname__
+        return RuntimeError(f"{what} raised {name}, whose attributes raise {type(problem).__qualname__}")
+    return error
+
+
+def _stand_in(error: BaseException, text: str) -> RuntimeError:
+    own = RuntimeError(text)
+    own.__cause__ = error
+    return own
 
 
 def is_from_outside(error: BaseException) -> bool:
@@ -52,8 +76,8 @@ def is_from_outside(error: BaseException) -> bool:
     Args:
         error: The exception.
     """
-    if isinstance(error, KeyboardInterrupt | GeneratorExit):
-        return True
+    if isinstance(error, KeyboardInterrupt):
+        return threading.current_thread() is threading.main_thread()  # the user interrupts this one, and no other
     return _is_cancellation(error) and _is_cancelled()
 
 
@@ -81,18 +105,6 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def text_of(error: BaseException) -> str:
-    """Return the text of an exception. An exception whose `__str__` raises has a text that says so.
-
-    Args:
-        error: The exception.
-    """
-    try:
-        return _unicode(str(error))
-    except Exception as problem:  # noqa: BLE001 - `__str__` is user code
-        return f"(no text: str() of the exception raised {type(problem).__qualname__})"
-
-
 def error_record(error: BaseException, address: str, attempts: int) -> dict[str, Json]:
     """Return an exception in JSON form, with its traceback and the place where it happened.
 
@@ -101,19 +113,20 @@ def error_record(error: BaseException, address: str, attempts: int) -> dict[str,
         address: The address of the task.
         attempts: The number of the attempt that raised it.
     """
-    text = _unicode("".join(traceback.format_exception(error, limit=-8))[-8000:])
     return {
-        "type": type(error).__qualname__,
+        "type": unicode(type(error).__qualname__[:200]),
         "message": text_of(error),
         "address": address,
         "attempts": attempts,
-        "traceback": text,
+        "traceback": _traceback_of(error),
     }
 
 
-def _unicode(text: str) -> str:
-    """Return text that every store can write, with lone surrogates escaped.
-
-    File names that are not UTF-8 bring lone surrogates into messages (PEP 383).
-    """
-    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+def _traceback_of(error: BaseException) -> str:
+    """Return the end of a traceback. It runs code of the exception's class, which may raise anything."""
+    try:
+        return unicode("".join(traceback.format_exception(error, limit=-8))[-8000:])
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # noqa: BLE001 - properties, `__str__`, very deep groups
+        return f"(no traceback: to format it raised {type(problem).__qualname__})"

@@ -11,7 +11,6 @@ from drawbar.errors import RetryAfter, RunError, StepTimeout
 from drawbar.records import NewEvent, TaskStatus, Transition
 from drawbar.steps.policy import ONCE
 from drawbar.values.json_form import to_json
-from drawbar.values.limits import check_size
 from drawbar.worker.attempt import Bailed, Completed, Suspended
 from drawbar.worker.failures import error_record
 
@@ -20,11 +19,15 @@ if TYPE_CHECKING:
 
     from drawbar.machine import Move, Records
     from drawbar.records import Json
+    from drawbar.values.limits import Limits
     from drawbar.worker.execution import Execution
 
 
 def after_success(
-    execution: Execution, outcome: Completed | Suspended | Bailed, limit: int, error: Mapping[str, Json] | None = None
+    execution: Execution,
+    outcome: Completed | Suspended | Bailed,
+    limits: Limits,
+    error: Mapping[str, Json] | None = None,
 ) -> tuple[Transition, Move | None, Records]:
     """Return the transition of an attempt that completed, suspended or bailed, and what follows it.
 
@@ -34,7 +37,7 @@ def after_success(
     Args:
         execution: The execution; its task is the step's.
         outcome: What the attempt ended with.
-        limit: The size limit of values, in bytes.
+        limits: The limit of values.
         error: The error that a fallback stood in for, or None.
 
     Returns:
@@ -49,12 +52,12 @@ def after_success(
     records: Records = []
     updates = execution.ctx.updates if execution.ctx is not None else None
     if updates:
-        check_size(updates, f"what {task.address} wrote to the state", limit)
+        limits.check(updates, f"what {task.address} wrote to the state")
         transition.state = updates
         execution.run.state = {**execution.run.state, **updates}
     if isinstance(outcome, Suspended):
         payload = to_json(outcome.payload, f"what {task.address} handed to suspend")
-        check_size(payload, f"the suspend payload of {task.address}", limit)
+        limits.check(payload, f"the suspend payload of {task.address}")
         transition.status = TaskStatus.SUSPENDED
         transition.payload = payload
         transition.events = (NewEvent("task.suspended", task.address, {"payload": payload}),)
@@ -62,7 +65,7 @@ def after_success(
     output = outcome.output
     if isinstance(outcome, Bailed):
         output = to_json(output, f"what {task.address} bailed with")
-    check_size(output, f"the output of {task.address}", limit)
+    limits.check(output, f"the output of {task.address}")
     transition.output = output
     transition.error = error
     # A plain tuple: one is made for every step, and a named one costs more.

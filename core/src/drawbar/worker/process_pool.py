@@ -13,8 +13,7 @@ import anyio.to_process
 from drawbar.errors import FatalError, InvalidOutput
 from drawbar.steps.callables import find_by_name, importable_name
 from drawbar.steps.step import Step
-from drawbar.values.json_form import show
-from drawbar.worker.failures import text_of
+from drawbar.values.text import show, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

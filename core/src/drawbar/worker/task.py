@@ -10,7 +10,7 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
-from drawbar.errors import EventTimeout, InvalidInput, RunError, WorkerLost
+from drawbar.errors import EventTimeout, InvalidInput, RunError, StoreError, WorkerLost
 from drawbar.machine import Evaluate, Refuse
 from drawbar.plan import Op, input_address
 from drawbar.plugins.hook_calls import attempt_wrappers
@@ -29,7 +29,7 @@ from drawbar.records import (
 from drawbar.steps.policy import ONCE
 from drawbar.steps.step import Step
 from drawbar.values.json_form import to_json
-from drawbar.values.limits import check_size
+from drawbar.values.text import text_of
 from drawbar.worker.attempt import AwaitableOutput, Completed, Failed, attempt, await_output
 from drawbar.worker.callbacks import run_callbacks
 from drawbar.worker.context import ContextFactory
@@ -69,7 +69,7 @@ class TaskRunner:
         self.wrappers = attempt_wrappers()
         self._store = store
         self._settings = settings
-        self._limit = settings.max_value_size
+        self._limits = self.contexts.limits
 
     async def work(self, execution: Execution, slots: Mapping[str, Json] | None) -> Transition:
         """Run the execution's task, and return the transition to commit.
@@ -98,10 +98,16 @@ class TaskRunner:
         elif task.kind is Kind.TIMER:
             move = machine.leave(node, numbers, task.input, records)
         elif task.kind is Kind.JOIN:
-            move = machine.leave(node, numbers, machine.gather(node, slots or {}), records)
+            gathered = machine.gather(node, slots or {})
+            try:
+                self._limits.check(gathered, f"the list of outputs of {node.shown(numbers)}")
+            except RunError as error:
+                return self._fail(execution, error, shown=node.shown(numbers))
+            move = machine.leave(node, numbers, gathered, records)
         else:
             try:
                 payload = _payload(task, node)
+                self._limits.check(payload, f"the value of {node.shown(numbers)}")
             except Exception as error:  # noqa: BLE001 - validators of the payload's type are user code
                 return self._fail(execution, error)
             move = machine.leave(node, numbers, payload, records)
@@ -174,7 +180,7 @@ class TaskRunner:
             error: The error that a fallback stood in for, or None.
         """
         try:
-            transition, move, records = after_success(execution, outcome, self._limit, error)
+            transition, move, records = after_success(execution, outcome, self._limits, error)
         except RunError as problem:
             return self._fail(execution, problem)
         if move is None:
@@ -236,7 +242,7 @@ class TaskRunner:
             try:
                 answer = await self._evaluate(execution, move)
                 if move.node.op in (Op.MAP, Op.CHECK):
-                    check_size(answer, f"the value after {move.node.shown(move.numbers)}", self._limit)
+                    self._limits.check(answer, f"the value after {move.node.shown(move.numbers)}")
             except BaseException as error:  # noqa: BLE001 - user code; a cancellation from outside is raised again
                 shown = move.node.shown(move.numbers)
                 fault = classify_exception(error, f"the callable of {shown!r}")
@@ -280,6 +286,30 @@ class TaskRunner:
             data = {"attempt": task.attempt, "error": record}
             transition.events = (NewEvent("task.failed", task.address, data),)
         return _finish(execution, transition, Finish(RunStatus.FAILED, error=record), [])
+
+    def refused(self, execution: Execution, error: Exception) -> Transition:
+        """Return the transition of a task whose outcome the store refuses, or on which the worker itself fails.
+
+        Its error is in ASCII: a database that cannot hold a text must be able to hold the reason.
+
+        Args:
+            execution: The execution.
+            error: The error of the store or of the worker.
+        """
+        address = execution.task.address
+        if isinstance(error, StoreError):
+            error = StoreError(f"the outcome of {address} cannot be stored: {text_of(error)}")
+        transition = self._fail(execution, error)
+        record = {
+            key: text.encode("ascii", "backslashreplace").decode() if isinstance(text, str) else text
+            for key, text in error_record(error, address, execution.task.attempt).items()
+        }
+        transition.error = record
+        transition.next = Finish(RunStatus.FAILED, error=record)
+        if transition.events:
+            data: dict[str, Json] = {"attempt": execution.task.attempt, "error": record}
+            transition.events = (NewEvent("task.failed", address, data),)
+        return transition
 
     def _fail_after(
         self, execution: Execution, transition: Transition, move: Evaluate | Refuse, error: BaseException

@@ -62,7 +62,6 @@ class ThreadRun:
         self._execution = execution
         self._committer = committer
         self._contexts = contexts
-        self._limit = committer.settings.max_value_size
         self._queue = queue
 
     def work(self) -> None:
@@ -118,7 +117,7 @@ class ThreadRun:
     def _plain_transition(self, outcome: Completed) -> Transition | None:
         """Return the transition if a step or an arrival follows; None if the event loop has to make it."""
         try:
-            transition, move, records = after_success(self._execution, outcome, self._limit)
+            transition, move, records = after_success(self._execution, outcome, self._contexts.limits)
         except RunError:
             return None  # the event loop gets the same error, and records it
         if not (isinstance(move, Arrive) or (isinstance(move, NewTask) and move.kind is Kind.STEP)):

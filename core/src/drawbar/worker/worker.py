@@ -21,7 +21,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from drawbar.errors import ConfigurationError, StoreError
+from drawbar.errors import ConfigurationError, StoreError, StoreUnavailable
 from drawbar.machine import Machine
 from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import ClaimStatus, Kind, messages_for
@@ -154,6 +154,11 @@ class Worker:
                 if claim.ready:
                     await self._dispatch_ready(claim.run, message.fingerprint, claim.ready)
                 await self._go_on(execution, claim.slots, claim.task.queue)
+            except StoreError:
+                raise
+            except Exception as error:
+                log.exception("run %s, task %s", message.run_id, execution.task.address)
+                await self._give_up(execution, error)
             finally:
                 self.executions.discard(execution)
 
@@ -197,7 +202,14 @@ class Worker:
             task = execution.task
             if reply is None:
                 committer.stamp(execution, transition, queue)
-                reply = await committer.commit(execution, transition)
+                try:
+                    reply = await committer.commit(execution, transition)
+                except StoreUnavailable:
+                    raise
+                except Exception as error:  # noqa: BLE001 - the store can be reached, and refuses this outcome
+                    transition = self.runner.refused(execution, error)
+                    committer.stamp(execution, transition, queue)
+                    reply = await committer.commit(execution, transition)
                 if reply.applied:
                     committer.log_outcome(task, transition, began)
             if not reply.applied:
@@ -219,6 +231,17 @@ class Worker:
             if monotonic() - paused > LONGEST_TURN:
                 await anyio.lowlevel.checkpoint()
                 paused = monotonic()
+
+    async def _give_up(self, execution: Execution, error: Exception) -> None:
+        """Fail the run of an execution that could not go on: no error in one run may end the work on others."""
+        execution.emitted.clear()
+        transition = self.runner.refused(execution, error)
+        self.committer.stamp(execution, transition, None)
+        transition.claim = False
+        reply = await self.committer.commit(execution, transition)
+        if reply.applied:
+            await self._dispatch_ready(execution.run, execution.plan.fingerprint, reply.ready)
+            self.stop_others(execution.run.id, "", execution)
 
     async def _in_thread(self, execution: Execution, queue: str | None) -> ThreadRun:
         """Run tasks in a thread. A thread that is abandoned by a cancellation commits nothing after that."""
@@ -281,9 +304,13 @@ class Worker:
                 events = execution.take_emitted()
                 try:
                     newest = await self.store.emit(execution.run.id, events)
-                except StoreError:
+                except StoreUnavailable:
                     execution.emitted[:0] = events
                     raise
+                except Exception as error:  # noqa: BLE001 - the store refuses them: the run's commit says so
+                    execution.emitted[:0] = events
+                    log.warning("run %s: cannot write what %s emits: %s", *execution.lease[:2], error)
+                    continue
                 if self.observed:
                     self._observe(
                         execution.run, await self.store.events(execution.run.id, newest - len(events), len(events))
