@@ -23,7 +23,10 @@ from drawbar.cli.options import Flags, load, settings_options
 def worker(flags: Flags, workflows: tuple[str, ...], log_level: str) -> None:
     """Run a worker of the engine until it is asked to stop.
 
-    On SIGTERM or Ctrl-C it finishes the running tasks and stops. On a second one it stops at once.
+    On SIGTERM or Ctrl-C it takes no further tasks, and finishes the running ones. Those that take longer than
+    shutdown_timeout are given back to other workers. On a second signal it stops at once.
+
+    Exit code: 0 it was told to stop, 1 by a second signal, 2 wrong usage or configuration.
     """
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:

@@ -25,7 +25,7 @@ from drawbar.results import RunResult
 from drawbar.settings.load import LoadedSettings, load_settings
 from drawbar.settings.masking import mask_url
 from drawbar.stores.base import Store
-from drawbar.stores.opening import open_store
+from drawbar.stores.opening import close_store, open_store
 from drawbar.worker.dispatcher import Dispatcher
 from drawbar.worker.in_process import serve, take_up
 
@@ -116,7 +116,7 @@ class Client:
         await open_store(self.store, self.settings.connect_timeout)
         session.loop = Loop()
         session.closed = False
-        self._stack.push_async_callback(self.store.close)
+        self._stack.push_async_callback(close_store, self.store)
         if isinstance(self.engine, InProcessEngine):
             serving = serve(self.engine, self.store, session.registry, self.settings)
             session.worker = await self._stack.enter_async_context(serving)
@@ -131,8 +131,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        self._session.loop = None
-        self._session.closed = True
+        await self._session.close()
         return await self._stack.__aexit__(kind, error, trace)
 
     def __enter__(self) -> Self:
@@ -178,7 +177,8 @@ class Client:
             DrawbarError: This client is not open.
             RunConflict: The id belongs to a run of another workflow, or with another input.
             EngineError: The broker cannot be reached. The run is in the store and starts when a worker finds it.
-            StoreUnavailable: The store cannot be reached. No run was started.
+            StoreUnavailable: The store cannot be reached, and did not come back within `connect_timeout`. The text
+                names the run's id. A call with that id starts the run if it was not started, and only once.
         """
         session = self._session
         session.open_loop()

@@ -11,7 +11,10 @@ import uuid
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from drawbar.errors import DrawbarError, EngineError
+import anyio
+import anyio.lowlevel
+
+from drawbar.errors import DrawbarError, EngineError, StoreUnavailable
 from drawbar.machine import Machine
 from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, messages_for
@@ -39,6 +42,8 @@ log = logging.getLogger("drawbar.client")
 T = TypeVar("T")
 SETTLED = FINISHED_RUN | {RunStatus.SUSPENDED}
 """Statuses in which `Run.result` returns."""
+SHORTEST_PAUSE = 0.05
+"""Seconds before the creation of a run is tried again for the first time, while the store is away."""
 LONGEST_WAIT = 60.0
 """Largest number of seconds that one call of `Store.wait` takes."""
 
@@ -88,6 +93,7 @@ class Session:
         self.loaded = loaded
         self.tell: Callable[[str], object] = log.warning
         self._told: dict[str, float] = {}
+        self._waits: set[anyio.CancelScope] = set()
 
     # -- the state of the client
 
@@ -104,6 +110,16 @@ class Session:
                 "without an event loop)"
             )
         return self.loop
+
+    async def close(self) -> None:
+        """Take no further calls, and end those that wait for a run: they raise a DrawbarError."""
+        self.loop = None
+        self.closed = True
+        for scope in self._waits:
+            scope.cancel()
+        with anyio.move_on_after(1, shield=True):
+            while self._waits:
+                await anyio.lowlevel.checkpoint()
 
     def call(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Call an async function from code without an event loop. All sync twins use this.
@@ -215,13 +231,38 @@ class Session:
             metadata=metadata,
             forked_from=forked_from,
         )
-        run, created = await self.store.create(new)
+        run, created = await self._create_patiently(new)
         if created:
             if has_event_observers():
                 for event in await self.store.events(run.id):
                     run_event(run.id, run.workflow_id, event)
             await self.dispatch(run, [ReadyTask(first.address, first.queue)])
         return run, created
+
+    async def _create_patiently(self, new: NewRun) -> tuple[RunRecord, bool]:
+        """Create a run; while the store is away, try again for `connect_timeout` seconds. An id is created only once.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached. The text names the id.
+        """
+        until = time.monotonic() + self.settings.connect_timeout
+        pause, failed = SHORTEST_PAUSE, False
+        while True:
+            try:
+                run, created = await self.store.create(new)
+            except StoreUnavailable as error:
+                if time.monotonic() + pause > until:
+                    raise StoreUnavailable(
+                        f"{error}. It is unknown whether run {new.id} was created: to start it, and only once, "
+                        f"start it again with run_id={new.id!r}"
+                    ) from error
+                failed = True
+                await anyio.sleep(pause)
+                pause = min(2 * pause, 1.0)
+                continue
+            # After a failure, the run may be the one that this call has created, without getting the answer.
+            ours = (run.workflow_id, run.input, run.forked_from) == (new.workflow_id, new.input, new.forked_from)
+            return run, created or (failed and ours)
 
     async def dispatch(self, run: RunRecord, ready: Sequence[ReadyTask]) -> None:
         """Send tasks of a run to workers.
@@ -293,9 +334,14 @@ class Session:
         await self.dispatch_known()
         while True:
             left = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
-            abandoned = self.closed and self.engine.in_process
+            abandoned = self.closed
             wait = 0.0 if abandoned else max(0.0, min(left, watch.left))
-            await self.readable_store().wait(run_id, seen, wait, settled=True)
+            with anyio.CancelScope() as scope:
+                self._waits.add(scope)
+                try:
+                    await self.readable_store().wait(run_id, seen, wait, settled=True)
+                finally:
+                    self._waits.discard(scope)
             record = await self.load(run_id)
             if record.status in SETTLED and record.active == 0:
                 return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio.from_thread
@@ -44,7 +45,7 @@ class Loop:
 
         Raises:
             DrawbarError: This thread runs an event loop itself, or the loop is in the process that this one was
-                forked from and would never answer.
+                forked from and would never answer, or the client was closed meanwhile.
         """
         if in_event_loop():
             name = getattr(function, "__name__", "the async method")
@@ -56,4 +57,8 @@ class Loop:
                 f"opened in process {self._process}, from which this one was forked: call open_engine(...) after the "
                 "fork, in each process that uses it"
             )
-        return anyio.from_thread.run(function, *args, token=self._token)
+        try:
+            return anyio.from_thread.run(function, *args, token=self._token)
+        except CancelledError:
+            name = getattr(function, "__name__", "this call")
+            raise DrawbarError(f"this engine was closed while {name}() waited; the run goes on in its store") from None

@@ -362,10 +362,14 @@ class InProcessEngine(Engine):
     def run_worker(self) -> None:
         """Continue the runs of a durable store until SIGTERM or SIGINT.
 
+        It waits for the running steps, and gives back those that are not finished within `shutdown_timeout`. After a
+        second signal it gives them back at once, and exits with the code 1.
+
         Raises:
             StoreUnavailable: The store cannot be reached.
         """
-        anyio.run(run_until_stopped, self)
+        if not anyio.run(run_until_stopped, self):
+            leave(1)
 
 
 def _satisfies(engine: Engine) -> Delivery:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import anyio
 
-from drawbar.errors import StoreUnavailable
+from drawbar.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from drawbar.stores.base import Store
+
+
+log = logging.getLogger("drawbar.client")
+
+
+async def close_store(store: Store) -> None:
+    """Close a store. An error of the store is logged: it must not hide the result or the error of its user.
+
+    Args:
+        store: The store.
+    """
+    try:
+        await store.close()
+    except StoreError as error:
+        log.warning("the store was not closed properly: %s", error)
 
 
 async def open_store(store: Store, timeout: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from drawbar.errors import StoreError
+from drawbar.stores.opening import close_store
 from drawbar.worker.owners import is_dead, owner_name
 from drawbar.worker.patience import process_patiently
 from drawbar.worker.registry import WorkflowRegistry
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from drawbar.settings.models import Settings
     from drawbar.stores.base import Store
     from drawbar.worker.delivery import InProcessDelivery
+
+
+log = logging.getLogger("drawbar.worker")
 
 
 @asynccontextmanager
@@ -46,6 +52,8 @@ async def serve(
     ready = anyio.Event()
 
     async def process(message: Message) -> None:
+        if worker.stopping:
+            return  # the task stays in the store, for another worker
         until = monotonic() + settings.message_budget
         await process_patiently(worker, message, until, lambda: worker.stopping)
 
@@ -73,27 +81,60 @@ async def serve(
         worker.messages.flush(all_kinds=True)
         if store.durable:
             with anyio.CancelScope(shield=True):
-                await store.release(worker.owner)
+                await _release(worker)
 
 
-async def run_until_stopped(engine: InProcessDelivery) -> None:
+async def _release(worker: Worker) -> None:
+    """Give back the tasks of a worker. While the store is away, their leases run out instead."""
+    try:
+        with anyio.fail_after(worker.settings.connect_timeout):
+            await worker.store.release(worker.owner)
+    except (StoreError, TimeoutError) as error:
+        log.warning("cannot give back tasks (%s); their leases run out", error or "the store does not answer")
+
+
+async def run_until_stopped(engine: InProcessDelivery) -> bool:
     """Run a worker of an in-process engine until SIGTERM or SIGINT. It continues the runs of a durable store.
+
+    Then it waits for the steps that run, up to the setting `shutdown_timeout`, and gives back those that are left. A
+    second signal ends the waiting.
 
     Args:
         engine: The engine.
+
+    Returns:
+        False if a second signal came.
 
     Raises:
         StoreUnavailable: The store cannot be reached.
     """
     store = await open_store_of(engine)
     try:
-        async with serve(engine, store, WorkflowRegistry(engine.core.workflows), engine.core):
+        async with serve(engine, store, WorkflowRegistry(engine.core.workflows), engine.core) as worker:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                async for _ in signals:
-                    return
+                await anext(signals)
+                log.info("told to stop: waiting for %d running tasks", len(worker.executions))
+                worker.stopping = True
+                patient = True
+
+                async def wait_for_another(scope: anyio.CancelScope) -> None:
+                    nonlocal patient
+                    await anext(signals)
+                    patient = False
+                    scope.cancel()
+
+                async with anyio.create_task_group() as group:
+                    group.start_soon(wait_for_another, group.cancel_scope)
+                    with anyio.move_on_after(engine.core.shutdown_timeout):
+                        while worker.executions:  # noqa: ASYNC110 - a short wait
+                            await anyio.sleep(0.02)
+                    group.cancel_scope.cancel()
+                for execution in worker.executions:
+                    log.info("run %s: task %s is given back", execution.run.id, execution.task.address)
+                return patient
     finally:
         with anyio.CancelScope(shield=True):
-            await store.close()
+            await close_store(store)
 
 
 async def take_up(worker: Worker) -> None:

@@ -83,18 +83,23 @@ def exit_on_next_signal() -> None:
         signal.signal(number, lambda *_: os._exit(1))
 
 
-def leave() -> None:
-    """End the process even if threads still run steps that ignore `ctx.cancelled`. Their tasks were given back."""
+def leave(code: int = 0) -> None:
+    """End the process even if threads still run steps that ignore `ctx.cancelled`. Their tasks were given back.
+
+    Args:
+        code: The exit code. With another one than 0, the process ends at once.
+    """
     main = threading.main_thread()
     if threading.current_thread() is not main:
         return
     until = monotonic() + IDLE_THREADS_END
     others = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
-    for thread in others:
+    for thread in others if code == 0 else ():
         thread.join(max(until - monotonic(), 0))
     left = [thread for thread in others if thread.is_alive()]
-    if left:
+    if left and code == 0:
         log.warning("%d threads still run steps that do not end; the process exits without them", len(left))
+    if left or code:
         logging.shutdown()
         sys.stdout.flush()
-        os._exit(0)
+        os._exit(code)
