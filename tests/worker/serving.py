@@ -34,5 +34,5 @@ class InlineEngine(InProcessEngine):
 
 if __name__ == "__main__":
     store, backend = sys.argv[1:]
-    engine = InlineEngine.configured(store=store, workflows="tests.worker.flows")
+    engine = InlineEngine.configured(store=store, workflows="tests.worker.flows", shutdown_timeout=0.5)
     anyio.run(run_until_stopped, engine, backend=backend)
