@@ -195,9 +195,12 @@ class Rig:
 
     def notes(self, run: Run[Any] | RunResult[Any], what: str | None = None) -> list[Note]:
         """Return the notes that the steps of a run have written; `what` selects notes of one text."""
-        run_id = run.id if isinstance(run, Run) else run.run_id
-        notes = witness.read(self.folder, run_id)
+        notes = self.notes_of(run.id if isinstance(run, Run) else run.run_id)
         return [each for each in notes if what is None or each.what == what]
+
+    def notes_of(self, run_id: str) -> list[Note]:
+        """Return the notes in the file of a run's id."""
+        return witness.read(self.folder, run_id)
 
     async def wait_for_notes(self, run: Run[Any], what: str, count: int = 1) -> list[Note]:
         """Wait until the steps of a run have written `count` notes of one text, and return them."""

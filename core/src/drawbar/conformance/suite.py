@@ -21,6 +21,7 @@ from drawbar.conformance import (
     test_events,
     test_failure,
     test_foreach,
+    test_isolation,
     test_joins,
     test_loops,
     test_nested,
@@ -56,6 +57,7 @@ MODULES = (
     test_recovery,
     test_rerun,
     test_types,
+    test_isolation,
     test_security,
 )
 

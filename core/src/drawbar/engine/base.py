@@ -21,6 +21,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping  # noqa: TC003 - task queues evaluate the annotations of `process`
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import anyio
@@ -34,6 +35,7 @@ from drawbar.settings.models import EngineSettings
 from drawbar.worker.host import Background, host_of, stop_host
 from drawbar.worker.in_process import run_until_stopped
 from drawbar.worker.startup import exit_on_next_signal, introduce, leave
+from drawbar.worker.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -211,7 +213,7 @@ class Engine(OldNames, ABC):
         Args:
             payload: The payload that `dispatch` has sent.
         """
-        await anyio.to_thread.run_sync(self.process, payload, abandon_on_cancel=True)
+        await in_thread(partial(self.process, payload), "a message")
 
     def process_soon(self, messages: Sequence[Message]) -> None:
         """Work on messages in the background of this process, and return at once.

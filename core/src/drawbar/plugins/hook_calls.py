@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import PluginError
@@ -46,6 +47,8 @@ def has_event_observers() -> bool:
 def run_event(run_id: str, workflow_id: str, event: EventRecord) -> None:
     """Call `drawbar_run_event` of every plugin. An exception of one plugin is logged, and the others are still called.
 
+    Each runs in a copy of the caller's context: context variables that it sets are set for it alone.
+
     Args:
         run_id: The run.
         workflow_id: Its workflow.
@@ -55,7 +58,7 @@ def run_event(run_id: str, workflow_id: str, event: EventRecord) -> None:
     # Not by pluggy's own loop, which ends at the first exception.
     for impl in reversed(hooks().hook.drawbar_run_event.get_hookimpls()):
         try:
-            impl.function(*(given[name] for name in impl.argnames))
+            copy_context().run(impl.function, *(given[name] for name in impl.argnames))
         except Exception:  # noqa: BLE001 - an error of an observer must not fail the run
             _log.exception("plugin %s failed on event %s of run %s", impl.plugin_name, event.type, run_id)
 

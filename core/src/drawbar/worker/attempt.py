@@ -6,18 +6,17 @@ An attempt ends with one of the outcomes below. `outcome.py` decides what an out
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 
 from drawbar.errors import StepTimeout
 from drawbar.steps.context import BailStep, SuspendStep
 from drawbar.worker.failures import classify_exception, is_from_outside, tame
 from drawbar.worker.process_pool import run_in_process
+from drawbar.worker.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,8 +102,6 @@ async def attempt(
 def attempt_in_thread(step: Step[..., Any], value: Json, ctx: Context | None) -> Outcome | AwaitableOutput:
     """Run a sync step once in the thread of the caller. It has no references, hooks or timeout.
 
-    The step runs in a copy of the caller's context variables, so that the next step does not see what it sets.
-
     Args:
         step: The step.
         value: Its input, in JSON form.
@@ -115,7 +112,7 @@ def attempt_in_thread(step: Step[..., Any], value: Json, ctx: Context | None) ->
     """
     try:
         args, kwargs = step.bind(value, ctx, {})
-        output = copy_context().run(step.fn, *args, **kwargs)
+        output = step.fn(*args, **kwargs)
         return AwaitableOutput(output) if hasattr(type(output), "__await__") else Completed(step.dump(output))
     except BaseException as error:  # noqa: BLE001 - as above
         return _outcome_of(error, step)
@@ -184,26 +181,6 @@ async def _run(step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
         return await output if hasattr(type(output), "__await__") else output
     if run_in == "process":
         return await run_in_process(step, args, kwargs)
-    # A thread cannot be interrupted: abandon it, tell it by ctx.cancelled, and discard its output.
-    call = partial(_call_boxed, step, args, kwargs)
-    output, error = await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
-    if error is not None:
-        raise error
+    output = await in_thread(partial(step.fn, *args, **kwargs), f"step {step.id!r}")
     # A lambda or a decorator around an async function does not look async.
     return await output if hasattr(type(output), "__await__") else output
-
-
-def _call_boxed(
-    step: Step[..., Any], args: list[Any], kwargs: dict[str, Any]
-) -> tuple[Any, BaseException | None]:
-    """Call a step's function in a thread, and return its output and its exception.
-
-    Both are boxed: trio refuses a coroutine as the result of a thread, and a future refuses some exceptions
-    (StopIteration, one whose `__bool__` raises).
-    """
-    try:
-        return step.fn(*args, **kwargs), None
-    except KeyboardInterrupt as error:
-        return None, classify_exception(error, f"step {step.id!r}")
-    except BaseException as error:  # noqa: BLE001 - whatever a step raises is an outcome
-        return None, error

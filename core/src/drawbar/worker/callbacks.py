@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from drawbar.records import START, RunStatus, Task
 from drawbar.results import load_result
+from drawbar.steps.signature import is_async
 from drawbar.worker.failures import classify_exception
+from drawbar.worker.isolation import in_context
+from drawbar.worker.threads import in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context as Variables
+
     from drawbar.plan import Plan
+    from drawbar.results import RunResult
     from drawbar.stores.base import Store
 
 log = logging.getLogger("drawbar.callbacks")
 
 
-async def run_callbacks(store: Store, plan: Plan, task: Task) -> None:
+async def run_callbacks(store: Store, plan: Plan, task: Task, clean: Variables) -> None:
     """Run the callbacks that a CALLBACK task stands for. Their errors are logged, and do not change the run.
+
+    Each runs in a context of its own. A sync one runs in a thread: it may block, and call the sync twins of a client.
 
     If the worker dies meanwhile, another worker runs the same callbacks again: each is called at least once.
 
@@ -26,6 +36,7 @@ async def run_callbacks(store: Store, plan: Plan, task: Task) -> None:
         store: The store, for the result that the callbacks get.
         plan: The plan of the run.
         task: The task: `$start` stands for `on_start`, `$end` for the callbacks after the end.
+        clean: The context variables that each callback starts with.
     """
     result = await load_result(store, task.run_id, plan)
     callbacks = plan.callbacks
@@ -41,9 +52,16 @@ async def run_callbacks(store: Store, plan: Plan, task: Task) -> None:
         if callback is None:
             continue
         try:
-            answer = callback(result)
-            if inspect.isawaitable(answer):
-                await answer
+            await in_context(clean.copy(), _call(callback, result))
         except BaseException as error:
             classify_exception(error, name)  # raises a cancellation from outside again
             log.exception("%s of workflow %r failed; run %s is not affected", name, plan.id, task.run_id)
+
+
+async def _call(callback: Callable[..., Any], result: RunResult[Any]) -> None:
+    if is_async(callback):
+        await callback(result)
+        return
+    answer = await in_thread(partial(callback, result), "a callback")
+    if inspect.isawaitable(answer):  # of a lambda or a decorator around an async function
+        await answer

@@ -15,16 +15,20 @@ from drawbar.plan import Node, Op
 from drawbar.steps.callables import takes_context
 from drawbar.values.json_form import Misfit, to_json
 from drawbar.values.refs import Ref, ValueAt, fill
+from drawbar.worker.isolation import in_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+    from contextvars import Context as Variables
 
     from drawbar.records import Json
     from drawbar.steps.context import Context
     from drawbar.values.shape import Shape
 
 
-async def evaluate(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, Json]) -> Any:
+async def evaluate(
+    node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, Json], clean: Variables
+) -> Any:
     """Return the answer of the callable that a node holds.
 
     Args:
@@ -32,6 +36,7 @@ async def evaluate(node: Node, value: Json, ctx: Context | None, refs: Mapping[A
         value: The value that has reached it, in JSON form.
         ctx: The context, when a callable of the node takes one.
         refs: The values that the node's references point at.
+        clean: The context variables that each callable starts with.
 
     Raises:
         InvalidInput: The value does not fit the input type of the workflow.
@@ -46,19 +51,19 @@ async def evaluate(node: Node, value: Json, ctx: Context | None, refs: Mapping[A
         return fill(source.mapper, lambda ref: _look_up(ref, value, refs))
     given = node.shape.revive(value)
     if op is Op.MAP:
-        return to_json(await _call(source.mapper, given, ctx), f"what {node.template} answered")
+        return to_json(await _call(source.mapper, given, ctx, clean), f"what {node.template} answered")
     if op is Op.AGAIN:
-        return bool(await _call(source.condition, given, ctx))
+        return bool(await _call(source.condition, given, ctx, clean))
     if op is Op.BRANCH:
-        return [index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx)]
+        return [index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx, clean)]
     if op is Op.CHOOSE:
         for index, (condition, _) in enumerate(source.arms):
-            if await _call(condition, given, ctx):
+            if await _call(condition, given, ctx, clean):
                 return index
         return None
     if op is Op.SLEEP:
-        return _seconds(await _call(source.seconds, given, ctx), node)
-    return _epoch(await _call(source.until, given, ctx), node)
+        return _seconds(await _call(source.seconds, given, ctx, clean), node)
+    return _epoch(await _call(source.until, given, ctx, clean), node)
 
 
 def coerce(shape: Shape, value: Json, what: str, kind: type[RunError]) -> Json:
@@ -85,9 +90,17 @@ def _end_name(node: Node) -> str:
     return f"the {end} of workflow {node.up.id!r}" if node.up is not None else f"the workflow's {end}"
 
 
-async def _call(function: Callable[..., Any], value: Any, ctx: Context | None) -> Any:
-    answer = function(value, ctx) if ctx is not None and takes_context(function) else function(value)
-    return answer if answer is True or answer is False or not inspect.isawaitable(answer) else await answer
+async def _call(function: Callable[..., Any], value: Any, ctx: Context | None, clean: Variables) -> Any:
+    context = clean.copy()
+    args = (value, ctx) if ctx is not None and takes_context(function) else (value,)
+    answer = context.run(function, *args)
+    if answer is True or answer is False or not inspect.isawaitable(answer):
+        return answer
+    return await in_context(context, _await(answer))
+
+
+async def _await(answer: Awaitable[Any]) -> Any:
+    return await answer
 
 
 def _look_up(ref: Ref, value: Json, refs: Mapping[Any, Json]) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import Context as Variables
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ class Execution:
         pending: Outputs by address that the next commit will record.
         committing: True while a commit is in flight. The heartbeat must not renew or abandon the task then.
         abandoned: True when no further commit is allowed. A thread that runs a step checks it before it commits.
+        clean: The context variables that all user code starts with. Each piece of it runs in a copy.
     """
 
     plan: Plan
@@ -51,6 +53,7 @@ class Execution:
     pending: Mapping[str, Json] = field(default_factory=dict)
     committing: bool = False
     abandoned: bool = False
+    clean: Variables = field(default_factory=Variables)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:

@@ -10,13 +10,11 @@ import logging
 import os
 import threading
 from contextlib import ExitStack, asynccontextmanager
-from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.from_thread
-import anyio.to_thread
 
 from drawbar.errors import DrawbarError, StoreError, StoreUnavailable
 from drawbar.records import Message
@@ -222,9 +220,6 @@ async def working(host: WorkerHost) -> AsyncIterator[Worker]:
     from drawbar.worker.worker import Worker
 
     engine, core = host.engine, host.engine.core
-    # The task queue's pool bounds the number of messages in work. A limit of threads here would let steps that were
-    # left behind stop the others.
-    anyio.to_thread.current_default_thread_limiter().total_tokens = inf
     store = await open_store_of(engine)
     try:
         shared = engine.workflows if engine.runs_in_client else None

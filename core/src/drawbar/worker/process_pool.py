@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import sys
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -93,7 +94,7 @@ def _call(module: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
         found = find_by_name(module, name)
         # With the decorator, the name stands for the step that was made from the function.
         function = found.fn if isinstance(found, Step) else found
-        output = function(*args, **kwargs)
+        output = Context().run(function, *args, **kwargs)  # the process runs one step after another
     except Exception as error:
         if _survives_pickling(error):
             raise

@@ -35,6 +35,7 @@ from drawbar.worker.callbacks import run_callbacks
 from drawbar.worker.context import ContextFactory
 from drawbar.worker.evaluate import coerce, evaluate
 from drawbar.worker.failures import classify_exception, error_record
+from drawbar.worker.isolation import in_context
 from drawbar.worker.outcome import after_success, retry_after
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class TaskRunner:
         if isinstance(fallback, Step):
             execution.ctx = ctx = self.contexts.make(execution, node, execution.numbers, fallback, error)
             refs = await self._resolve(execution, node, fallback) if fallback.refs else {}
-            outcome = await attempt(fallback, task.input, ctx, refs)
+            outcome = await in_context(execution.clean.copy(), attempt(fallback, task.input, ctx, refs))
             if isinstance(outcome, Failed):
                 return self._fail(execution, outcome.error)
         else:
@@ -266,7 +267,7 @@ class TaskRunner:
         node, numbers = wanted.node, wanted.numbers
         ctx = self.contexts.make(execution, node, numbers) if node.wants_context else None
         refs = await self.contexts.resolver(execution).resolve(node, numbers, node.refs) if node.refs else {}
-        return await evaluate(node, wanted.value, ctx, refs)
+        return await evaluate(node, wanted.value, ctx, refs, execution.clean)
 
     # -- the end of a run
 
@@ -335,7 +336,7 @@ class TaskRunner:
     async def _callback(self, execution: Execution) -> Transition:
         """Run the callbacks of a CALLBACK task. After `on_start`, the first node of the graph is entered."""
         task = execution.task
-        await run_callbacks(self._store, execution.plan, task)
+        await run_callbacks(self._store, execution.plan, task, execution.clean)
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
         if task.address != START:
             return transition

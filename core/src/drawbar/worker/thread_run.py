@@ -49,6 +49,7 @@ class ThreadRun:
         transition: The last task's transition; None if the event loop has to make it from the outcome.
         reply: The store's reply to that transition; None if the event loop has to commit it. With a reply, the
             execution is still `committing`, because the event loop has to dispatch first.
+        context: The context that the last task's step ran in.
         began: When work on the last task began, in seconds of the monotonic clock.
         ended: True once the thread is done.
     """
@@ -57,6 +58,7 @@ class ThreadRun:
         self.outcome: Outcome | AwaitableOutput | None = None
         self.transition: Transition | None = None
         self.reply: Reply | None = None
+        self.context = execution.clean
         self.began = 0.0
         self.ended = False
         self._execution = execution
@@ -78,7 +80,8 @@ class ThreadRun:
         task = execution.task
         self.began = monotonic()
         self.transition = self.reply = execution.ctx = None
-        self.outcome = outcome = self._attempt()
+        self.context = execution.clean.copy()
+        self.outcome = outcome = self.context.run(self._attempt)
         if not isinstance(outcome, Completed):
             return False
         transition = self._plain_transition(outcome)

@@ -14,12 +14,12 @@ task again after it.
 from __future__ import annotations
 
 import logging
+from contextvars import Context as Variables
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
 from drawbar.errors import ConfigurationError, StoreError, StoreUnavailable
 from drawbar.machine import Machine
@@ -27,9 +27,11 @@ from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import ClaimStatus, Kind, messages_for
 from drawbar.worker.commit import Committer
 from drawbar.worker.execution import Execution
+from drawbar.worker.isolation import in_context
 from drawbar.worker.message_log import MessageLog
 from drawbar.worker.task import TaskRunner
 from drawbar.worker.thread_run import ThreadRun, may_use_thread
+from drawbar.worker.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -190,7 +192,7 @@ class Worker:
             began = monotonic()
             reply: Reply | None = None
             if self._hooked or not may_use_thread(execution):
-                transition = await self.runner.work(execution, slots)
+                transition = await in_context(execution.clean.copy(), self.runner.work(execution, slots))
             else:
                 thread_run = await self._in_thread(execution, queue)
                 reply, began = thread_run.reply, thread_run.began
@@ -198,7 +200,8 @@ class Worker:
                     transition = thread_run.transition
                 else:
                     assert thread_run.outcome is not None
-                    transition = await self.runner.conclude(execution, thread_run.outcome)
+                    conclusion = self.runner.conclude(execution, thread_run.outcome)
+                    transition = await in_context(thread_run.context, conclusion)
             task = execution.task
             if reply is None:
                 committer.stamp(execution, transition, queue)
@@ -247,7 +250,7 @@ class Worker:
         """Run tasks in a thread. A thread that is abandoned by a cancellation commits nothing after that."""
         thread_run = ThreadRun(execution, self.committer, self.runner.contexts, queue)
         try:
-            await anyio.to_thread.run_sync(thread_run.work, abandon_on_cancel=True)
+            await in_thread(thread_run.work, "a thread of steps")
         except anyio.get_cancelled_exc_class():
             execution.forbid_commits()
             with anyio.CancelScope(shield=True):
@@ -258,7 +261,7 @@ class Worker:
 
     def _observe(self, run: RunRecord, events: Iterable[EventRecord]) -> None:
         for event in events:
-            run_event(run.id, run.workflow_id, event)
+            Variables().run(run_event, run.id, run.workflow_id, event)
 
     async def _dispatch_ready(self, run: RunRecord, fingerprint: str, ready: Iterable[ReadyTask]) -> None:
         await self.dispatch_again(messages_for(run.id, run.workflow_id, fingerprint, ready))

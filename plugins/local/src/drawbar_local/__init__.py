@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 import anyio
@@ -55,7 +56,8 @@ class LocalEngine(InProcessEngine):
         """
         if self._waiting and not self._starting and self._running < self.settings.concurrency:
             self._starting = True
-            group.start_soon(self._work, group)
+            # Not in the context of the client whose message it is: the task works on messages of other clients too.
+            Context().run(group.start_soon, self._work, group)
 
     async def _work(self, group: TaskGroup) -> None:
         self._starting = False
