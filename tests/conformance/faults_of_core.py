@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import anyio
@@ -15,9 +16,10 @@ from drawbar.plan import Op
 from drawbar.records import Message, RunStatus
 from drawbar.steps.context import Context
 from drawbar.values.limits import Limits
-from drawbar.worker import attempt
+from drawbar.worker import attempt, callbacks, worker
 from drawbar.worker import task as runner
 from drawbar.worker.context import ContextFactory
+from drawbar.worker.execution import Execution
 from drawbar.worker.registry import WorkflowRegistry
 from drawbar.worker.task import TaskRunner
 from drawbar.worker.worker import Worker
@@ -318,5 +320,27 @@ def refuses_main_everywhere(check: Any) -> Any:
     def broken(self: Any, workflow: Any) -> None:
         if workflow.module == "__main__":
             raise ConfigurationError("no")
+
+    return broken
+
+
+@fault(worker, "in_context", "ISO-01")
+def shares_context_variables(in_context: Any) -> Any:
+    return lambda context, work: work
+
+
+@fault(Execution, "__post_init__", "ISO-02")
+def starts_with_the_variables_of_the_caller(post_init: Any) -> Any:
+    def broken(self: Any) -> None:
+        self.clean = copy_context()
+        post_init(self)
+
+    return broken
+
+
+@fault(callbacks, "in_thread", "ISO-03")
+def calls_back_in_the_event_loop(in_thread: Any) -> Any:
+    async def broken(function: Any) -> Any:
+        return function()
 
     return broken

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def script(rig: Rig, run_id: str, *places: str) -> flows.Script:
     """Return a script that sets all variables at these places."""
-    return flows.Script(sets=dict.fromkeys(places, [*flows.VARIABLES]), run_id=run_id, folder=str(rig.folder))
+    sets = {place: [*flows.VARIABLES] for place in places}
+    return flows.Script(sets=sets, run_id=run_id, folder=str(rig.folder))
 
 
 def leaks(rig: Rig, run_id: str) -> dict[str, dict[str, str]]:

@@ -170,7 +170,12 @@ variables = (
 )
 
 PLACES = frozenset(
-    ["on_start", "async", "thread", "thread-again", "hidden", "hidden-inline", "timed", "timed-thread", "inline", "in_process", "mapper", "async-mapper", "hidden-mapper", "condition", "condition-2", "arm", "arm-2", "choice", "choice-2", "chosen", "body", "until", "duration", "once_more-1", "once_more-2", "failing", "fallback", "item", "parallel", "parallel-2", "on_success", "on_finish"]
+    {
+        *("on_start", "async", "thread", "thread-again", "hidden", "hidden-inline", "timed", "timed-thread"),
+        *("inline", "in_process", "mapper", "async-mapper", "hidden-mapper", "condition", "condition-2", "arm"),
+        *("arm-2", "choice", "choice-2", "chosen", "body", "until", "duration", "once_more-1", "once_more-2"),
+        *("failing", "fallback", "item", "parallel", "parallel-2", "on_success", "on_finish"),
+    }
 )
 """Every place that `variables` visits."""
 
