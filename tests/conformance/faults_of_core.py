@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import Any
 
@@ -24,7 +25,7 @@ from drawbar.worker.registry import WorkflowRegistry
 from drawbar.worker.task import TaskRunner
 from drawbar.worker.worker import Worker
 from drawbar_local import LocalEngine
-from tests.conformance.breaking import fault
+from tests.conformance.breaking import FAULTS, Fault, fault
 
 
 @fault(TaskRunner, "_failed", "STATE-04")
@@ -329,13 +330,31 @@ def shares_context_variables(in_context: Any) -> Any:
     return lambda context, work: work
 
 
-@fault(Execution, "__post_init__", "ISO-02")
-def starts_with_the_variables_of_the_caller(post_init: Any) -> Any:
+_of_client: list[Variables] = []
+
+
+def _remembers_its_variables(start: Any) -> Any:
+    async def broken(*args: Any, **options: Any) -> Any:
+        _of_client[:] = [copy_context()]
+        return await start(*args, **options)
+
+    return broken
+
+
+def _starts_with_them(post_init: Any) -> Any:
     def broken(self: Any) -> None:
-        self.clean = copy_context()
+        self.clean = _of_client[0]
         post_init(self)
 
     return broken
+
+
+FAULTS["passes the variables of the client on"] = Fault(
+    "passes the variables of the client on",
+    ("ISO-02",),
+    "RUN-01",
+    ((client.Client, "start", _remembers_its_variables), (Execution, "__post_init__", _starts_with_them)),
+)
 
 
 @fault(callbacks, "in_thread", "ISO-03")

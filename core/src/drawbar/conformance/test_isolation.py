@@ -54,6 +54,7 @@ async def test_callback_that_blocks(rig: Rig) -> None:
     run = await rig.start(flows.held_up, 1)
     await rig.wait_for_notes(run, "begun")
     assert await rig.completed(all_flows.probe, "others") == "others"
+    assert rig.notes(run, "over") == []
     rig.open_gate("callback")
 
     assert (await rig.result(run)).output == 1
