@@ -359,7 +359,7 @@ FAULTS["passes the variables of the client on"] = Fault(
 
 @fault(callbacks, "in_thread", "ISO-03")
 def calls_back_in_the_event_loop(in_thread: Any) -> Any:
-    async def broken(function: Any) -> Any:
+    async def broken(function: Any, what: str) -> Any:
         return function()
 
     return broken

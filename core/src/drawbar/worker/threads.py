@@ -38,9 +38,10 @@ async def in_thread(function: Callable[[], T], what: str) -> T:
         limiter = anyio.CapacityLimiter(inf)
         _unlimited.set(limiter)
     call = partial(_call_boxed, function, what)
-    result, error = await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)
-    if error is not None:
-        raise error
+    outcome = await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)
+    result: T = outcome[0]
+    if outcome[1] is not None:
+        raise outcome[1]
     return result
 
 
