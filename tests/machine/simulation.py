@@ -18,13 +18,26 @@ import anyio.lowlevel
 
 from drawbar.authoring.workflow import Workflow
 from drawbar.machine import Machine
-from drawbar.records import Claim, Message, NewRun, Reply, RunRecord, RunStatus, TaskStatus, Transition
+from drawbar.plan import Op
+from drawbar.records import (
+    ACTIVE,
+    TIMED,
+    Claim,
+    Message,
+    NewRun,
+    Reply,
+    RunRecord,
+    RunStatus,
+    TaskStatus,
+    Transition,
+)
 from drawbar.results import RunResult, load_result
 from drawbar.settings import Settings
 from drawbar.stores.memory import MemoryStore
 from drawbar.worker.registry import WorkflowRegistry
 from drawbar.worker.worker import Worker
 
+WAITS_FOR_A_PLACE = (TaskStatus.HELD, TaskStatus.RESUMED)
 ENDS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
@@ -125,6 +138,7 @@ class Simulation:
                     await anyio.lowlevel.checkpoint()
                 record = await self.store.load("run")
                 assert record is not None
+                await self._check_places()
                 if record.status in ENDS and not self.store.gates:
                     break
                 await self._act(group.start_soon, record)
@@ -132,8 +146,46 @@ class Simulation:
                 raise AssertionError(f"stuck: {self.trace[-50:]}")
         return await load_result(self.store, "run", self.workflow.plan)
 
+    async def _check_places(self) -> None:
+        """Check that no foreach with `concurrency` has more items in progress, or fewer while one waits for a place."""
+        tasks = await self.store.tasks("run")
+        busy: dict[tuple[str, int], set[int]] = {}
+        for task in tasks:
+            if task.status not in ACTIVE and task.status not in TIMED:
+                continue
+            place = self.workflow.plan.locate(task.address)
+            if place is None:
+                continue  # a callback
+            for up in place[0].parents():
+                if up.op is Op.FOREACH and up.source.concurrency is not None:
+                    depth = len(up.marks)
+                    join = up.address(place[1][:depth])
+                    busy.setdefault((join, up.source.concurrency), set()).add(place[1][depth])
+        for (join, most), items in busy.items():
+            assert len(items) <= most, f"{join} has items {sorted(items)} at once: {self.trace[-50:]}"
+        joins = {join: len(items) for (join, _), items in busy.items()}
+        for task in tasks:
+            waits_at = task.fan if task.status is TaskStatus.HELD else task.waits_at
+            if task.status in WAITS_FOR_A_PLACE and waits_at is not None:
+                join = next(one for one in tasks if one.address == waits_at)
+                if join.status is TaskStatus.JOINING and join.places:
+                    assert joins.get(waits_at, 0) == join.places, f"{task.address} waits: {self.trace[-50:]}"
+
+    async def _resume_one(self, record: RunRecord) -> bool:
+        """Resume one suspended task, if there is any."""
+        suspended = await self.store.tasks("run", statuses=[TaskStatus.SUSPENDED])
+        if not suspended or record.status in ENDS:
+            return False
+        address = suspended[self.random.randrange(len(suspended))].address
+        self.trace.append(f"resume {address}")
+        ready = await self.store.resume("run", address, self.answers(address))
+        self.pool.extend(Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready)
+        return True
+
     async def _act(self, start: Callable[..., Any], record: RunRecord) -> None:
         random, gates = self.random, self.store.gates
+        if random.random() < 0.05 and await self._resume_one(record):
+            return
         fault = self.faults > 0 and random.random() < 0.2
         if fault:
             self.faults -= 1

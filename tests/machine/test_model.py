@@ -5,6 +5,7 @@ Properties (also in docs/design.md):
 - *same answer*: whatever the order of deliveries, and whatever is lost, doubled or killed, a run ends as the
   interpreter says;
 - *exactly once*: the outcome of each task is committed once;
+- *places*: a foreach with `concurrency` never has more items in progress, and no fewer while one waits for a place;
 - *never stuck*: as long as a run has not ended, something is due, delivered or waited for from outside.
 """
 
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drawbar import RunStatus, Workflow, machine
-from drawbar.conformance.graphs import seeded, workflows
+from drawbar.conformance.graphs import seeded, waiting, workflows
 from drawbar.conformance.interpreter import Outcome, interpret
 from drawbar.conformance.parts import answer
 from drawbar.results import RunResult
@@ -85,3 +86,8 @@ def test_lost_and_doubled_messages_and_dead_workers_change_nothing(
 @pytest.mark.parametrize("seed", range(200))
 def test_seeded_graphs_survive_a_worker_that_dies_often(seed: int) -> None:
     play(seeded(seed), seed % 7, seed, 30, (0.0, 30.0)[seed % 2], 2)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_items_that_wait_in_fan_outs_in_fan_outs_survive_dead_workers(seed: int) -> None:
+    play(waiting(seed), seed % 7, seed, (0, 30)[seed % 2], (0.0, 30.0)[seed // 2 % 2], 1 + seed % 3)

@@ -179,3 +179,47 @@ class _Sequence:
         if kind == 1:
             return builder.sleep(parts.blink)
         return builder.wait_for("nothing", timeout=0.001, default={"waited": True})
+
+
+def waiting(seed: int) -> Workflow[Any, Any]:
+    """Return the workflow of a seed that consists of fan-outs in fan-outs whose bodies suspend, sleep and wait.
+
+    Each foreach in it has up to five items, and no limit, one place or two.
+    """
+    pick = random.Random(seed).randrange
+    made: Workflow[Any, Any] = workflow(f"waiting-{seed:03}").map(parts.four).then(_waiting(pick, 3)).commit()
+    return made
+
+
+def _waiting(pick: Pick, depth: int) -> Workflow[Any, Any]:
+    """Return a foreach over a body that waits, as a nested workflow."""
+    body = workflow("item")
+    for number in range(1 + pick(2)):
+        kind = pick(8) if depth else pick(5)
+        if kind == 0:
+            body = body.sleep(0.001 * (1 + pick(3)))
+        elif kind == 1:
+            body = body.wait_for("nothing", timeout=0.002, default=number)
+        elif kind < 4:
+            body = body.then(parts.ask.with_id(f"ask-{number}"))
+        elif kind == 4:
+            body = body.then(parts.stumble.with_id(f"stumble-{number}"))
+        elif kind == 5:
+            inner = _waiting(pick, depth - 1).with_id(f"in-{number}")
+            body = body.map(parts.pair if pick(2) else parts.four).then(inner)
+        else:
+            arms = [_arm(pick, depth - 1).with_id(f"arm-{number}-{arm}") for arm in range(2 + pick(2))]
+            body = body.parallel(*arms) if kind == 6 else body.branch(*[(parts.divides(1 + pick(2)), a) for a in arms])
+    return workflow("each").foreach(body.commit(), concurrency=(None, 1, 2)[pick(3)]).commit()
+
+
+def _arm(pick: Pick, depth: int) -> Workflow[Any, Any]:
+    arm = workflow("arm")
+    kind = pick(4)
+    if kind == 0:
+        arm = arm.sleep(0.002)
+    elif kind == 1 and depth > 0:
+        arm = arm.map(parts.four).then(_waiting(pick, depth - 1))
+    elif kind == 2:
+        arm = arm.then(parts.plus)
+    return arm.then(parts.ask).commit()

@@ -180,6 +180,11 @@ def pair(value: Any) -> list[int]:
     return [digest(value), digest([value])]
 
 
+def four(value: Any) -> list[int]:
+    """Map a value to a list of four or five items."""
+    return [digest([value, index]) for index in range(4 + digest(value) % 2)]
+
+
 async def fold(value: Any) -> int:
     """Map a value to a number, in an async function."""
     return digest(value)
