@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from drawbar.records import Due, FanOut, TaskStatus
-from drawbar.stores import control, transitions
+from drawbar.stores import control, places, transitions
 from drawbar.stores.memory.rows import MemoryReader, MemoryRows
 from tests.conformance.breaking import fault
 
@@ -126,9 +126,56 @@ def tells_of_no_suspension(commit: Any) -> Any:
 def counts_the_suspended_as_busy(commit: Any) -> Any:
     def change(rows: Any, transition: Any) -> None:
         if transition.status is TaskStatus.SUSPENDED:
-            transition.pull = None
+            rows.task(rows.run(transition.run_id), transition.address).fan = None
 
     return _committed(change)(commit)
+
+
+@fault(places.Places, "fall", "EACH-11")
+def frees_the_innermost_place_alone(fall: Any) -> Any:
+    def broken(self: Any, fan: str | None, to: int) -> None:
+        join = self._join(fan) if fan is not None else None
+        if join is not None:
+            outer, join.fan = join.fan, None
+            fall(self, fan, to)
+            join.fan = outer
+
+    return broken
+
+
+@fault(places.Places, "fall", "EACH-12")
+def counts_the_sleeping_as_busy(fall: Any) -> Any:
+    def broken(self: Any, fan: str | None, to: int) -> None:
+        join = self._join(fan) if fan is not None else None
+        if join is not None:
+            limit, join.places = join.places, join.places or 1000
+            fall(self, fan, to)
+            join.places = limit
+
+    return broken
+
+
+@fault(places.Places, "fall", "EACH-12")
+def frees_the_places_of_a_limit_too(fall: Any) -> Any:
+    def broken(self: Any, fan: str | None, to: int) -> None:
+        fall(self, fan, to)
+        if fan is not None and to is places.TIMED and self._operation.rows.task(self._operation.run, fan).places:
+            self._operation.pull(fan)
+
+    return broken
+
+
+@fault(places, "is_full", "EACH-13")
+def resumes_without_a_place(is_full: Any) -> Any:
+    return lambda join: False
+
+
+@fault(MemoryRows, "resumed", "EACH-13")
+def lets_the_newest_resume_go_first(resumed: Any) -> Any:
+    def broken(self: Any, run: Any, join: str) -> Any:
+        return next(reversed(run.turns.get(join, {}).values()), None)
+
+    return broken
 
 
 @fault(transitions, "commit", "SUSP-08")

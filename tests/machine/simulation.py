@@ -167,9 +167,9 @@ class Simulation:
         for task in tasks:
             waits_at = task.fan if task.status is TaskStatus.HELD else task.waits_at
             if task.status in WAITS_FOR_A_PLACE and waits_at is not None:
-                join = next(one for one in tasks if one.address == waits_at)
-                if join.status is TaskStatus.JOINING and join.places:
-                    assert joins.get(waits_at, 0) == join.places, f"{task.address} waits: {self.trace[-50:]}"
+                row = next(one for one in tasks if one.address == waits_at)
+                if row.status is TaskStatus.JOINING and row.places:
+                    assert joins.get(waits_at, 0) == row.places, f"{task.address} waits: {self.trace[-50:]}"
 
     async def _resume_one(self, record: RunRecord) -> bool:
         """Resume one suspended task, if there is any."""

@@ -106,7 +106,7 @@ class Run(Generic[Out]):
         """
         record = await self._session.load(self.id)
         tasks = await self._session.readable_store().tasks(self.id, statuses=(TaskStatus.SUSPENDED,))
-        task = suspended_task(self.id, tasks, step)
+        task = suspended_task(record, tasks, step)
         value = self._session.accept_external(data, f"the data to resume {task.address} with")
         plan = self._plan_of(record)
         place = plan.locate(task.address) if plan is not None else None

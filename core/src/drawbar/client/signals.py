@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import AmbiguousResume, InvalidInput, NotSuspended
 from drawbar.plan import Op
+from drawbar.records import FINISHED_RUN, RunStatus
 from drawbar.values.json_form import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from drawbar.plan import Plan
-    from drawbar.records import Json, Task
+    from drawbar.records import Json, RunRecord, Task
 
 
-def suspended_task(run_id: str, tasks: Sequence[Task], step: Any) -> Task:
+def suspended_task(run: RunRecord, tasks: Sequence[Task], step: Any) -> Task:
     """Return the suspended task that a caller names.
 
     Args:
-        run_id: The run.
+        run: The run.
         tasks: Its suspended tasks.
         step: A step, its id or an address; None: the only suspended task.
 
@@ -27,11 +28,16 @@ def suspended_task(run_id: str, tasks: Sequence[Task], step: Any) -> Task:
         NotSuspended: No such task is suspended.
         AmbiguousResume: More than one task fits.
     """
+    run_id, ended = run.id, ""
+    if run.status in FINISHED_RUN:
+        ended = f": the run is {run.status.value}"
+    if run.status is RunStatus.FAILED:
+        ended += "; retry the run first, and its suspended tasks wait for a resume again"
     if step is None:
         if len(tasks) == 1:
             return tasks[0]
         if not tasks:
-            raise NotSuspended(f"run {run_id} has no suspended task")
+            raise NotSuspended(f"run {run_id} has no suspended task{ended}")
         addresses = [task.address for task in tasks]
         raise AmbiguousResume(
             f"run {run_id} is suspended at {', '.join(addresses)}: say which with step= (--step)", addresses
@@ -42,8 +48,8 @@ def suspended_task(run_id: str, tasks: Sequence[Task], step: Any) -> Task:
     if len(matching) == 1:
         return matching[0]
     if not matching:
-        suspended = ", ".join(task.address for task in tasks) or "nothing"
-        raise NotSuspended(f"task {name!r} of run {run_id} is not suspended (suspended: {suspended})")
+        suspended = ended or f" (suspended: {', '.join(task.address for task in tasks) or 'nothing'})"
+        raise NotSuspended(f"task {name!r} of run {run_id} is not suspended{suspended}")
     addresses = [task.address for task in matching]
     raise AmbiguousResume(f"step {name!r} is suspended at {', '.join(addresses)}: name an address", addresses)
 

@@ -193,7 +193,7 @@ def waiting(seed: int) -> Workflow[Any, Any]:
 
 def _waiting(pick: Pick, depth: int) -> Workflow[Any, Any]:
     """Return a foreach over a body that waits, as a nested workflow."""
-    body = workflow("item")
+    body: Any = workflow("item")
     for number in range(1 + pick(2)):
         kind = pick(8) if depth else pick(5)
         if kind == 0:
@@ -210,11 +210,12 @@ def _waiting(pick: Pick, depth: int) -> Workflow[Any, Any]:
         else:
             arms = [_arm(pick, depth - 1).with_id(f"arm-{number}-{arm}") for arm in range(2 + pick(2))]
             body = body.parallel(*arms) if kind == 6 else body.branch(*[(parts.divides(1 + pick(2)), a) for a in arms])
-    return workflow("each").foreach(body.commit(), concurrency=(None, 1, 2)[pick(3)]).commit()
+    each: Workflow[Any, Any] = workflow("each").foreach(body.commit(), concurrency=(None, 1, 2)[pick(3)]).commit()
+    return each
 
 
 def _arm(pick: Pick, depth: int) -> Workflow[Any, Any]:
-    arm = workflow("arm")
+    arm: Any = workflow("arm")
     kind = pick(4)
     if kind == 0:
         arm = arm.sleep(0.002)
@@ -222,4 +223,5 @@ def _arm(pick: Pick, depth: int) -> Workflow[Any, Any]:
         arm = arm.map(parts.four).then(_waiting(pick, depth - 1))
     elif kind == 2:
         arm = arm.then(parts.plus)
-    return arm.then(parts.ask).commit()
+    made: Workflow[Any, Any] = arm.then(parts.ask).commit()
+    return made

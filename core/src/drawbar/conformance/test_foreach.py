@@ -119,6 +119,55 @@ async def test_bodies(rig: Rig) -> None:
     assert await rig.completed(flows.sums, [1, 2, 3]) == 9
 
 
+@clause("EACH-11")
+async def test_composite_items(rig: Rig) -> None:
+    """An item gives up its place when nothing in it is left to do but wait for a resume, at any depth: all other items
+    start, more than the window of a fan-out or the concurrency."""
+    for flow in (flows.composite, flows.composite_two_places):
+        run = await rig.start(flow, list(range(30)))
+        result = await rig.result(run)
+        assert result.status is RunStatus.SUSPENDED
+        assert len(result.suspended) == 30
+
+        for address in result.suspended:
+            await run.resume(True, step=address)
+        assert (await rig.result(run)).status is RunStatus.COMPLETED
+
+
+@clause("EACH-12")
+async def test_items_that_sleep_or_wait(rig: Rig) -> None:
+    """An item that sleeps or waits for an event holds no place, and all other items start; with `concurrency=` it keeps
+    its place."""
+    for flow in (flows.listening, flows.sleeping):
+        run = await rig.start(flow, list(range(30)))
+        await rig.wait_for_notes(run, "mark", 30)
+        await rig.wait_for_status(run, RunStatus.WAITING)
+        await run.cancel()
+
+    run = await rig.start(flows.listening_two_places, list(range(6)))
+    for begun in (2, 3, 4, 5, 6, 6):
+        await rig.wait_for_notes(run, "mark", begun)
+        await rig.wait_for_status(run, RunStatus.WAITING)
+        assert len(rig.notes(run)) == begun
+        await run.send_event("go", begun)
+    assert len((await rig.result(run)).output) == 6
+
+
+@clause("EACH-13")
+async def test_resumed_items(rig: Rig) -> None:
+    """Items that are resumed together run within the concurrency: each takes a place again or waits for one, in the
+    order of the resumes."""
+    run = await rig.start(flows.resumed_one_by_one, list(range(5)))
+    await rig.wait_for_notes(run, "in")
+    for item in (2, 0, 3, 1):
+        await run.resume(item, step=f"ask_then_work[{item}]")
+    rig.open_gate("all-are-resumed")
+
+    assert (await rig.result(run)).output == [0, 1, 2, 3, 4]
+    assert _most_at_once(rig.notes(run)) == 1
+    assert [note.facts["item"] for note in rig.notes(run) if note.what == "in"] == [4, 2, 0, 3, 1]
+
+
 def _most_at_once(notes: list[Note]) -> int:
     most = now = 0
     for note in notes:

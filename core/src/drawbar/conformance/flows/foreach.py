@@ -91,4 +91,40 @@ def in_threads(item: int, ctx: Context) -> int:
 
 in_threads_at_once = workflow("in-threads-at-once", input=list[int]).foreach(in_threads).commit()
 
+
+
+@step
+async def ask(item: int, ctx: Context) -> int:
+    if ctx.resume_data is None:
+        ctx.suspend(item)
+    return item
+
+
+_asks = workflow("asks").parallel(ask, mark).map(lambda done: done["ask"]).commit()
+_two = workflow("two").map(lambda item: [item]).foreach(_asks).commit()
+composite = workflow("composite", input=list[int]).foreach(_asks).commit()
+composite_two_places = workflow("composite-two-places", input=list[int]).foreach(_two, concurrency=2).commit()
+
+_listens = workflow("listens").then(mark).wait_for("go").commit()
+listening = workflow("listening", input=list[int]).foreach(_listens).commit()
+listening_two_places = workflow("listening-two-places", input=list[int]).foreach(_listens, concurrency=2).commit()
+_sleeps = workflow("sleeps").then(mark).sleep(3600).commit()
+sleeping = workflow("sleeping", input=list[int]).foreach(_sleeps).commit()
+
+
+@step
+async def ask_then_work(item: int, ctx: Context) -> int:
+    """Suspend all items but the last, which waits until it is told to go on."""
+    if ctx.resume_data is None and item < 4:
+        ctx.suspend(item)
+    note(ctx, "in", item=item)
+    if ctx.resume_data is None:
+        await gate(ctx, "all-are-resumed")
+    await anyio.sleep(0.03)
+    note(ctx, "out", item=item)
+    return item
+
+
+resumed_one_by_one = workflow("resumed-one-by-one", input=list[int]).foreach(ask_then_work, concurrency=1).commit()
+
 sums = workflow("foreach-sums", input=list[int]).foreach(chain(echo, add_one, id="both")).map(sum).commit()

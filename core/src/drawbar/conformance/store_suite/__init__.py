@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import pytest
 
-MODULES = ("claims", "commits", "creation", "ends", "joins", "kit", "reading", "retries", "signals", "timers")
+MODULES = ("claims", "commits", "creation", "ends", "joins", "kit", "places", "reading", "retries", "signals", "timers")
 pytest.register_assert_rewrite(*[f"{__name__}.{module}" for module in MODULES])
 
 from drawbar.conformance.store_suite.claims import TestClaims, TestLeases, TestRefusals
@@ -33,6 +33,7 @@ from drawbar.conformance.store_suite.commits import TestEvents, TestOutcomes, Te
 from drawbar.conformance.store_suite.creation import TestCreation
 from drawbar.conformance.store_suite.ends import TestBails, TestCancels, TestFinishes
 from drawbar.conformance.store_suite.joins import TestFanOuts, TestJoins, TestPulls
+from drawbar.conformance.store_suite.places import TestNestedSlots, TestResumedSlots, TestWaitingSlots
 from drawbar.conformance.store_suite.reading import TestPurging, TestReading, TestWaiting
 from drawbar.conformance.store_suite.retries import TestRetries
 from drawbar.conformance.store_suite.signals import TestEmits, TestMail, TestResumes
@@ -51,15 +52,18 @@ __all__ = [
     "TestJoins",
     "TestLeases",
     "TestMail",
+    "TestNestedSlots",
     "TestOutcomes",
     "TestPulls",
     "TestPurging",
     "TestReading",
     "TestRefusals",
+    "TestResumedSlots",
     "TestResumes",
     "TestRetries",
     "TestStatus",
     "TestSuccessors",
     "TestTimes",
     "TestWaiting",
+    "TestWaitingSlots",
 ]

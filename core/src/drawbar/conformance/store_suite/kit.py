@@ -185,7 +185,7 @@ async def counts(store: Store, run_id: str) -> tuple[int, int, int]:
     found = list((await statuses(store, run_id)).values())
     counted = (
         sum(status in ACTIVE for status in found),
-        sum(status in TIMED for status in found),
+        sum(status in TIMED or status is TaskStatus.RESUMED for status in found),
         found.count(TaskStatus.SUSPENDED),
     )
     assert (run.active, run.timed, run.suspended) == counted
