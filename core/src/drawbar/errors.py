@@ -224,7 +224,7 @@ class RetryAfter(Exception):
 
     def __init__(self, seconds: float | timedelta, message: str = "") -> None:
         self.seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
-        if not self.seconds < math.inf:  # true for nan, too
+        if not math.isfinite(self.seconds):
             raise ValueError(f"RetryAfter({seconds!r}): give seconds, or a timedelta")
         super().__init__(message or f"retry after {self.seconds:g} s")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import anyio.from_thread
 
 from drawbar.client.run import Run
+from drawbar.client.same_input import same_input
 from drawbar.client.session import Session
 from drawbar.client.sync import Loop, in_event_loop
 from drawbar.client.unclaimed import check_is_told
@@ -192,7 +193,9 @@ class Client:
             check_is_told(session, workflow)
         run, created = await session.create(workflow.plan, value, run_id, about)
         await session.dispatch_known()
-        if not created and (run.workflow_id != workflow.id or run.input != value):
+        if not created and (
+            run.workflow_id != workflow.id or not same_input(workflow.input_shape, run.input, value)
+        ):
             what = f"workflow {run.workflow_id!r}" if run.workflow_id != workflow.id else "another input"
             raise RunConflict(f"run {run.id!r} exists already, with {what}; choose another run_id")
         return Run(session, run.id, workflow.plan)
@@ -230,11 +233,15 @@ class Client:
 
         Raises:
             ConfigurationError: A module of the setting `workflows` cannot be imported.
+            InvalidInput: The metadata has no JSON form, or `limit` is no whole number.
             StoreUnavailable: The store cannot be reached.
         """
         name = getattr(workflow, "id", workflow)
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+            raise InvalidInput(f"limit={limit!r}: give a whole number, 0 or more")
+        wanted = self._session.accept_external(dict(metadata), "the metadata to look for") if metadata else None
         found = await self._session.readable_store().runs(
-            workflow_id=name, status=RunStatus(status) if status else None, metadata=metadata, limit=limit
+            workflow_id=name, status=RunStatus(status) if status else None, metadata=wanted, limit=limit
         )
         return [RunResult(record, [], self._session.plan_of(record)) for record in found]
 
@@ -324,6 +331,7 @@ class Client:
 
         Raises:
             ConfigurationError: A module of the setting `workflows` cannot be imported.
+            InvalidInput: The metadata has no JSON form, or `limit` is no whole number.
             StoreUnavailable: The store cannot be reached.
             DrawbarError: The client is not open, or this thread runs an event loop: await `list_runs` there.
         """

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import anyio
 import anyio.lowlevel
 
-from drawbar.errors import DrawbarError, EngineError, StoreUnavailable
+from drawbar.errors import DrawbarError, EngineError, InvalidInput, StoreUnavailable
 from drawbar.machine import Machine
 from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, messages_for
 from drawbar.stores.base import no_such_run
 from drawbar.values.json_form import fresh
 from drawbar.values.limits import Limits, check_run_id
+from drawbar.values.numbers import is_number
 from drawbar.worker.in_process import dispatch_known
 from drawbar.worker.registry import WorkflowRegistry
 
@@ -326,9 +327,12 @@ class Session:
 
         Raises:
             RunNotFound: The store has no such run.
+            InvalidInput: `timeout` is not a finite number.
             TimeoutError: It took longer than `timeout`.
             DrawbarError: The client is closed, so that no worker continues the run.
         """
+        if timeout is not None and not is_number(timeout):
+            raise InvalidInput(f"timeout={timeout!r}: give seconds, or leave it out for no limit")
         deadline = None if timeout is None else time.monotonic() + timeout
         seen = 0
         await self.dispatch_known()

@@ -6,7 +6,6 @@ It also collects data for the compiler: the shape of the value at every node, an
 from __future__ import annotations
 
 import inspect
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,7 +36,9 @@ from drawbar.steps.ids import checked_id
 from drawbar.steps.signature import EMPTY, read_signature
 from drawbar.steps.step import Step
 from drawbar.values.converter import first_sentence
+from drawbar.values.numbers import is_duration
 from drawbar.values.refs import OutputOf, Ref, RunInput, RunState, ValueAt
+from drawbar.values.secrets import SecretInType
 from drawbar.values.shape import ANY_SHAPE, Fields, Items, Likely, Shape, Typed, shape_of, union
 
 if TYPE_CHECKING:
@@ -279,8 +280,9 @@ class _Checker:
     def duration(self, seconds: Any, node: str) -> None:
         if callable(seconds):
             self.callable(seconds, node, "duration")
-        elif isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-            self.fail(node, f"{seconds!r} is not a duration; give seconds (0 or more), a timedelta, or a function")
+        elif not is_duration(seconds):
+            hint = "give seconds (0 or more), a timedelta, or a function; at most 100 years"
+            self.fail(node, f"{seconds!r} is not a duration; {hint}")
 
     def moment(self, until: Any, node: str) -> None:
         if callable(until):
@@ -293,6 +295,8 @@ class _Checker:
     def event(self, node: WaitFor) -> Shape:
         try:
             shape = shape_of(node.type)
+        except SecretInType as error:
+            self.fail(node.id, f"type={node.type!r}: {error}")
         except Exception as error:
             raise GraphError(
                 f"workflow {self.name!r}: node {node.id!r}: type={node.type!r} has no JSON form; "
@@ -300,10 +304,9 @@ class _Checker:
                 node=node.id,
             ) from error
         late = node.timeout
-        if late is not None and (
-            isinstance(late, bool) or not isinstance(late, int | float) or not 0 <= late < math.inf
-        ):
-            self.fail(node.id, f"timeout={late!r}: give seconds (0 or more) or a timedelta, or leave it out")
+        if late is not None and not is_duration(late):
+            hint = "give seconds (0 or more) or a timedelta, or leave it out; at most 100 years"
+            self.fail(node.id, f"timeout={late!r}: {hint}")
         if not node.has_default:
             return shape
         if node.timeout is None:

@@ -14,6 +14,9 @@ from drawbar.errors import PluginError
 DEFAULT_ENGINE = "local"
 """Engine to use when none is configured."""
 
+LONGEST = 100 * 366 * 86_400
+"""Longest duration of a setting, in seconds: a hundred years."""
+
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -37,9 +40,9 @@ def _names(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST, allow_inf_nan=False)]
 """Type of a duration in seconds. A timedelta, or a text such as `250ms`, `30s`, `5m`, `2h`, `7d`, is taken too."""
-PositiveSeconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=LONGEST, allow_inf_nan=False)]
 """Type of a duration in seconds that is not 0."""
 
 

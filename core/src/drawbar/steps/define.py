@@ -14,6 +14,7 @@ from drawbar.errors import StepError
 from drawbar.steps.ids import checked_id
 from drawbar.steps.policy import Policy, Retry, RunIn
 from drawbar.steps.step import Step, StepSequence
+from drawbar.values.numbers import is_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,8 +143,8 @@ def as_step(thing: Any, id: str | None = None) -> Step[..., Any]:
 def _policy(retry: Any, timeout: Any, fallback: Any, run_in: Any, queue: Any) -> Policy:
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0):
-        raise StepError(f"step(timeout={timeout!r}): give seconds, more than 0, or a timedelta")
+    if timeout is not None and not (is_duration(timeout) and timeout > 0):
+        raise StepError(f"step(timeout={timeout!r}): give seconds, more than 0, or a timedelta; at most 100 years")
     if retry is not None and (isinstance(retry, bool) or not isinstance(retry, int | Retry)):
         raise StepError(f"step(retry={retry!r}): give a Retry(…), or a number of attempts")
     run_in = "thread" if run_in is None else run_in

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from drawbar.errors import FatalError, RetryAfter, StepError
+from drawbar.values.numbers import is_duration, is_number
 
 RunIn = Literal["thread", "inline", "process"]
 
@@ -49,11 +50,12 @@ class Retry:
             value = getattr(self, name)
             if isinstance(value, timedelta):
                 object.__setattr__(self, name, value.total_seconds())
-            elif not isinstance(value, int | float) or value < 0:
-                raise StepError(f"Retry({name}={value!r}): give seconds, 0 or more")
-        if not self.backoff >= 1:
+                value = value.total_seconds()
+            if not is_duration(value):
+                raise StepError(f"Retry({name}={getattr(self, name)!r}): give seconds, 0 or more, at most 100 years")
+        if not is_number(self.backoff) or self.backoff < 1:
             raise StepError(f"Retry(backoff={self.backoff!r}): give a factor of 1 or more")
-        if not 0 <= self.jitter <= 1:
+        if not is_number(self.jitter) or not 0 <= self.jitter <= 1:
             raise StepError(f"Retry(jitter={self.jitter!r}): give a share from 0 to 1")
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in self.on):
             raise StepError(f"Retry(on={self.on!r}): give one or more exception types")

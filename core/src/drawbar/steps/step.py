@@ -24,6 +24,7 @@ from drawbar.steps.signature import (
 )
 from drawbar.values.converter import Converter, converter, first_sentence, is_any
 from drawbar.values.json_form import Misfit, plain
+from drawbar.values.secrets import SecretInType, refuse_secrets
 from drawbar.values.shape import ANY_SHAPE, Shape, Typed, name_of, shape_of, union
 
 if TYPE_CHECKING:
@@ -245,6 +246,9 @@ class Step(Generic[P, R]):
         self._names = {}  # Resolved: keep no local variables of the caller alive.
         declared = signature.returns if self._output is None else self._output
         _converter(declared, f"{where}: its output")
+        for parameter in signature.parameters:
+            if not parameter.is_context:
+                _refuse_secrets(parameter.annotation, f"{where}: parameter {parameter.name!r}")
         resume = None
         if self._resume is not None:
             _converter(self._resume, f"{where}: resume=")
@@ -289,11 +293,20 @@ class Step(Generic[P, R]):
 def _converter(annotation: Any, where: str) -> Converter:
     try:
         return converter(annotation)
+    except SecretInType as error:
+        raise StepError(f"{where}: {error}") from None
     except Exception as error:
         raise StepError(
             f"{where}: {name_of(annotation)} has no JSON form; use a model, a dataclass or plain data, "
             f"or leave the annotation out ({first_sentence(error)})"
         ) from error
+
+
+def _refuse_secrets(annotation: Any, where: str) -> None:
+    try:
+        refuse_secrets(annotation)
+    except SecretInType as error:
+        raise StepError(f"{where}: {error}") from None
 
 
 def _recall(module: str, name: str, id: str) -> Step[..., Any]:

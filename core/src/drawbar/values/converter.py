@@ -23,6 +23,7 @@ from pydantic_core import to_jsonable_python as copy_json
 
 from drawbar.values.json_form import CONTAINERS, Misfit, fresh, plain
 from drawbar.values.schema import copies_all
+from drawbar.values.secrets import refuse_secrets
 from drawbar.values.text import show, text_of
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Converter:
             # Pydantic makes a one-shot iterator of an `Iterable`: a second reader would find it empty.
             annotation = list[typing_extensions.get_args(annotation) or Any]  # type: ignore[misc]
         adapter: TypeAdapter[Any] = TypeAdapter(_with_own_typed_dicts(annotation))
+        refuse_secrets(annotation)
         load, dump = _loader(adapter, annotation), _dumper(adapter)
         exact = type(None) if annotation is None else annotation
         if exact in _SCALARS:
@@ -73,6 +75,7 @@ def converter(annotation: Any) -> Converter:
 
     Raises:
         pydantic.errors.PydanticUserError: Pydantic does not support the type.
+        SecretInType: The type holds a secret.
     """
     try:
         # The repr is part of the cache key: `int | str` equals `str | int`, but pydantic tries them in order.

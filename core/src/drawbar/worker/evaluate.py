@@ -6,7 +6,6 @@ A callable gets the value in the type that the step before it declared. `machine
 from __future__ import annotations
 
 import inspect
-import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,9 @@ from drawbar.errors import InvalidInput, InvalidOutput, RunError
 from drawbar.plan import Node, Op
 from drawbar.steps.callables import takes_context
 from drawbar.values.json_form import Misfit, to_json
+from drawbar.values.numbers import is_duration
 from drawbar.values.refs import Ref, ValueAt, fill
+from drawbar.values.text import show
 from drawbar.worker.isolation import in_context
 
 if TYPE_CHECKING:
@@ -108,14 +109,16 @@ def _look_up(ref: Ref, value: Json, refs: Mapping[Any, Json]) -> Json:
 
 
 def _seconds(answer: Any, node: Node) -> float:
-    if isinstance(answer, timedelta):
-        return answer.total_seconds()
-    if isinstance(answer, int | float) and not isinstance(answer, bool) and 0 <= answer < math.inf:
-        return float(answer)
-    raise InvalidOutput(f"{node.template} must answer seconds (0 or more) or a timedelta, but answered {answer!r}")
+    seconds = max(answer.total_seconds(), 0.0) if isinstance(answer, timedelta) else answer
+    if is_duration(seconds):
+        return float(seconds)
+    raise InvalidOutput(
+        f"{node.template} must answer seconds (0 or more) or a timedelta, at most 100 years, "
+        f"but answered {show(answer)}"
+    )
 
 
 def _epoch(answer: Any, node: Node) -> float:
-    if isinstance(answer, datetime) and answer.tzinfo is not None:
+    if isinstance(answer, datetime) and answer.utcoffset() is not None:
         return answer.timestamp()
-    raise InvalidOutput(f"{node.template} must answer a datetime with a time zone, but answered {answer!r}")
+    raise InvalidOutput(f"{node.template} must answer a datetime with a time zone, but answered {show(answer)}")

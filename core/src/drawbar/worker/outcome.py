@@ -11,6 +11,7 @@ from drawbar.errors import RetryAfter, RunError, StepTimeout
 from drawbar.records import NewEvent, TaskStatus, Transition
 from drawbar.steps.policy import ONCE
 from drawbar.values.json_form import to_json
+from drawbar.values.numbers import LONGEST, is_number
 from drawbar.worker.attempt import Bailed, Completed, Suspended
 from drawbar.worker.failures import error_record
 
@@ -94,7 +95,10 @@ def retry_after(execution: Execution, error: BaseException, draw: float) -> Tran
     hopeless = isinstance(error, RunError) and not isinstance(error, StepTimeout)
     if hopeless or failures >= retry.max_attempts or not retry.allows(error):
         return None
-    delay = error.seconds if isinstance(error, RetryAfter) else retry.wait(failures, draw)
+    if isinstance(error, RetryAfter):
+        delay = min(max(error.seconds, 0.0), LONGEST) if is_number(error.seconds) else 0.0
+    else:
+        delay = retry.wait(failures, draw)
     record = error_record(error, task.address, task.attempt)
     data = {"attempt": task.attempt, "delay": delay, "error": record}
     return Transition(

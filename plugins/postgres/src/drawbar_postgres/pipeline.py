@@ -17,7 +17,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
-from drawbar.errors import StoreError, StoreUnavailable, StoreVersionError
+from drawbar.errors import ConfigurationError, StoreError, StoreUnavailable, StoreVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,16 @@ SELECT set_config('jit', 'off', false), set_config('enable_seqscan', 'off', fals
 
 PASSING = ("08", "25006", "25P03", "53", "55", "57", "58")
 """The beginnings of error codes that say that the server cannot do it now."""
+NOT_NOW = {
+    "25006": "takes no writes, it is read-only (name the primary server in the store's URL)",
+    "25P03": "ended a transaction that stood still too long",
+    "57014": "took longer than its statement_timeout, or the statement was cancelled",
+    "55P03": "could not get a lock within its lock_timeout",
+    "53": "has not enough resources now",
+    "55": "cannot do this now",
+    "58": "has a system error",
+}
+"""The beginnings of error codes of a server that was reached, with what it means."""
 READ, WRITE = select.POLLIN, select.POLLOUT
 SYNC, ABORTED = pq.ExecStatus.PIPELINE_SYNC, pq.ExecStatus.PIPELINE_ABORTED
 FINE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, SYNC})
@@ -264,11 +274,20 @@ def connect(options: Options) -> psycopg.Connection[Any]:
 
     Raises:
         StoreUnavailable: The server cannot be reached, or refuses the connection.
+        ConfigurationError: The encoding of the database cannot hold every text.
     """
     try:
-        return psycopg.connect(**options.conninfo(), autocommit=True)
+        connection = psycopg.connect(**options.conninfo(), autocommit=True)
     except psycopg.Error as error:
         raise explained(error, options) from error
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in (None, "UTF8"):
+        connection.close()
+        raise ConfigurationError(
+            f"{options.where} has the encoding {encoding}, which cannot hold every text; create a database with "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name it in the store's URL"
+        )
+    return connection
 
 
 def explained(error: psycopg.Error, options: Options, *, committing: bool = False) -> StoreError:
@@ -286,5 +305,6 @@ def explained(error: psycopg.Error, options: Options, *, committing: bool = Fals
         )
     if code.startswith(PASSING) or (isinstance(error, psycopg.OperationalError) and not code):
         unknown = ". Whether the operation was carried out is unknown" if committing else ""
-        return StoreUnavailable(f"{options.where} cannot be reached: {text}{unknown}")
+        now = next((hint for start, hint in NOT_NOW.items() if code.startswith(start)), "cannot be reached")
+        return StoreUnavailable(f"{options.where} {now}: {text}{unknown}")
     return StoreError(f"{options.where} refuses: {text}")
