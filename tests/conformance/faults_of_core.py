@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any
 
 import anyio
 
-from drawbar.client import client, fork, session, signals
+from drawbar.client import client, fork, session, signals, takeover
 from drawbar.client import run as runs
-from drawbar.errors import ConfigurationError
+from drawbar.errors import ConfigurationError, InvalidInput
 from drawbar.machine import Machine
-from drawbar.plan import Op
-from drawbar.records import Message, RunStatus
+from drawbar.plan import Op, Plan
+from drawbar.records import Message, NewTask, RunStatus
 from drawbar.steps.context import Context
 from drawbar.values.limits import Limits
 from drawbar.worker import attempt, callbacks, worker
@@ -97,9 +98,36 @@ def knows_no_defaults(payload: Any) -> Any:
     return lambda task, node: payload(task, node) if task.data is not None else "too late"
 
 
-@fault(fork, "fork_memos", "AGAIN-04", "AGAIN-05")
-def forks_from_nothing(memos: Any) -> Any:
-    return lambda plan, tasks, from_step, given: []
+@fault(fork, "start_of", "AGAIN-04", "AGAIN-05", "FORK-01", "FORK-03", "FORK-04", "FORK-05", "FORK-06", "FORK-09")
+def forks_from_nothing(start_of: Any) -> Any:
+    def broken(run: Any, plan: Plan, *args: Any) -> Any:
+        new = start_of(run, plan, *args)
+        return replace(new, tasks=[Machine(plan, 100).start(run.input)], joins=(), state={})
+
+    return broken
+
+
+@fault(fork, "start_of", "FORK-02")
+def forks_without_the_state(start_of: Any) -> Any:
+    return lambda *args: replace(start_of(*args), state={})
+
+
+@fault(takeover, "_again", "FORK-08")
+def forks_ask_again(again: Any) -> Any:
+    return lambda task: NewTask(task.address, task.kind, task.input, fan=task.fan)
+
+
+@fault(fork, "find_place", "FORK-07")
+def forks_from_the_first_place_of_a_name(find: Any) -> Any:
+    def broken(run_id: str, plan: Plan, tasks: Any, name: str) -> Any:
+        try:
+            return find(run_id, plan, tasks, name)
+        except InvalidInput:
+            found = [(task, plan.locate(task.address)) for task in tasks if task.kind == "step"]
+            task, place = next((task, place) for task, place in found if place and place[0].id == name)
+            return task, *place
+
+    return broken
 
 
 @fault(Context, "suspend", "SUSP-11", lives="RUN-01")

@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from drawbar.authoring.workflow import Workflow
+from drawbar.client.fork import start_of
 from drawbar.machine import Machine
 from drawbar.plan import Op
 from drawbar.records import (
@@ -116,6 +117,7 @@ class Simulation:
         self.pool: list[Message] = []
         self.living = 0
         self.trace: list[str] = []
+        self.forks = 0
         self.settings = Settings(fan_out=fan_out, lease=10.0, message_budget=budget, max_lost=1000)
         workflows = WorkflowRegistry()
         workflows.add(workflow)
@@ -132,11 +134,28 @@ class Simulation:
             NewRun("run", plan.id, plan.fingerprint, value, [first], self.workflow.initial_state())
         )
         await self._dispatch([Message(run.id, first.address, plan.id, plan.fingerprint)])
+        return await self._to_the_end("run", limit)
+
+    async def fork(self, place: str, limit: int = 20_000) -> tuple[RunResult[Any], Counter[str]]:
+        """Fork the run that was played, and play the fork. Return its result, and how often each task was claimed."""
+        plan = self.workflow.plan
+        record = await self.store.load("run")
+        assert record is not None
+        self.forks += 1
+        tasks = await self.store.tasks("run")
+        new = start_of(record, plan, tasks, place, None, self.settings.fan_out, f"fork-{self.forks}")
+        self.store.claimed.clear()
+        run, _ = await self.store.create(new)
+        free = [task for task in await self.store.tasks(run.id) if task.status is TaskStatus.SCHEDULED]
+        await self._dispatch([Message(run.id, task.address, plan.id, plan.fingerprint) for task in free])
+        return await self._to_the_end(run.id, limit), self.store.claimed
+
+    async def _to_the_end(self, run_id: str, limit: int) -> RunResult[Any]:
         async with anyio.create_task_group() as group:
             for _ in range(limit):
                 while len(self.store.gates) < self.living:  # until every worker stands at a gate
                     await anyio.lowlevel.checkpoint()
-                record = await self.store.load("run")
+                record = await self.store.load(run_id)
                 assert record is not None
                 await self._check_places()
                 if record.status in ENDS and not self.store.gates:
@@ -144,7 +163,7 @@ class Simulation:
                 await self._act(group.start_soon, record)
             else:
                 raise AssertionError(f"stuck: {self.trace[-50:]}")
-        return await load_result(self.store, "run", self.workflow.plan)
+        return await load_result(self.store, run_id, self.workflow.plan)
 
     async def _check_places(self) -> None:
         """Check that no foreach with `concurrency` has more items in progress, or fewer while one waits for a place."""
@@ -216,9 +235,9 @@ class Simulation:
             self.trace.append(f"{due.next_in:g} s pass")
             self.now += due.next_in + 0.001
         elif record.status is RunStatus.SUSPENDED:
-            for task in await self.store.tasks("run", statuses=[TaskStatus.SUSPENDED]):
-                ready = await self.store.resume("run", task.address, self.answers(task.address))
-                self.pool.extend(Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready)
+            for task in await self.store.tasks(record.id, statuses=[TaskStatus.SUSPENDED]):
+                ready = await self.store.resume(record.id, task.address, self.answers(task.address))
+                self.pool.extend(Message(record.id, a, record.workflow_id, record.fingerprint, q) for a, q in ready)
         else:
             raise AssertionError(f"run is {record.status}, and nothing will ever happen: {self.trace[-50:]}")
 

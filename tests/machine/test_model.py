@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from drawbar import RunStatus, Workflow, machine
 from drawbar.conformance.graphs import seeded, waiting, workflows
-from drawbar.conformance.interpreter import Outcome, interpret
+from drawbar.conformance.interpreted import Outcome
+from drawbar.conformance.interpreter import interpret
 from drawbar.conformance.parts import answer
 from drawbar.results import RunResult
 from tests.machine.simulation import Simulation

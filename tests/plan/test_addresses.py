@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from drawbar import Workflow, chain, step, workflow
-from drawbar.plan import Node, Op, Plan
+from drawbar.plan import Node, Op, Plan, record_of
 
 
 @step
@@ -84,23 +84,45 @@ def test_an_id_means_the_nearest_node_going_outwards() -> None:
     assert plan.visible(plan.nodes["sleep-5"], "nobody") is None
 
 
-def before(made: Workflow[Any, Any], start: str) -> set[str]:
-    plan = made.plan
-    stands = plan.before(plan.nodes[start])
-    return {node.template for node in plan.steps() if stands(node)}
+def after(made: Workflow[Any, Any], place: str, *others: str) -> list[str]:
+    """Return those of the other places that stand after a place."""
+    found = made.plan.locate(place)
+    assert found is not None
+    is_after = made.plan.after(*found)
+    located = {other: made.plan.locate(other) for other in others}
+    return [other for other, at in located.items() if at is not None and is_after(*at)]
 
 
-def test_a_fork_keeps_what_cannot_run_after_its_step() -> None:
-    assert before(flow, "thumbs[].resize") == {"load", "thumbs[].load"}
+def test_after_a_place_stands_what_needs_its_output() -> None:
+    places = ("load", "thumbs[1].load", "thumbs[1].resize", "thumbs[2].resize", "thumbs", "inner#1.resize[0]")
+    assert after(flow, "thumbs[1].load", *places) == ["thumbs[1].resize", "inner#1.resize[0]"]
+    assert after(flow, "load", *places) == list(places[1:])
 
 
-def test_a_fork_inside_a_loop_starts_the_loop_over() -> None:
-    assert before(flow, "inner#.resize[]") == {"load", "thumbs[].load", "thumbs[].resize"}
+def test_after_an_iteration_stand_the_later_ones() -> None:
+    places = ("inner#1.resize[1]", "inner#2.resize[0]", "inner#2.resize[1]", "inner#3.resize[0]", "sleep-5")
+    assert after(flow, "inner#2.resize[0]", *places) == ["inner#3.resize[0]", "sleep-5"]
 
 
-def test_a_fork_keeps_the_other_arms_of_a_parallel() -> None:
+def test_the_arms_beside_a_place_do_not_stand_after_it() -> None:
     both = workflow("both").parallel(load, resize).map(lambda done: done["load"]).then(load.with_id("last")).commit()
-    assert before(both, "resize") == {"load"}
+    assert after(both, "resize", "load", "last", "resize") == ["last"]
+
+
+@pytest.mark.parametrize(
+    ("address", "record"),
+    [
+        ("a[1].b", ("a[1].b", "", "")),
+        ("a[1].b.$state.12", ("a[1].b", "state", "12")),
+        ("a#2.b.$bail", ("a#2.b", "bail", "")),
+        ("a.parallel-1.$slot.one-b", ("a.parallel-1", "slot", "one-b")),
+        ("a.$slots", ("a", "slots", "")),
+        ("poll.$count", ("poll", "count", "")),
+        ("a.$output.$enter", ("a.$output.$enter", "", "")),
+    ],
+)
+def test_a_record_names_its_node(address: str, record: tuple[str, str, str]) -> None:
+    assert record_of(address) == record
 
 
 def test_nodes_know_the_nodes_around_them() -> None:

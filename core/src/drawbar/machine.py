@@ -254,7 +254,7 @@ class Machine:
         body = node.bodies[0]
         tasks = [self._task(body, (*numbers, index), item, join) for index, item in enumerate(items)]
         places = node.source.concurrency or 0
-        window = places or min(self.fan_out, INITIAL_WINDOW)
+        window = window_of(node, self.fan_out)
         return FanOut(join, len(tasks), tasks, window, self.enclosing_join(node, numbers), places)
 
     def should_widen(self, address: str) -> bool:
@@ -290,6 +290,18 @@ class Machine:
     ) -> NewTask:
         fan = self.enclosing_join(node, numbers)
         return NewTask(node.address(numbers), Kind.TIMER, value, TaskStatus.SLEEPING, fan=fan, delay=delay, until=until)
+
+
+def window_of(node: Node, fan_out: int) -> int:
+    """Return the number of slots that a fan-out starts at once.
+
+    Args:
+        node: The node of the fan-out.
+        fan_out: The setting `fan_out`.
+    """
+    if node.op is not Op.FOREACH:
+        return fan_out
+    return node.source.concurrency or min(fan_out, INITIAL_WINDOW)
 
 
 def _memo(address: str, value: Json) -> NewTask:

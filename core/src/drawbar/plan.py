@@ -8,6 +8,8 @@ with numbers. Addresses that contain a `$` are reserved for Drawbar:
 - `poll#4.$again` evaluates the condition of a loop.
 - `x.$enter` is a CONTROL task: a worker enters node `x`, because user code must be evaluated or a fan-out opened.
 - `poll.$count` records the number of a loop's last iteration.
+- `x.$state.2` records the state that attempt 2 of step `x` wrote, `x.$bail` that it bailed, `join.$slot.x` the value of
+  a slot. A fork reads them, and writes `join.$slots`.
 
 Internal: third parties import nothing from here.
 """
@@ -19,7 +21,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from drawbar.records import MEMO
 from drawbar.values.shape import ANY_SHAPE, Shape
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from drawbar.values.refs import OutputOf
 
 ENTER = ".$enter"
+RECORDS = re.compile(r"(.*)\.\$(state|bail|count|slots|slot)(?:\.([^.]*))?", re.DOTALL)
 NUMBERS = re.compile(r"(?<=[\[#])\d+")
 Numbers = tuple[int, ...]
 
@@ -241,41 +243,83 @@ class Plan:
                 return up.state_model
         return self.declared_state
 
-    def before(self, node: Node) -> Callable[[Node], bool]:
-        """Return a predicate for `fork`: True for the nodes whose outputs stay valid when a run restarts from `node`.
+    def after(self, node: Node, numbers: Numbers) -> Callable[[Node, Numbers], bool]:
+        """Return a predicate for `fork`: True for a place that can only be reached once this one has an output.
 
-        All outputs stay valid but those of `node`, and of the nodes that can only run after it.
+        Args:
+            node: The node of the place to fork from.
+            numbers: Its numbers.
         """
-        later: set[int] = set()
-        marked: set[int] = set()
+        later: dict[int, int] = {}  # node → number of leading numbers that it shares with the place
+        loops: list[tuple[dict[int, int], int]] = []  # nodes inside; which number counts the loop
 
-        def mark(start: Node | None) -> None:
+        def mark(start: Node | None, shared: int, found: dict[int, int]) -> None:
             """Mark a node, its contents, and all nodes after it in its sequence."""
-            while start is not None and id(start) not in marked:
-                marked.add(id(start))
+            while start is not None:
+                found.setdefault(id(start), shared)
                 for body in start.bodies:
-                    mark(body)
+                    mark(body, shared, found)
                 start = start.next
 
         at: Node | None = node
         while at is not None:
-            later.add(id(at))
-            mark(at.next)
-            if at.up is not None and at.up.op is Op.LOOP:  # The next iteration runs after this one.
-                mark(at.up.bodies[0])
+            mark(at.next, len(at.marks), later)
+            if at.up is not None and at.up.op is Op.LOOP:
+                inside: dict[int, int] = {}
+                mark(at.up.bodies[0], len(at.marks), inside)
+                loops.append((inside, len(at.marks) - 1))
             at = at.up
-        later |= marked
-        return lambda other: id(other) not in later
+
+        def is_after(other: Node, theirs: Numbers) -> bool:
+            shared = later.get(id(other))
+            if shared is not None and theirs[:shared] == numbers[:shared]:
+                return True
+            return any(
+                id(other) in inside and theirs[:count] == numbers[:count] and theirs[count] > numbers[count]
+                for inside, count in loops
+            )
+
+        return is_after
+
+
+def ends_slot(node: Node) -> bool:
+    """Return True if the output of a node is that of an arm or item of a fan-out: it is the last one there."""
+    while node.next is None and node.up is not None:
+        if node.up.op is not Op.SCOPE:
+            return node.up.op in (Op.FOREACH, Op.PARALLEL, Op.BRANCH)
+        node = node.up
+    return False
+
+
+def record_of(address: str) -> tuple[str, str, str]:
+    """Return the node's address, kind and rest of the address of a record; kind is '' for all other addresses."""
+    found = RECORDS.fullmatch(address)
+    return (found[1], found[2], found[3] or "") if found else (address, "", "")
+
+
+def state_record(address: str, attempt: int) -> str:
+    """Return the address where the state that an attempt of a step wrote is recorded."""
+    return f"{address}.$state.{attempt}"
+
+
+def bail_record(address: str) -> str:
+    """Return the address where it is recorded that a step has bailed."""
+    return f"{address}.$bail"
+
+
+def slot_record(join: str, slot: str) -> str:
+    """Return the address where the value of a slot is recorded that is not the output of a step."""
+    return f"{join}.$slot.{slot}"
+
+
+def slots_record(join: str) -> str:
+    """Return the address where a fork records the slots that had arrived at a join."""
+    return f"{join}.$slots"
 
 
 def count_address(loop: Node, numbers: Numbers) -> str:
     """Return the address where the number of a loop's last iteration is recorded."""
     return loop.address(numbers) + ".$count"
-
-
-def input_address(node: Node) -> str:
-    """Return the address under which a fork keeps the new input of the step it starts from."""
-    return f"{MEMO}{node.template}.$input"
 
 
 def _fill(pattern: str, numbers: Numbers) -> str:

@@ -22,8 +22,6 @@ START = "$start"
 """Reserved address of the task that calls `on_start`."""
 END = "$end"
 """Reserved address of the task that calls a workflow's callbacks after the end of a run."""
-MEMO = "~"
-"""Prefix of the addresses of memos: outcomes that a fork has copied."""
 
 
 class RunStatus(StrEnum):
@@ -103,7 +101,7 @@ class Kind(StrEnum):
     CALLBACK = "callback"
     """Runs `on_success`, `on_failure` and `on_finish` after the end of a run."""
     MEMO = "memo"
-    """A recorded value (of a reference, or copied by `fork`). It is never claimed."""
+    """A recorded value, for a reference or for `fork`. It is never claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +164,8 @@ class NewTask:
     kind: Kind
     input: Json = None
     status: TaskStatus = TaskStatus.SCHEDULED
-    """SCHEDULED; HELD in a fan-out; SLEEPING or WAITING with `delay` or `until`; finished for memos."""
+    """SCHEDULED; HELD in a fan-out; SLEEPING or WAITING with `delay` or `until`; finished for memos. A fork also
+    creates tasks that are finished, or SUSPENDED."""
     queue: str | None = None
     fan: str | None = None
     """Address of the join of the innermost fan-out around the task; None outside of fan-outs."""
@@ -177,6 +176,7 @@ class NewTask:
     event: str | None = None
     """For WAITING: the event's name. The store first takes an event from the run's mailbox, if there is one."""
     output: Json = None
+    """The output; for SUSPENDED: the payload of `suspend`."""
     error: Json = None
 
 
@@ -195,7 +195,11 @@ class FanOut:
     fan: str | None = None
     """Address of the join of the innermost fan-out around this one; None outside of fan-outs."""
     places: int = 0
-    """The `concurrency` of a foreach, which is its `window` too; 0 for a fan-out without it."""
+    """The `concurrency` of a foreach, which is its `window` too (in a fork: less those in use); 0 without it."""
+    timed: int = 0
+    """For a fork: `Task.timed` of the join. The tasks there are created beside the fan-out."""
+    suspended: int = 0
+    """For a fork: `Task.suspended` of the join, likewise."""
 
 
 @dataclass(slots=True)
@@ -366,7 +370,7 @@ class EventRecord:
 
 @dataclass(slots=True)
 class NewRun:
-    """A run to create, with its first tasks, and the memos of a fork."""
+    """A run to create, with its first tasks. A fork also takes over tasks of another run, and opens joins."""
 
     id: str
     workflow_id: str
@@ -376,6 +380,8 @@ class NewRun:
     state: dict[str, Json] = field(default_factory=dict)
     metadata: dict[str, Json] = field(default_factory=dict)
     forked_from: str | None = None
+    joins: Sequence[FanOut] = ()
+    """Joins to open after `tasks` were created, as a transition's `FanOut` does: those that a fork is inside of."""
 
 
 class ClaimStatus(StrEnum):

@@ -17,7 +17,8 @@ from drawbar import NotSuspended, Run, RunResult, RunStatus, TaskStatus, Workflo
 from drawbar.client import Client
 from drawbar.conformance import EngineUnderTest, generated, parts
 from drawbar.conformance.graphs import workflows
-from drawbar.conformance.interpreter import Outcome, interpret
+from drawbar.conformance.interpreted import Outcome
+from drawbar.conformance.interpreter import interpret
 from drawbar.conformance.rig import Rig
 from drawbar.conformance.workers import Workers
 from drawbar.graph.render.formats import text

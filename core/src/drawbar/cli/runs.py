@@ -222,7 +222,11 @@ def retry(run_id: str, **options: Any) -> int:
 @click.option("--run-id", "new_id", metavar="ID", help="Id of the new run.")
 @_control_options
 def fork(run_id: str, from_step: str, inputs: tuple[str, ...], new_id: str | None, **options: Any) -> int:
-    """Start a new run from a step, with the recorded outputs of the steps before it."""
+    """Start a new run from one place of another, and take over everything before it.
+
+    What is taken over: outputs, state, bails, answers of conditions, events and timers. A place is an address, such as
+    item[1].two or round#2.two, or the id of a step that ran once.
+    """
     value = read_input(inputs)
 
     async def act(run: Run[Any]) -> Run[Any]:

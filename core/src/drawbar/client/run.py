@@ -181,11 +181,12 @@ class Run(Generic[Out]):
         await self._session.dispatch(record, await self._session.readable_store().retry(self.id))
 
     async def fork(self, from_step: Any, input: Any = None, *, run_id: str | None = None) -> Run[Out]:
-        """Start a new run that reuses the recorded outputs before a step, and continues from that step.
+        """Start a new run that takes over everything before a place of this one, and continues with the step there.
 
         Args:
-            from_step: The step to continue from, or its id or address. It and all steps after it run again.
-            input: Input of that step; None: the value that reaches it, computed anew.
+            from_step: The address of the step to continue with; or a step or its id, if the run was there once. It and
+                all steps after it run again, in that item or iteration only.
+            input: Input of that step; None: the recorded one.
             run_id: Id of the new run; None: a new one.
 
         Returns:
@@ -193,7 +194,8 @@ class Run(Generic[Out]):
 
         Raises:
             RunNotFound: The store has no such run, or its workflow is not known here.
-            InvalidInput: The workflow has no such step, or the input does not fit.
+            InvalidInput: The run was never at that place, or at several of that id; the input does not fit the step;
+                or the run is at work.
             RunConflict: A run of that id exists already.
             EngineError: The broker cannot be reached. The new run is in the store and starts later.
             StoreUnavailable: The store cannot be reached.
@@ -340,11 +342,12 @@ class Run(Generic[Out]):
         self._session.call(self.retry)
 
     def fork_sync(self, from_step: Any, input: Any = None, *, run_id: str | None = None) -> Run[Out]:
-        """Start a new run that reuses the recorded outputs before a step, from code without an event loop.
+        """Start a new run that takes over everything before a place of this one, from code without an event loop.
 
         Args:
-            from_step: The step to continue from, or its id or address. It and all steps after it run again.
-            input: Input of that step; None: the value that reaches it, computed anew.
+            from_step: The address of the step to continue with; or a step or its id, if the run was there once. It and
+                all steps after it run again, in that item or iteration only.
+            input: Input of that step; None: the recorded one.
             run_id: Id of the new run; None: a new one.
 
         Returns:
@@ -352,7 +355,8 @@ class Run(Generic[Out]):
 
         Raises:
             RunNotFound: The store has no such run, or its workflow is not known here.
-            InvalidInput: The workflow has no such step, or the input does not fit.
+            InvalidInput: The run was never at that place, or at several of that id; the input does not fit the step;
+                or the run is at work.
             RunConflict: A run of that id exists already.
             EngineError: The broker cannot be reached. The new run is in the store and starts later.
             StoreUnavailable: The store cannot be reached.

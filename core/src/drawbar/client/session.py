@@ -17,7 +17,7 @@ import anyio.lowlevel
 from drawbar.errors import DrawbarError, EngineError, InvalidInput, StoreUnavailable
 from drawbar.machine import Machine
 from drawbar.plugins.hook_calls import has_event_observers, run_event
-from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, messages_for
+from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, TaskStatus, messages_for
 from drawbar.stores.base import no_such_run
 from drawbar.values.json_form import fresh
 from drawbar.values.limits import Limits, check_run_id
@@ -26,7 +26,7 @@ from drawbar.worker.in_process import dispatch_known
 from drawbar.worker.registry import WorkflowRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from drawbar.client.sync import Loop
     from drawbar.engine.base import Engine
@@ -195,8 +195,6 @@ class Session:
         input: Json,
         run_id: str | None,
         metadata: dict[str, Json],
-        extra: Iterable[NewTask] = (),
-        forked_from: str | None = None,
     ) -> tuple[RunRecord, bool]:
         """Create a run in the store, and dispatch its first task.
 
@@ -205,8 +203,6 @@ class Session:
             input: Its input, in JSON form.
             run_id: Its id; None: a new one.
             metadata: Its metadata, in JSON form.
-            extra: More tasks to create with it: the memos of a fork.
-            forked_from: Id of the run that it is a fork of.
 
         Returns:
             The run, and False when a run of that id existed already.
@@ -216,28 +212,43 @@ class Session:
             EngineError: The broker cannot be reached; the run is in the store.
             StoreUnavailable: The store cannot be reached; nothing was created.
         """
-        if run_id is not None:
-            check_run_id(run_id)
         if plan.callbacks.on_start is not None:
             first = NewTask(START, Kind.CALLBACK, input)
         else:
             first = Machine(plan, self.settings.fan_out).start(input)
         new = NewRun(
-            id=uuid.uuid4().hex if run_id is None else run_id,
+            id=new_run_id(run_id),
             workflow_id=plan.id,
             fingerprint=plan.fingerprint,
             input=input,
-            tasks=[first, *extra],
-            state=dict(fresh(dict(plan.initial_state))) if plan.initial_state else {},
+            tasks=[first],
+            state=initial_state(plan),
             metadata=metadata,
-            forked_from=forked_from,
         )
+        return await self.create_run(new)
+
+    async def create_run(self, new: NewRun) -> tuple[RunRecord, bool]:
+        """Create a run in the store, and dispatch its tasks that are free.
+
+        Args:
+            new: The run.
+
+        Returns:
+            The run, and False when a run of that id existed already.
+
+        Raises:
+            EngineError: The broker cannot be reached; the run is in the store.
+            StoreUnavailable: The store cannot be reached; nothing was created.
+        """
         run, created = await self._create_patiently(new)
         if created:
             if has_event_observers():
                 for event in await self.store.events(run.id):
                     run_event(run.id, run.workflow_id, event)
-            await self.dispatch(run, [ReadyTask(first.address, first.queue)])
+            started = [*new.tasks, *(task for fan in new.joins for task in fan.tasks[: fan.window])]
+            ready = [ReadyTask(task.address, task.queue) for task in started if task.status is TaskStatus.SCHEDULED]
+            ready += [ReadyTask(fan.join) for fan in new.joins if not fan.total]
+            await self.dispatch(run, ready)
         return run, created
 
     async def _create_patiently(self, new: NewRun) -> tuple[RunRecord, bool]:
@@ -358,3 +369,27 @@ class Session:
                 raise TimeoutError(f"run {run_id} is {record.status} after {timeout:g} s; it goes on")
             await watch.look(record)
             seen = record.seq
+
+
+def new_run_id(given: str | None) -> str:
+    """Return the id of a new run.
+
+    Args:
+        given: The id that the caller wants; None: a new one.
+
+    Raises:
+        InvalidInput: `given` is not an id.
+    """
+    if given is None:
+        return uuid.uuid4().hex
+    check_run_id(given)
+    return given
+
+
+def initial_state(plan: Plan) -> dict[str, Json]:
+    """Return the state of a run at its start.
+
+    Args:
+        plan: The plan of its workflow.
+    """
+    return dict(fresh(dict(plan.initial_state))) if plan.initial_state else {}

@@ -76,10 +76,8 @@ def compile_binder(step_id: str, signature: Signature, given: Converter | None) 
         StepError: A parameter's type cannot be read from JSON.
     """
     loaders = {p.name: _loader(step_id, p) for p in signature.parameters if not p.is_context}
-    pick = _argument_picker(step_id, signature, loaders)
-    if given is not None:
-        pick = _with_input_type(step_id, signature, given, pick)
-    elif len(signature.parameters) == len(signature.values) == 1 and signature.all_positional:
+    pick = _picker(step_id, signature, given, loaders)
+    if given is None and len(signature.parameters) == len(signature.values) == 1 and signature.all_positional:
         return _single_parameter_binder(step_id, signature, loaders, pick)
     contexts = [p.name for p in signature.parameters if p.is_context]
     refs = [(p.name, p.ref, p.required) for p in signature.parameters if p.ref is not None]
@@ -97,6 +95,25 @@ def compile_binder(step_id: str, signature: Signature, given: Converter | None) 
         return (_pop_positional(positional_only, arguments), arguments) if positional_only else ([], arguments)
 
     return bind
+
+
+def compile_check(step_id: str, signature: Signature, given: Converter | None) -> Callable[[Json], Any]:
+    """Return the function that raises `InvalidInput` for a value that a step cannot take.
+
+    Args:
+        step_id: The step's id, for errors.
+        signature: The signature of the step's function.
+        given: The converter of `input=`, or None.
+    """
+    loaders = {p.name: _loader(step_id, p) for p in signature.parameters if not p.is_context}
+    return _picker(step_id, signature, given, loaders)
+
+
+def _picker(
+    step_id: str, signature: Signature, given: Converter | None, loaders: Mapping[str, Callable[[Json], Any]]
+) -> Callable[[Json], dict[str, Any]]:
+    pick = _argument_picker(step_id, signature, loaders)
+    return pick if given is None else _with_input_type(step_id, signature, given, pick)
 
 
 def _single_parameter_binder(

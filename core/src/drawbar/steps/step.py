@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from drawbar.errors import InvalidOutput, StepError
-from drawbar.steps.binding import Arguments, Binder, Needs, compile_binder, needs_of
+from drawbar.steps.binding import Arguments, Binder, Needs, compile_binder, compile_check, needs_of
 from drawbar.steps.callables import find_by_name, importable_name
 from drawbar.steps.ids import checked_id
 from drawbar.steps.policy import Policy
@@ -145,6 +145,18 @@ class Step(Generic[P, R]):
             InvalidInput: A parameter is missing or does not fit its type.
         """
         return self._bind(value, ctx, refs)
+
+    def check_input(self, value: Json) -> None:
+        """Refuse a value that the step cannot take. References and the context are not looked at.
+
+        Args:
+            value: The value, in JSON form.
+
+        Raises:
+            InvalidInput: The value does not fit.
+        """
+        given = None if self._input is None else _converter(self._input, f"step {self.id!r}: input=")
+        compile_check(self.id, self._types.signature, given)(value)
 
     def dump(self, output: Any) -> Json:
         """Validate the value that the function returned, and return its JSON form.

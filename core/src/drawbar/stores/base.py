@@ -100,7 +100,8 @@ class Store(ABC):
         """Create a run and its first tasks. Change nothing when its id is taken.
 
         Args:
-            run: The run to create, with its id and its first tasks; memos of a fork are among these.
+            run: The run to create, with its id and its first tasks. For a fork these may be finished or SUSPENDED, and
+                `joins` are opened after them.
 
         Returns:
             The run that has the id, and True if this call created it.

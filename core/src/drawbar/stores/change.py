@@ -148,6 +148,9 @@ class Change:
             self.fresh = self.free(task) or self.fresh
         elif status is SLEEPING or status is WAITING:
             self._time(task, new)
+        elif status is SUSPENDED:
+            run.suspended += 1
+            task.payload, task.output = new.output, None
         elif status.finished:
             task.finished_at = rows.now
         self.new[new.address] = task
@@ -185,7 +188,7 @@ class Change:
         if rows.exists(run, fan.join):
             return
         join = Task(run.id, fan.join, JOIN, JOINING, fan=fan.fan, parent=self.by, total=fan.total, remaining=fan.total)
-        join.places = fan.places
+        join.places, join.timed, join.suspended = fan.places, fan.timed, fan.suspended
         self.new[fan.join] = join
         if not fan.total:
             run.active += 1

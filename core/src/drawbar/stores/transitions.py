@@ -71,6 +71,8 @@ def create(rows: AnyRows, new: NewRun) -> tuple[RunRecord, bool]:
     change = Change(rows, run, events=(("run.started", None, None),))
     for task in new.tasks:
         change.add(task)
+    for fan in new.joins:
+        change.fan_out(fan)
     change.close()
     return rows.whole_run(run), True
 

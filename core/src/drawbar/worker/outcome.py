@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drawbar.errors import RetryAfter, RunError, StepTimeout
-from drawbar.records import NewEvent, TaskStatus, Transition
+from drawbar.plan import bail_record, ends_slot, slot_record, state_record
+from drawbar.records import Arrive, Kind, NewEvent, NewTask, TaskStatus, Transition
 from drawbar.steps.policy import ONCE
 from drawbar.values.json_form import to_json
 from drawbar.values.numbers import LONGEST, is_number
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from drawbar.machine import Move, Records
-    from drawbar.records import Json
+    from drawbar.records import Json, Next
     from drawbar.values.limits import Limits
     from drawbar.worker.execution import Execution
 
@@ -54,6 +55,7 @@ def after_success(
     updates = execution.ctx.updates if execution.ctx is not None else None
     if updates:
         limits.check(updates, f"what {task.address} wrote to the state")
+        records.append(record(state_record(task.address, task.attempt), updates))
         transition.state = updates
         execution.run.state = {**execution.run.state, **updates}
     if isinstance(outcome, Suspended):
@@ -61,6 +63,7 @@ def after_success(
         limits.check(payload, f"the suspend payload of {task.address}")
         transition.status = TaskStatus.SUSPENDED
         transition.payload = payload
+        transition.extra = records
         transition.events = (NewEvent("task.suspended", task.address, {"payload": payload}),)
         return transition, None, records
     output = outcome.output
@@ -73,10 +76,39 @@ def after_success(
     transition.events = (("task.completed", task.address, {"attempt": task.attempt}),)
     move: Move
     if isinstance(outcome, Bailed):
+        records.append(record(bail_record(task.address), None))
         transition.bail, move = execution.machine.bail(node, numbers, output, records)
     else:
         move = execution.machine.leave(node, numbers, output, records)
     return transition, move, records
+
+
+def follow(execution: Execution, transition: Transition, move: Next, records: Records) -> None:
+    """Add what follows, and the outputs to record beside it, to a transition.
+
+    Args:
+        execution: The execution.
+        transition: The transition.
+        move: What follows.
+        records: The outputs to record. The value of a slot becomes one, unless it is the output of its last step.
+    """
+    if isinstance(move, Arrive):
+        node = execution.node
+        plain = execution.task.kind is Kind.STEP and transition.bail is None and node is not None and ends_slot(node)
+        if not plain:
+            records.append(record(slot_record(move.join, move.slot), move.value))
+    transition.next = move
+    transition.extra = records
+
+
+def record(address: str, value: Json) -> NewTask:
+    """Return the task that records a value.
+
+    Args:
+        address: Its address.
+        value: The value, in JSON form.
+    """
+    return NewTask(address, Kind.MEMO, status=TaskStatus.COMPLETED, output=value)
 
 
 def retry_after(execution: Execution, error: BaseException, draw: float) -> Transition | None:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import EventTimeout, InvalidInput, RunError, StoreError, WorkerLost
 from drawbar.machine import Evaluate, Refuse
-from drawbar.plan import Op, input_address
+from drawbar.plan import Op, bail_record, slots_record
 from drawbar.plugins.hook_calls import attempt_wrappers
 from drawbar.records import (
     END,
-    MEMO,
     START,
     Finish,
     Kind,
@@ -36,7 +35,7 @@ from drawbar.worker.context import ContextFactory
 from drawbar.worker.evaluate import coerce, evaluate
 from drawbar.worker.failures import classify_exception, error_record
 from drawbar.worker.isolation import in_context
-from drawbar.worker.outcome import after_success, retry_after
+from drawbar.worker.outcome import after_success, follow, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +98,7 @@ class TaskRunner:
         elif task.kind is Kind.TIMER:
             move = machine.leave(node, numbers, task.input, records)
         elif task.kind is Kind.JOIN:
-            gathered = machine.gather(node, slots or {})
+            gathered = machine.gather(node, await self._slots(execution, slots or {}))
             try:
                 self._limits.check(gathered, f"the list of outputs of {node.shown(numbers)}")
             except RunError as error:
@@ -135,10 +134,6 @@ class TaskRunner:
         step: Step[..., Any] = node.source
         task = execution.task
         execution.ctx = ctx = None
-        if execution.run.forked_from is not None:
-            copied = await self._copied(execution, node)
-            if copied is not None:
-                return copied
         try:
             if node.wants_context or self.wrappers is not None:
                 execution.ctx = ctx = self.contexts.make(execution, node, execution.numbers, step)
@@ -148,19 +143,13 @@ class TaskRunner:
         outcome = await attempt(step, task.input, ctx, refs, self.wrappers)
         return await self.conclude(execution, outcome)
 
-    async def _copied(self, execution: Execution, node: Node) -> Transition | None:
-        """Return the transition of a task whose output the fork has copied, else None.
-
-        Replaces the input of the task if the fork has a new one for it.
-        """
-        task = execution.task
-        memo, given = MEMO + task.address, input_address(node)
-        found = await self._store.outputs(execution.run.id, [memo, given])
-        if given in found:
-            task.input = found[given][0]
-        if memo not in found:
-            return None
-        return await self._succeeded(execution, Completed(found[memo]))
+    async def _slots(self, execution: Execution, slots: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Return the slots of a join. Those that had arrived before a fork are in a record."""
+        if execution.run.forked_from is None:
+            return slots
+        address = slots_record(execution.task.address)
+        before = await self._store.outputs(execution.run.id, [address])
+        return {**before.get(address, {}), **slots}
 
     def _most_lost(self, node: Node) -> int:
         """Return the number of lost workers at which a task fails."""
@@ -247,7 +236,7 @@ class TaskRunner:
             except BaseException as error:  # noqa: BLE001 - user code; a cancellation from outside is raised again
                 shown = move.node.shown(move.numbers)
                 fault = classify_exception(error, f"the callable of {shown!r}")
-                return self._fail_after(execution, transition, move, fault)
+                return self._fail_after(execution, transition, move, fault, records)
             move = machine.answer(move, answer, records)
         execution.pending = {}
         if records and any(record.address == task.address for record in records):
@@ -255,11 +244,10 @@ class TaskRunner:
             transition.output = next(record.output for record in records if record.address == task.address)
             records[:] = [record for record in records if record.address != task.address]
         if isinstance(move, Refuse):
-            return self._fail_after(execution, transition, move, InvalidInput(move.message))
+            return self._fail_after(execution, transition, move, InvalidInput(move.message), records)
         if isinstance(move, Finish):
             return _finish(execution, transition, move, records)
-        transition.next = move
-        transition.extra = records
+        follow(execution, transition, move, records)
         return transition
 
     async def _evaluate(self, execution: Execution, wanted: Evaluate) -> Any:
@@ -313,7 +301,12 @@ class TaskRunner:
         return transition
 
     def _fail_after(
-        self, execution: Execution, transition: Transition, move: Evaluate | Refuse, error: BaseException
+        self,
+        execution: Execution,
+        transition: Transition,
+        move: Evaluate | Refuse,
+        error: BaseException,
+        records: Records,
     ) -> Transition:
         """Fail the run at a node that was entered after the execution's task had completed.
 
@@ -322,6 +315,7 @@ class TaskRunner:
             transition: The task's transition so far.
             move: The move that failed.
             error: The error.
+            records: The outputs that were recorded before it.
         """
         task, address = execution.task, move.node.entry(move.numbers)
         shown = move.node.shown(move.numbers)
@@ -331,7 +325,8 @@ class TaskRunner:
         log.info("run %s fails at %s: %s", task.run_id, shown, record["message"])
         failed = NewTask(address, Kind.CONTROL, move.value, TaskStatus.FAILED, error=record)
         transition.bail = None
-        return _finish(execution, transition, Finish(RunStatus.FAILED, error=record), [failed])
+        unbailed = [new for new in records if new.address not in (task.address, bail_record(task.address))]
+        return _finish(execution, transition, Finish(RunStatus.FAILED, error=record), [*unbailed, failed])
 
     async def _callback(self, execution: Execution) -> Transition:
         """Run the callbacks of a CALLBACK task. After `on_start`, the first node of the graph is entered."""
@@ -339,6 +334,10 @@ class TaskRunner:
         await run_callbacks(self._store, execution.plan, task, execution.clean)
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
         if task.address != START:
+            return transition
+        if execution.run.forked_from is not None:  # it begins with one step, which `start_of` has named
+            address, value, queue, fan = task.input
+            transition.next = NewTask(address, Kind.STEP, value, queue=queue, fan=fan)
             return transition
         records: Records = []
         move = execution.machine.enter(execution.plan.first, (), task.input, records)

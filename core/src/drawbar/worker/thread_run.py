@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from drawbar.errors import InvalidInput, RunError
 from drawbar.records import Arrive, Kind, NewTask
 from drawbar.worker.attempt import AwaitableOutput, Completed, Failed, attempt_in_thread
-from drawbar.worker.outcome import after_success
+from drawbar.worker.outcome import after_success, follow
 
 if TYPE_CHECKING:
     from drawbar.records import Reply, Transition
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def may_use_thread(execution: Execution) -> bool:
-    """Return True if a thread can run the execution's task: a plain sync step, never lost, and not of a forked run.
+    """Return True if a thread can run the execution's task: a plain sync step, never lost.
 
     Args:
         execution: The execution.
@@ -32,7 +32,7 @@ def may_use_thread(execution: Execution) -> bool:
     task, node = execution.task, execution.node
     if node is None or not node.in_thread:
         return False
-    return task.kind is Kind.STEP and not task.lost and not execution.run.forked_from
+    return task.kind is Kind.STEP and not task.lost
 
 
 class ThreadRun:
@@ -125,6 +125,5 @@ class ThreadRun:
             return None  # the event loop gets the same error, and records it
         if not (isinstance(move, Arrive) or (isinstance(move, NewTask) and move.kind is Kind.STEP)):
             return None
-        transition.next = move
-        transition.extra = records
+        follow(self._execution, transition, move, records)
         return transition

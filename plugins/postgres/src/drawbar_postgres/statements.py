@@ -69,7 +69,7 @@ PURGE = (
 )
 
 TYPES = (
-    dict.fromkeys(("attempt", "total", "remaining", "places"), "bigint")
+    dict.fromkeys(("attempt", "total", "remaining", "places", "timed", "suspended"), "bigint")
     | dict.fromkeys(("wake_at", "delay", "started_at", "finished_at"), "float8")
 )  # fmt: skip
 """The types of columns that are not text."""

@@ -49,6 +49,13 @@ def new_task(new: NewTask, join: str | None = None) -> str:
     return f"{dump(head)}\n{value}{output}{dump_or_empty(new.error)}"
 
 
+def fan_head(fan: FanOut) -> list[object]:
+    """Return the part of a fan-out that stands in the head of a script, as `fan_out` in new.lua takes it."""
+    return [
+        fan.join, fan.total, fan.window, len(fan.tasks), fan.fan or "", fan.places, fan.timed, fan.suspended,
+    ]  # fmt: skip
+
+
 def fan_out(fan: FanOut) -> list[str]:
     """Return the texts of a fan-out's tasks, then the addresses of those beyond its window.
 
@@ -99,7 +106,7 @@ def for_commit(t: Transition, redispatch: float, retention: float) -> list[Arg]:
         follows = ["arrive", new.join, new.slot]
         follows_args = [dump(new.value)]
     elif isinstance(new, FanOut):
-        follows = ["fan", new.join, new.total, new.window, len(new.tasks), new.fan or "", new.places]
+        follows = ["fan", *fan_head(new)]
         follows_args = fan_out(new)
     elif isinstance(new, Finish):
         follows = ["finish", new.status]
@@ -132,9 +139,14 @@ def for_create(run: NewRun, redispatch: float) -> list[Arg]:
         run: The run.
         redispatch: Seconds until a SCHEDULED task is handed out again.
     """
-    head = [run.workflow_id, run.fingerprint, run.forked_from or "", redispatch, len(run.state)]
+    joins = [fan_head(fan) for fan in run.joins]
+    head = [
+        run.workflow_id, run.fingerprint, run.forked_from or "", redispatch, len(run.state), len(run.tasks), joins,
+    ]  # fmt: skip
     args: list[Arg] = [dump(head), dump_or_empty(run.input), dump(run.metadata) if run.metadata else ""]
     for key, value in run.state.items():
         args += key, dump(value)
     args += [new_task(new) for new in run.tasks]
+    for fan in run.joins:
+        args += fan_out(fan)
     return args

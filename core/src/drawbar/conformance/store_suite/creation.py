@@ -12,18 +12,22 @@ from drawbar.conformance.store_suite.kit import (
     HARD,
     begin,
     both,
+    complete,
     counts,
+    fan,
     find,
     happened,
     later,
     look,
     record,
     sleep,
+    slot,
     statuses,
     step,
+    take,
     wait_for,
 )
-from drawbar.records import Kind, NewRun, NewTask, RunStatus, TaskStatus
+from drawbar.records import FanOut, Kind, NewRun, NewTask, RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from drawbar.stores.base import Store
@@ -62,6 +66,50 @@ class TestCreation:
             assert repr(found.metadata) == repr({"m": HARD})
             assert found.forked_from == "x"
         assert repr((await look(store, "kept", "a")).input) == repr(HARD)
+
+    async def test_it_may_begin_with_finished_and_suspended_tasks(self, store: Store) -> None:
+        done = step("done", HARD, status=TaskStatus.COMPLETED, output=HARD, error=HARD, fan="j")
+        asks = step("asks", HARD, status=TaskStatus.SUSPENDED, output=HARD)
+        over = step("over", HARD, status=TaskStatus.CANCELLED)
+        run_id = await begin(store, done, asks, step("quiet", status=TaskStatus.SUSPENDED), over, step("now"))
+
+        assert (await record(store, run_id)).status is RunStatus.PENDING
+        assert await counts(store, run_id) == (1, 0, 2)
+        found = await look(store, run_id, "done")
+        assert (found.status, found.attempt, found.fan) == (TaskStatus.COMPLETED, 0, "j")
+        assert repr([found.input, found.output, found.error]) == repr([HARD] * 3)
+        assert await store.outputs(run_id, ["done", "asks", "over"]) == {"done": found.output}
+        found = await look(store, run_id, "asks")
+        assert (found.status, found.output) == (TaskStatus.SUSPENDED, None)
+        assert repr([found.input, found.payload]) == repr([HARD] * 2)
+        assert (await look(store, run_id, "over")).status is TaskStatus.CANCELLED
+        await store.resume(run_id, "asks", 1)
+        task = await take(store, run_id, "asks")
+        assert (task.data, repr(task.payload)) == ((1,), repr(HARD))
+
+    async def test_it_may_begin_inside_of_fan_outs(self, store: Store) -> None:
+        inner = FanOut("i", 1, [step("i[4]", fan="i")], 1)
+        first = step("done", status=TaskStatus.COMPLETED)
+        run_id = await begin(store, first, joins=[fan("j", 3, 1), inner, FanOut("full", 0, [], 1)])
+
+        assert await statuses(store, run_id) == {
+            "done": TaskStatus.COMPLETED,
+            "j": TaskStatus.JOINING,
+            "j[0]": TaskStatus.SCHEDULED,
+            "j[1]": TaskStatus.HELD,
+            "j[2]": TaskStatus.HELD,
+            "i": TaskStatus.JOINING,
+            "i[4]": TaskStatus.SCHEDULED,
+            "full": TaskStatus.SCHEDULED,
+        }
+        assert await counts(store, run_id) == (3, 0, 0)
+        reply = await complete(store, await take(store, run_id, "i[4]"), slot("i", 4, "x"), claim=True)
+        assert reply.next is not None
+        assert (reply.next.address, reply.slots) == ("i", {"4": "x"})
+        for number in range(3):
+            await complete(store, await take(store, run_id, f"j[{number}]"), slot("j", number, number))
+        assert (await store.claim(run_id, "j", owner="me", lease=60.0)).slots == {"0": 0, "1": 1, "2": 2}
+        assert (await store.claim(run_id, "full", owner="me", lease=60.0)).slots == {}
 
     async def test_numbers_without_a_json_form_survive(self, store: Store) -> None:
         run_id = await begin(store, step("a", [float("inf"), float("-inf"), float("nan")]))

@@ -16,7 +16,10 @@ NEW: Columns = (
     "address", "kind", "status", "input", "attempt", "queue", "fan", "parent", "wake_at", "owner", "started_at",
 )  # fmt: skip
 """The columns that a new task of most kinds sets."""
-NEW_MORE: Columns = (*NEW, "output", "error", "event", "data", "delay", "total", "remaining", "finished_at", "places")
+NEW_MORE: Columns = (
+    *NEW, "output", "error", "event", "data", "delay", "total", "remaining", "finished_at", "places", "timed",
+    "suspended", "payload",
+)  # fmt: skip
 """The columns that any new task may set."""
 
 

@@ -4,10 +4,9 @@
 -- Head: [address, attempt, status, delay, bail, claim, owner, lease, queue, want state, redispatch, retention,
 --   number of state pairs, number of events, number of finished tasks in extra, next, want events],
 --   with false for what is not there.
--- next: false | ["task"] | ["fan", join, total, window, tasks, fan, places] | ["arrive", join, slot] | ["finish", status].
--- Then output, error, payload, state pairs, events, texts of finished tasks, the arguments of `next`, texts of
--- unfinished tasks. The arguments of a fan-out are the texts of its tasks, then the addresses of those beyond the
--- window.
+-- next: false | ["task"] | ["fan", join, total, window, tasks, fan, places, timed, suspended] | ["arrive", join, slot]
+-- | ["finish", status]. Then output, error, payload, state pairs, events, texts of finished tasks, the arguments of
+-- `next` (of a fan-out: see `fan_out`), texts of unfinished tasks.
 -- Reply: [0] when refused, else [1, ended, next task, its slots, [ready], state, newest event, [events]].
 local address, attempt, outcome, delay, bail, wants_claim, owner, lease, queue, wants_state, redispatch, retention,
   state_pairs, new_events, finished_tasks, follows, wants_events = unpack(decode(ARGV[1]))
@@ -26,12 +25,6 @@ local at = 4
 local function take()
   at = at + 1
   return ARGV[at]
-end
-
--- Calls a command with the arguments from `first` to `last`, in chunks as `call_in_chunks` does, without a copy.
--- No twin: Python has no such limit.
-local function call_with_arguments(command, key, first, last)
-  for i = first, last, 4000 do call(command, key, unpack(ARGV, i, math.min(i + 3999, last))) end
 end
 
 -- The task's own columns.
@@ -90,28 +83,7 @@ elseif kind == 'arrive' then
     end
   end
 elseif kind == 'fan' then
-  -- Twin of drawbar.stores.change.Change.fan_out.
-  local join, total, window, tasks, fan, places = unpack(follows, 2)
-  local before = at
-  local held = math.max(tasks - window, 0)
-  if not exists(join) and not is_held(join) then
-    local join_task = create_task(next_place(), join, 'join', '', fan)
-    join_task.record[TOTAL], join_task.record[REMAINING] = total, total
-    join_task.record[PLACES], join_task.record[TIMED_SLOTS], join_task.record[SUSPENDED_SLOTS] = places, 0, 0
-    if total == 0 then free(join_task) else set_status(join_task, 'joining') end
-    call('SADD', EXTRA_KEY, slots_key(join))
-    for i = 1, tasks - held do add(ARGV[before + i], join, i) end
-    if held > 0 then
-      -- The tasks beyond the window stay texts until they are pulled: no records, no index, no events.
-      local before_held = before + tasks - held
-      call_with_arguments('RPUSH', held_tasks_key(join), before_held + 1, before_held + held)
-      call_with_arguments('SADD', HELD_KEY, before_held + held + 1, before_held + 2 * held)
-      call('SADD', EXTRA_KEY, held_tasks_key(join))
-      run.tasks = run.tasks + held
-    end
-    join_task.record[LAST] = run.tasks
-  end
-  at = before + tasks + held
+  at = fan_out(at, unpack(follows, 2))
 elseif kind == 'finish' then
   local run_output, run_error, data = take(), take(), take()
   if not IS_FINISHED[run.status] then finish(follows[2], run_output, run_error, data) end

@@ -68,7 +68,11 @@ local function add(text, join, place)
     local rest = sub(input, input_length + 1)
     input = sub(input, 1, input_length)
     local output, failure = sub(rest, 1, output_length), sub(rest, output_length + 1)
-    keep_output(status, address, output)
+    if status == 'suspended' then
+      if output ~= '' then keep_value('p', address, output) end
+    else
+      keep_output(status, address, output)
+    end
     if failure ~= '' then keep_value('e', address, failure) end
   end
   if input ~= '' then
@@ -117,4 +121,36 @@ local function pull(join)
       return
     end
   end
+end
+
+-- Calls a command with the arguments from `first` to `last`, in chunks as `call_in_chunks` does, without a copy.
+-- No twin: Python has no such limit.
+local function call_with_arguments(command, key, first, last)
+  for i = first, last, 4000 do call(command, key, unpack(ARGV, i, math.min(i + 3999, last))) end
+end
+
+-- Creates a join and the tasks that fill its slots. Its arguments stand behind the argument `before`: the texts of the
+-- tasks, then the addresses of those beyond the window. Returns the place of the last of them.
+-- Twin of drawbar.stores.change.Change.fan_out.
+local function fan_out(before, join, total, window, tasks, fan, places, timed_slots, suspended_slots)
+  local held = math.max(tasks - window, 0)
+  if not exists(join) and not is_held(join) then
+    local join_task = create_task(next_place(), join, 'join', '', fan)
+    local record = join_task.record
+    record[TOTAL], record[REMAINING] = total, total
+    record[PLACES], record[TIMED_SLOTS], record[SUSPENDED_SLOTS] = places, timed_slots, suspended_slots
+    if total == 0 then free(join_task) else set_status(join_task, 'joining') end
+    call('SADD', EXTRA_KEY, slots_key(join))
+    for i = 1, tasks - held do add(ARGV[before + i], join, i) end
+    if held > 0 then
+      -- The tasks beyond the window stay texts until they are pulled: no records, no index, no events.
+      local before_held = before + tasks - held
+      call_with_arguments('RPUSH', held_tasks_key(join), before_held + 1, before_held + held)
+      call_with_arguments('SADD', HELD_KEY, before_held + held + 1, before_held + 2 * held)
+      call('SADD', EXTRA_KEY, held_tasks_key(join))
+      run.tasks = run.tasks + held
+    end
+    record[LAST] = run.tasks
+  end
+  return before + tasks + held
 end
