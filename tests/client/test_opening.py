@@ -91,7 +91,7 @@ async def test_an_object_that_is_not_a_committed_workflow_is_not_started(given: 
 @pytest.mark.parametrize("run_id", ["", 7, "\ud800"])
 async def test_the_id_of_a_run_is_a_text(run_id: Any) -> None:
     async with open_engine("local") as engine:
-        with pytest.raises(InvalidInput, match="run_id must be a non-empty string"):
+        with pytest.raises(InvalidInput, match="run_id "):
             await engine.start(quick, 1, run_id=run_id)
 
 
