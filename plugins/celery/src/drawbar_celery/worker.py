@@ -12,6 +12,7 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 
 from drawbar.engine import TASK
+from drawbar_celery.guard import GuardStep
 
 
 def prepare_workers(app: Celery, *, acknowledge_late: bool) -> None:
@@ -45,6 +46,7 @@ def prepare_workers(app: Celery, *, acknowledge_late: bool) -> None:
         app.drawbar.request_stop()
 
     app.steps["worker"].add(BackgroundStep)
+    app.steps["consumer"].add(GuardStep)
     signals.worker_process_init.connect(start_in_child, weak=False)
     signals.worker_shutting_down.connect(stop_worker, weak=False)
 

@@ -84,7 +84,9 @@ class DramatiqEngine(Engine):
             *self.queues,
         ]
         parser = dramatiq.cli.make_argument_parser()  # type: ignore[no-untyped-call]
-        raise SystemExit(dramatiq.cli.main(parser.parse_args(arguments)))  # type: ignore[no-untyped-call]
+        code = dramatiq.cli.main(parser.parse_args(arguments))  # type: ignore[no-untyped-call]
+        if code:
+            raise SystemExit(code)
 
     def start_worker(self) -> Callable[[], None]:
         """Start a Dramatiq worker in threads of this process, on a StubBroker."""

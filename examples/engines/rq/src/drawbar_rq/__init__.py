@@ -60,9 +60,11 @@ class RqEngine(Engine):
             Worker(self.queues, connection=self.redis, serializer=JSONSerializer)
             for _ in range(self.settings.threads)
         ]
-        for worker in workers:
-            Thread(target=worker.work, kwargs={"logging_level": "WARNING"}, daemon=True).start()
-        self.wait_for_stop(lambda: [worker.register_death() for worker in workers])
+        options = {"logging_level": "WARNING"}
+        threads = [Thread(target=worker.work, kwargs=options, daemon=True) for worker in workers]
+        for thread in threads:
+            thread.start()
+        self.wait_for_stop(lambda: [worker.register_death() for worker in workers], threads)
 
 
 class Worker(SimpleWorker):
