@@ -84,8 +84,7 @@ class DramatiqEngine(Engine):
             *self.queues,
         ]
         parser = dramatiq.cli.make_argument_parser()  # type: ignore[no-untyped-call]
-        code = dramatiq.cli.main(parser.parse_args(arguments))  # type: ignore[no-untyped-call]
-        if code:
+        if code := dramatiq.cli.main(parser.parse_args(arguments)):  # type: ignore[no-untyped-call]
             raise SystemExit(code)
 
     def start_worker(self) -> Callable[[], None]:
