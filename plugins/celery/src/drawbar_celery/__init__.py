@@ -6,7 +6,8 @@ The engine is used in two ways:
 - `install(app)` adds Drawbar's queue to the workers of an existing Celery project.
 
 The modules, in the order to read them: `settings` (what can be set), `engine` (how messages are sent and a worker
-is started), `worker` (what runs in the processes of a Celery worker, and when).
+is started), `worker` (what runs in the processes of a Celery worker, and when), `guard` (what a worker rejects, and
+how it ends).
 """
 
 from typing import Any

@@ -9,7 +9,7 @@ The engine is used in three ways:
 
 The modules, in the order to read them: `settings` (what can be set), `engine` (how messages are sent and a worker
 is started), `brokers` (which broker, and through what it sends), `middleware` (what runs in the processes of a
-Dramatiq worker, and when).
+Dramatiq worker, and when), `guard` (which messages a worker drops).
 """
 
 from typing import Any

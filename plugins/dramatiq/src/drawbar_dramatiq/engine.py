@@ -34,8 +34,7 @@ class DramatiqEngine(Engine):
 
     def __init__(self, loaded: Any) -> None:
         super().__init__(loaded)
-        given = self.settings.broker or make_broker(self.settings.url or "")
-        self.broker = load_object(given, dramatiq.Broker)
+        self.broker = load_object(self.settings.broker or make_broker(self.settings.url or ""), dramatiq.Broker)
         self.connection = sending_copy(self.broker)
         self.runs_in_client = isinstance(self.broker, StubBroker)
 

@@ -9,6 +9,7 @@ from typing import Any
 import dramatiq
 
 from drawbar.engine import Engine
+from drawbar_dramatiq.guard import guard
 
 IDLE_POLL_INTERVAL = 20
 """Milliseconds between two looks of an idle consumer on Redis. Dramatiq's own pauses grow to a second."""
@@ -30,6 +31,7 @@ class WorkerMiddleware(dramatiq.Middleware):
             return
         # Dramatiq's process is forked already, and does not fork again.
         self.engine.background(forks=False).start()
+        guard(thread)
         thread.worker_timeout = IDLE_POLL_INTERVAL
         thread.paused = not self.engine.serves
 
