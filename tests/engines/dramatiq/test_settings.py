@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,49 @@ README = Path(__file__).parents[3] / "plugins" / "dramatiq" / "README.md"
 def test_there_is_one_broker(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="set either broker_url or broker"):
         DramatiqEngine.configured(**settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "virtual_host"),
+    [
+        ("amqp://here", "/"),
+        ("amqp://here/", "/"),
+        ("amqp://here//", "/"),
+        ("amqp://here/%2F", "/"),
+        ("amqp://here/%2f?heartbeat=5", "/"),
+        ("amqp://here/shop", "shop"),
+        ("amqp://here//shop", "/shop"),
+        ("amqp://here/shop/blue", "shop/blue"),
+        ("amqp://u:p@here:5673/shop%20blue", "shop blue"),
+    ],
+)
+def test_a_url_names_the_same_virtual_host_on_dramatiq_and_celery(url: str, virtual_host: str) -> None:
+    celery: Any = pytest.importorskip("drawbar_celery", reason="compares the two engines")
+    dramatiq_broker: Any = DramatiqEngine.configured(broker_url=url).broker
+    celery_app = celery.CeleryEngine.configured(broker_url=url).app
+
+    assert dramatiq_broker.parameters.virtual_host == virtual_host
+    assert celery_app.connection_for_write().virtual_host == virtual_host
+
+
+@pytest.mark.parametrize(
+    ("url", "library", "package"),
+    [
+        ("amqp://here", "pika", "drawbar-dramatiq[rabbitmq]"),
+        ("redis://here", "redis", "drawbar-dramatiq[redis]"),
+    ],
+)
+def test_a_missing_client_library_names_the_package_to_install(url: str, library: str, package: str) -> None:
+    code = (
+        "import sys\n"
+        f"sys.modules[{library!r}] = None\n"
+        "from drawbar_dramatiq import DramatiqEngine\n"
+        f"DramatiqEngine.configured(broker_url={url!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50)
+
+    assert "ConfigurationError" in done.stderr
+    assert f"pip install '{package}'" in done.stderr
 
 
 @pytest.mark.parametrize(

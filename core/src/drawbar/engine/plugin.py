@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drawbar.errors import SettingsError
+from drawbar.errors import ConfigurationError, SettingsError
 from drawbar.plugins.importing import import_module_or_file
 from drawbar.plugins.markers import hookimpl
 
@@ -36,12 +36,13 @@ def engine_plugin(engine: type[Engine]) -> object:
     return Plugin
 
 
-def load_object(given: Any, kind: type[T]) -> T:
+def load_object(given: Any, kind: type[T], *, install: str | None = None) -> T:
     """Return the object that a setting such as `app = "myapp.celery:app"` names.
 
     Args:
         given: The value of the setting: text `package.module:attribute`, or the object itself.
         kind: Class that the object has to be an instance of.
+        install: What to install if a package that the module needs is missing, for the message.
 
     Raises:
         ConfigurationError: The module cannot be imported.
@@ -50,7 +51,12 @@ def load_object(given: Any, kind: type[T]) -> T:
     found = given
     if isinstance(given, str):
         module, _, path = given.partition(":")
-        found = import_module_or_file(module)
+        try:
+            found = import_module_or_file(module)
+        except ConfigurationError as error:
+            if install is None or not isinstance(error.__cause__, ImportError):
+                raise
+            raise ConfigurationError(f"{error}. Install it: pip install '{install}'") from error
         for name in path.split(".") if path else ():
             found = getattr(found, name, None)
     if not isinstance(found, kind):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, Self
+from urllib.parse import quote, unquote
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -44,8 +45,27 @@ class QueueSettings(EngineSettings):
 
     @property
     def url(self) -> str | None:
-        """The setting `broker_url` as text, with its password; None if it is not set."""
-        return None if self.broker_url is None else self.broker_url.get_secret_value()
+        """The setting `broker_url` as text, with its password; None if it is not set.
+
+        The virtual host of an AMQP URL is percent-encoded: task queues read slashes in it in different ways.
+        """
+        return None if self.broker_url is None else with_encoded_host(self.broker_url.get_secret_value())
+
+
+def with_encoded_host(url: str) -> str:
+    """Return the URL of an AMQP broker with its virtual host percent-encoded, and any other URL as it is.
+
+    All after the first slash is the virtual host: `amqp://here//` means `/`, and so do `amqp://here/` and `amqp://here`.
+
+    Args:
+        url: URL of a broker.
+    """
+    base, slash, rest = url.partition("://")
+    place, path_slash, path = rest.partition("/")
+    if not (base.startswith("amqp") and slash and path) or "@" in path:
+        return url
+    host, *more = path.partition("?")
+    return f"{base}://{place}{path_slash}{quote(unquote(host), safe='')}{''.join(more)}"
 
 
 class AppSettings(QueueSettings):

@@ -16,14 +16,14 @@ def make_broker(url: str) -> Broker:
         url: URL of Redis or RabbitMQ, or `stub://`.
 
     Raises:
-        ConfigurationError: The client library of the broker is not installed.
+        ConfigurationError: The client library of the broker is not installed. The message names what to install.
     """
     if url == "stub://":
         return StubBroker()
-    name = "rabbitmq:RabbitmqBroker" if checks.is_amqp(url) else "redis:RedisBroker"
-    broker_class: Any = load_object(f"dramatiq.brokers.{name}", type)
-    broker: Broker = broker_class(url=url, middleware=[])
-    return broker
+    kind = "rabbitmq" if checks.is_amqp(url) else "redis"
+    name = f"dramatiq.brokers.{kind}:{kind.capitalize()}Broker"
+    broker_class: Any = load_object(name, type, install=f"drawbar-dramatiq[{kind}]")
+    return broker_class(url=url, middleware=[])  # type: ignore[no-any-return]
 
 
 def sending_copy(broker: Broker) -> Any:
