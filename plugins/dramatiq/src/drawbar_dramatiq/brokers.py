@@ -21,9 +21,8 @@ def make_broker(url: str) -> Broker:
     if url == "stub://":
         return StubBroker()
     kind = "rabbitmq" if checks.is_amqp(url) else "redis"
-    name = f"dramatiq.brokers.{kind}:{kind.capitalize()}Broker"
-    broker_class: Any = load_object(name, type, install=f"drawbar-dramatiq[{kind}]")
-    return broker_class(url=url, middleware=[])  # type: ignore[no-any-return]
+    make: Any = load_object(f"dramatiq.brokers.{kind}:{kind.title()}Broker", type, install=f"drawbar-dramatiq[{kind}]")
+    return make(url=url, middleware=[])  # type: ignore[no-any-return]
 
 
 def sending_copy(broker: Broker) -> Any:
