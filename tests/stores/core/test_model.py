@@ -119,7 +119,6 @@ outcomes = {
     "extra": st.lists(memos, max_size=1),
     "callback": st.booleans(),
     "bail": st.sampled_from([None] * 8 + ["c.", ""]),
-    "pull": st.sampled_from([None, None, "j"]),
     "state": st.sampled_from([None, {"k": 1}, {"k": None, "l": [2]}]),
     "events": st.sampled_from([(), (NewEvent("task.completed", "a", {"n": 1}), NewEvent("x"))]),
     "claim": st.booleans(),

@@ -81,7 +81,8 @@ class Takeover:
             InvalidInput: The record of the run does not hold what is needed.
         """
         taken = TakenOver(state=dict(state))
-        firsts: dict[str, list[NewTask]] = {}
+        begun: dict[str, list[NewTask]] = {}
+        held: dict[str, list[NewTask]] = {}
         open_joins: list[tuple[Node, Numbers]] = []
         standing: set[str] = set()
         self._goes_on(self.node, self.numbers, places.ACTIVE)
@@ -99,9 +100,11 @@ class Takeover:
                 new = _again(task)
                 if new.status is TaskStatus.SUSPENDED:
                     standing.add(task.address)
-                join = begins_slot(node, numbers) if new.status is TaskStatus.SCHEDULED else None
-                if join is not None:
-                    firsts.setdefault(join, []).append(new)
+                join = next(slots_around(node, numbers), None)
+                if join is not None and new.status is TaskStatus.SCHEDULED:
+                    # It gets a place of its join, or waits for one. A slot that had begun goes before the others.
+                    where = begun if task.status is not TaskStatus.HELD else held
+                    where.setdefault(join[0], []).append(new)
                     self._goes_on(node, numbers, None)
                 else:
                     taken.tasks.append(new)
@@ -113,7 +116,9 @@ class Takeover:
             if kind and (kind in ("slot", "count") or owner in standing):
                 taken.tasks.append(_copy(task))
         for node, numbers in reversed(open_joins):  # those inside first: their levels count for those around them
-            taken.joins.insert(0, self._open(taken, node, numbers, firsts))
+            at = node.address(numbers)
+            starting = [*begun.get(at, []), *held.get(at, [])]
+            taken.joins.insert(0, self._open(taken, node, numbers, starting))
         return taken
 
     def _sort_out(self, tasks: Sequence[Task]) -> None:
@@ -169,7 +174,7 @@ class Takeover:
                 levels = self.levels.setdefault(join, {})
                 levels[slot] = max(level, levels.get(slot, level))
 
-    def _open(self, taken: TakenOver, node: Node, numbers: Numbers, firsts: dict[str, list[NewTask]]) -> FanOut:
+    def _open(self, taken: TakenOver, node: Node, numbers: Numbers, tasks: list[NewTask]) -> FanOut:
         """Return a join that is open again. The slots that had arrived become a record, the others are its total."""
         join = node.address(numbers)
         inside = dict(slots_around(self.node, self.numbers)).get(join)
@@ -195,7 +200,6 @@ class Takeover:
         timed, suspended = levels.count(places.TIMED), levels.count(places.SUSPENDED)
         in_use = levels.count(places.ACTIVE) + (timed if limit else 0)
         window = max(0, window_of(node, self.fan_out) - in_use)
-        tasks = firsts.get(join, [])
         if not missing or tasks[:window]:
             self._goes_on(node, numbers, places.ACTIVE)
         around = next((at for at, _ in slots_around(node, numbers)), None)
@@ -228,17 +232,6 @@ def slots_around(node: Node, numbers: Numbers) -> Iterator[tuple[str, str]]:
             slot = str(numbers[len(up.marks)]) if up.op is Op.FOREACH else child.id
             yield up.address(numbers[: len(up.marks)]), slot
         child = up
-
-
-def begins_slot(node: Node, numbers: Numbers) -> str | None:
-    """Return the address of the join of a slot that begins with a node; None if the node is not the first of a slot."""
-    while (up := node.up) is not None:
-        if up.op in FANS:
-            return up.address(numbers[: len(up.marks)])
-        if up.op is not Op.SCOPE or up.bodies[0] is not node:
-            return None
-        node = up
-    return None
 
 
 def _copy(task: Task) -> NewTask:
