@@ -10,8 +10,8 @@ from drawbar.graph.compile import compile_plan
 from drawbar.graph.nodes import bodies_of
 from drawbar.values.converter import converter, first_sentence
 from drawbar.values.json_form import Misfit
-from drawbar.values.secrets import SecretInType
 from drawbar.values.shape import name_of
+from drawbar.values.storable import NotStorable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ def _check_types(workflow: WorkflowDefinition[Any, Any]) -> None:
             continue
         try:
             converter(annotation)
-        except SecretInType as error:
+        except NotStorable as error:
             raise GraphError(f"workflow {workflow.id!r}: {name}={name_of(annotation)}: {error}") from None
         except Exception as error:
             raise GraphError(

@@ -38,8 +38,8 @@ from drawbar.steps.step import Step
 from drawbar.values.converter import first_sentence
 from drawbar.values.numbers import is_duration
 from drawbar.values.refs import OutputOf, Ref, RunInput, RunState, ValueAt
-from drawbar.values.secrets import SecretInType
 from drawbar.values.shape import ANY_SHAPE, Fields, Items, Likely, Shape, Typed, shape_of, union
+from drawbar.values.storable import NotStorable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -295,7 +295,7 @@ class _Checker:
     def event(self, node: WaitFor) -> Shape:
         try:
             shape = shape_of(node.type)
-        except SecretInType as error:
+        except NotStorable as error:
             self.fail(node.id, f"type={node.type!r}: {error}")
         except Exception as error:
             raise GraphError(

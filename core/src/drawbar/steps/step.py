@@ -24,8 +24,8 @@ from drawbar.steps.signature import (
 )
 from drawbar.values.converter import Converter, converter, first_sentence, is_any
 from drawbar.values.json_form import Misfit, plain
-from drawbar.values.secrets import SecretInType, refuse_secrets
 from drawbar.values.shape import ANY_SHAPE, Shape, Typed, name_of, shape_of, union
+from drawbar.values.storable import NotStorable, refuse_not_storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -260,7 +260,7 @@ class Step(Generic[P, R]):
         _converter(declared, f"{where}: its output")
         for parameter in signature.parameters:
             if not parameter.is_context:
-                _refuse_secrets(parameter.annotation, f"{where}: parameter {parameter.name!r}")
+                _refuse_not_storable(parameter.annotation, f"{where}: parameter {parameter.name!r}")
         resume = None
         if self._resume is not None:
             _converter(self._resume, f"{where}: resume=")
@@ -305,7 +305,7 @@ class Step(Generic[P, R]):
 def _converter(annotation: Any, where: str) -> Converter:
     try:
         return converter(annotation)
-    except SecretInType as error:
+    except NotStorable as error:
         raise StepError(f"{where}: {error}") from None
     except Exception as error:
         raise StepError(
@@ -314,10 +314,10 @@ def _converter(annotation: Any, where: str) -> Converter:
         ) from error
 
 
-def _refuse_secrets(annotation: Any, where: str) -> None:
+def _refuse_not_storable(annotation: Any, where: str) -> None:
     try:
-        refuse_secrets(annotation)
-    except SecretInType as error:
+        refuse_not_storable(annotation)
+    except NotStorable as error:
         raise StepError(f"{where}: {error}") from None
 
 

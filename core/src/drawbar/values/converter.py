@@ -22,8 +22,9 @@ from pydantic_core import to_json as encode
 from pydantic_core import to_jsonable_python as copy_json
 
 from drawbar.values.json_form import CONTAINERS, Misfit, fresh, plain
+from drawbar.values.round_trip import is_certain
 from drawbar.values.schema import copies_all
-from drawbar.values.secrets import refuse_secrets
+from drawbar.values.storable import refuse_not_storable
 from drawbar.values.text import show, text_of
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ class Converter:
             # Pydantic makes a one-shot iterator of an `Iterable`: a second reader would find it empty.
             annotation = list[typing_extensions.get_args(annotation) or Any]  # type: ignore[misc]
         adapter: TypeAdapter[Any] = TypeAdapter(_with_own_typed_dicts(annotation))
-        refuse_secrets(annotation)
+        refuse_not_storable(annotation)
         load, dump = _loader(adapter, annotation), _dumper(adapter)
+        if not is_certain(adapter.core_schema):
+            dump = _checked(annotation, load, dump)
         exact = type(None) if annotation is None else annotation
         if exact in _SCALARS:
             load, dump = _scalar(exact, load, dump)
@@ -75,7 +78,7 @@ def converter(annotation: Any) -> Converter:
 
     Raises:
         pydantic.errors.PydanticUserError: Pydantic does not support the type.
-        SecretInType: The type holds a secret.
+        NotStorable: The type holds a secret.
     """
     try:
         # The repr is part of the cache key: `int | str` equals `str | int`, but pydantic tries them in order.
@@ -161,6 +164,23 @@ def _dumper(adapter: TypeAdapter[Any]) -> Callable[[Any], Json]:
             raise Misfit(reason or _reason(value, error)) from None
 
     return dump
+
+
+def _checked(annotation: Any, load: Callable[[Json], Any], dump: Callable[[Any], Json]) -> Callable[[Any], Json]:
+    """Return a `dump` that reads back what it has written, so that no value is stored which nothing can read."""
+
+    def dump_checked(value: Any) -> Json:
+        written = dump(value)
+        try:
+            load(written)
+        except Misfit as error:
+            raise Misfit(
+                f"it is written as {show(written)}, which {name_of(annotation)} cannot read back: {error}; change its "
+                "serializers, excluded fields or keys, or return plain data"
+            ) from None
+        return written
+
+    return dump_checked
 
 
 def _reason(value: Any, error: Exception) -> str:
