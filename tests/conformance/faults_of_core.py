@@ -153,7 +153,7 @@ def gives_outputs_without_their_types(output_of: Any) -> Any:
 
 @fault(attempt, "_call", "TIME-01", "TIME-02", "TIME-03")
 def knows_no_timeout(call: Any) -> Any:
-    return lambda step, ctx, args, kwargs: attempt._run(step, args, kwargs)
+    return lambda step, ctx, args, kwargs, around: attempt._run(step, ctx, args, kwargs, around)
 
 
 @fault(attempt, "_is_late", "TIME-05", lives="TIME-01")
@@ -163,7 +163,7 @@ def believes_what_comes_late(is_late: Any) -> Any:
 
 @fault(attempt, "_run", "RUN-13")
 def runs_everything_in_the_loop(run: Any) -> Any:
-    async def broken(step: Any, args: Any, kwargs: Any) -> Any:
+    async def broken(step: Any, ctx: Any, args: Any, kwargs: Any, around: Any) -> Any:
         return await step.fn(*args, **kwargs) if step.is_async else step.fn(*args, **kwargs)
 
     return broken

@@ -203,6 +203,7 @@ def test_every_hook_is_documented_and_typed() -> None:
         "drawbar_register_engine",
         "drawbar_run_event",
         "drawbar_wrap_attempt",
+        "drawbar_wrap_call",
     ]
     for hook in hooks.values():
         assert hook.__doc__

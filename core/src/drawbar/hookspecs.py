@@ -6,6 +6,7 @@ from drawbar.plugins.hookspecs import (
     drawbar_register_engine,
     drawbar_run_event,
     drawbar_wrap_attempt,
+    drawbar_wrap_call,
     hookimpl,
     hookspec,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "drawbar_register_engine",
     "drawbar_run_event",
     "drawbar_wrap_attempt",
+    "drawbar_wrap_call",
     "hookimpl",
     "hookspec",
 ]

@@ -39,6 +39,22 @@ def wrap_attempt(step: Any, ctx: Any) -> Sequence[Wrapper]:
     return [manager for manager in found if manager is not None]
 
 
+def call_wrappers() -> Callable[[Any, Any], Sequence[AbstractContextManager[Any]]] | None:
+    """Return `wrap_call`, or None while no plugin has the hook `drawbar_wrap_call`."""
+    return wrap_call if hooks().hook.drawbar_wrap_call.get_hookimpls() else None
+
+
+def wrap_call(step: Any, ctx: Any) -> Sequence[AbstractContextManager[Any]]:
+    """Return the context managers of plugins for the call of a sync function, outermost first.
+
+    Args:
+        step: The step.
+        ctx: The context of the attempt.
+    """
+    found: Iterable[Any] = hooks().hook.drawbar_wrap_call(step=step, ctx=ctx)
+    return [manager for manager in found if manager is not None]
+
+
 def has_event_observers() -> bool:
     """Return True if a plugin has the hook `drawbar_run_event`. Without one, the caller need not collect events."""
     return bool(hooks().hook.drawbar_run_event.get_hookimpls())

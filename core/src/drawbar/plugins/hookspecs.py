@@ -55,6 +55,27 @@ def drawbar_wrap_attempt(
 
 
 @hookspec
+def drawbar_wrap_call(step: Step[..., Any], ctx: Context) -> AbstractContextManager[Any] | None:
+    """Return a sync context manager to wrap the call of a sync function, or None for no wrapper.
+
+    The hook is called, and the context manager entered and exited, where the function runs: in the thread, in the event
+    loop (`run_in="inline"`), or in the other process (`run_in="process"`). So it can give back what belongs to a
+    thread, such as the connection of a database. It wraps the function of a sync step, of a sync fallback and of a sync
+    callback. It does not wrap an async function, nor a condition or mapper: these run in the event loop.
+
+    It sees the exception of the function, also that of a suspension. The exception goes on, whatever the context
+    manager returns. An error of the hook itself fails the attempt. A function that is left behind after its timeout is
+    wrapped until it ends. An installation without a plugin for this hook has no cost.
+
+    In another process, only plugins of installed distributions are called, and `ctx` has only its plain attributes.
+
+    Args:
+        step: The step. For a callback: a step of its function, with the id `on_start`, `on_success`, ….
+        ctx: The context of the attempt.
+    """
+
+
+@hookspec
 def drawbar_check_graph(workflow: WorkflowDefinition[Any, Any]) -> Iterable[str] | None:
     """Return (or yield) the problems of a graph at `.commit()`, one sentence each.
 

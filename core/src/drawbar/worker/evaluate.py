@@ -6,7 +6,11 @@ A callable gets the value in the type that the step before it declared. `machine
 from __future__ import annotations
 
 import inspect
+import logging
+import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from drawbar.errors import InvalidInput, InvalidOutput, RunError
@@ -26,10 +30,33 @@ if TYPE_CHECKING:
     from drawbar.steps.context import Context
     from drawbar.values.shape import Shape
 
+log = logging.getLogger("drawbar.worker")
 
-async def evaluate(
-    node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, Json], clean: Variables
-) -> Any:
+SLOW = 0.1
+"""Seconds after which a sync condition or mapper is logged as slow: it blocks the event loop."""
+NUMBERS = re.compile(r"\[\d+\]|#\d+")
+"""The numbers of items and iterations in an address."""
+
+_warned: set[tuple[str, str]] = set()
+"""The slow callables that were logged: the workflow, and the address without numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a callable in a run.
+
+    Attributes:
+        workflow_id: Id of the workflow.
+        address: Its address, for people.
+        clean: The context variables that each callable starts with.
+    """
+
+    workflow_id: str
+    address: str
+    clean: Variables
+
+
+async def evaluate(node: Node, value: Json, ctx: Context | None, refs: Mapping[Any, Json], place: Place) -> Any:
     """Return the answer of the callable that a node holds.
 
     Args:
@@ -37,7 +64,7 @@ async def evaluate(
         value: The value that has reached it, in JSON form.
         ctx: The context, when a callable of the node takes one.
         refs: The values that the node's references point at.
-        clean: The context variables that each callable starts with.
+        place: The node's place in the run.
 
     Raises:
         InvalidInput: The value does not fit the input type of the workflow.
@@ -52,19 +79,19 @@ async def evaluate(
         return fill(source.mapper, lambda ref: _look_up(ref, value, refs))
     given = node.shape.revive(value)
     if op is Op.MAP:
-        return to_json(await _call(source.mapper, given, ctx, clean), f"what {node.template} answered")
+        return to_json(await _call(source.mapper, given, ctx, place), f"what {node.template} answered")
     if op is Op.AGAIN:
-        return bool(await _call(source.condition, given, ctx, clean))
+        return bool(await _call(source.condition, given, ctx, place))
     if op is Op.BRANCH:
-        return [index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx, clean)]
+        return [index for index, (condition, _) in enumerate(source.arms) if await _call(condition, given, ctx, place)]
     if op is Op.CHOOSE:
         for index, (condition, _) in enumerate(source.arms):
-            if await _call(condition, given, ctx, clean):
+            if await _call(condition, given, ctx, place):
                 return index
         return None
     if op is Op.SLEEP:
-        return _seconds(await _call(source.seconds, given, ctx, clean), node)
-    return _epoch(await _call(source.until, given, ctx, clean), node)
+        return _seconds(await _call(source.seconds, given, ctx, place), node)
+    return _epoch(await _call(source.until, given, ctx, place), node)
 
 
 def coerce(shape: Shape, value: Json, what: str, kind: type[RunError]) -> Json:
@@ -91,10 +118,13 @@ def _end_name(node: Node) -> str:
     return f"the {end} of workflow {node.up.id!r}" if node.up is not None else f"the workflow's {end}"
 
 
-async def _call(function: Callable[..., Any], value: Any, ctx: Context | None, clean: Variables) -> Any:
-    context = clean.copy()
+async def _call(function: Callable[..., Any], value: Any, ctx: Context | None, place: Place) -> Any:
+    context = place.clean.copy()
     args = (value, ctx) if ctx is not None and takes_context(function) else (value,)
+    began = monotonic()
     answer = context.run(function, *args)
+    if monotonic() - began > SLOW:
+        _warn_once(place, monotonic() - began)
     if answer is True or answer is False or not inspect.isawaitable(answer):
         return answer
     return await in_context(context, _await(answer))
@@ -122,3 +152,17 @@ def _epoch(answer: Any, node: Node) -> float:
     if isinstance(answer, datetime) and answer.utcoffset() is not None:
         return answer.timestamp()
     raise InvalidOutput(f"{node.template} must answer a datetime with a time zone, but answered {show(answer)}")
+
+
+def _warn_once(place: Place, took: float) -> None:
+    """Warn of a callable that holds up the event loop, once for each place of a workflow."""
+    key = place.workflow_id, NUMBERS.sub("", place.address)
+    if key not in _warned:
+        _warned.add(key)
+        log.warning(
+            "workflow %r: the callable of %s took %.3f s, and every run of this process waited for it: make it async, "
+            "or do the slow part in a step",
+            place.workflow_id,
+            place.address,
+            took,
+        )

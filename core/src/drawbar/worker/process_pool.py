@@ -5,19 +5,30 @@ from __future__ import annotations
 import logging
 import pickle
 import sys
-from contextvars import Context
+from contextvars import Context as Variables
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_process
 
 from drawbar.errors import FatalError, InvalidOutput
+from drawbar.plugins.hook_calls import call_wrappers
 from drawbar.steps.callables import find_by_name, importable_name
+from drawbar.steps.context import Context
+from drawbar.steps.policy import Policy
 from drawbar.steps.step import Step
 from drawbar.values.text import show, text_of
+from drawbar.worker.around import call_around
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from drawbar.worker.around import Around
+
+
+FACTS = ("run_id", "workflow_id", "step_id", "address", "attempt", "iteration", "index", "engine", "metadata")
+"""The attributes of a context that another process gets."""
 
 
 class _UnknownChildFilter(logging.Filter):
@@ -49,13 +60,16 @@ class _UnpicklableError(Exception):
         self.text = text
 
 
-async def run_in_process(step: Step[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+async def run_in_process(
+    step: Step[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], ctx: Context | None = None
+) -> Any:
     """Call a step's function in a process of anyio's pool. A cancellation kills the process.
 
     Args:
         step: The step.
         args: Positional arguments.
         kwargs: Keyword arguments.
+        ctx: The context of the attempt, if plugins have the hook `drawbar_wrap_call`; else None.
 
     Returns:
         What the function returned.
@@ -76,7 +90,7 @@ async def run_in_process(step: Step[..., Any], args: Sequence[Any], kwargs: Mapp
     # The child imports a script as `__mp_main__`, and its classes come back under that name.
     sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
     try:
-        output = await anyio.to_process.run_sync(_call, *named, args, kwargs, cancellable=True)
+        output = await anyio.to_process.run_sync(_call, *named, args, kwargs, _facts_of(ctx), cancellable=True)
     except _UnpicklableError as stand_in:
         raise _rebuilt(stand_in) from None
     except anyio.BrokenWorkerProcess as error:
@@ -85,7 +99,14 @@ async def run_in_process(step: Step[..., Any], args: Sequence[Any], kwargs: Mapp
     return pickle.loads(output)
 
 
-def _call(module: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
+def _facts_of(ctx: Context | None) -> dict[str, Any] | None:
+    """Return the arguments that make a context in another process; None for no context."""
+    return None if ctx is None else {name: getattr(ctx, name) for name in FACTS}
+
+
+def _call(
+    module: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], facts: Mapping[str, Any] | None
+) -> bytes:
     """Call the function, and return its output pickled. Runs in the other process.
 
     Only this process can say which output or exception cannot be pickled. The parent would only see a broken answer.
@@ -94,7 +115,11 @@ def _call(module: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
         found = find_by_name(module, name)
         # With the decorator, the name stands for the step that was made from the function.
         function = found.fn if isinstance(found, Step) else found
-        output = Context().run(function, *args, **kwargs)  # the process runs one step after another
+        around = call_wrappers() if facts is not None else None
+        if around is not None and facts is not None:
+            step: Step[..., Any] = Step(function, id=facts["step_id"], policy=Policy(run_in="process"))
+            function = partial(_call_wrapped, around, step, Context(**facts))
+        output = Variables().run(function, *args, **kwargs)  # the process runs one step after another
     except Exception as error:
         if _survives_pickling(error):
             raise
@@ -105,6 +130,10 @@ def _call(module: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     except Exception as error:  # noqa: BLE001 - `__reduce__` is user code
         text = f"its output, {show(output)}, cannot leave the process that it runs in: {error}"
         raise InvalidOutput(text) from None
+
+
+def _call_wrapped(around: Around, step: Step[..., Any], ctx: Context, *args: Any, **kwargs: Any) -> Any:
+    return call_around(around, step, ctx, args, kwargs)
 
 
 def _survives_pickling(error: Exception) -> bool:

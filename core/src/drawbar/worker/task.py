@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from drawbar.errors import EventTimeout, InvalidInput, RunError, StoreError, WorkerLost
 from drawbar.machine import Evaluate, Refuse
 from drawbar.plan import Op, bail_record, slots_record
-from drawbar.plugins.hook_calls import attempt_wrappers
+from drawbar.plugins.hook_calls import attempt_wrappers, call_wrappers
 from drawbar.records import (
     END,
     START,
@@ -32,7 +32,7 @@ from drawbar.values.text import text_of
 from drawbar.worker.attempt import AwaitableOutput, Completed, Failed, attempt, await_output
 from drawbar.worker.callbacks import run_callbacks
 from drawbar.worker.context import ContextFactory
-from drawbar.worker.evaluate import coerce, evaluate
+from drawbar.worker.evaluate import Place, coerce, evaluate
 from drawbar.worker.failures import classify_exception, error_record
 from drawbar.worker.isolation import in_context
 from drawbar.worker.outcome import after_success, follow, retry_after
@@ -62,11 +62,13 @@ class TaskRunner:
     Attributes:
         contexts: Makes the contexts of steps, conditions and mappers.
         wrappers: Returns the context managers that plugins put around an attempt; None if no plugin has that hook.
+        around: Returns those that plugins put around the call of a sync function; None if no plugin has that hook.
     """
 
     def __init__(self, store: Store, settings: Settings, engine: str) -> None:
         self.contexts = ContextFactory(store, settings, engine)
         self.wrappers = attempt_wrappers()
+        self.around = call_wrappers()
         self._store = store
         self._settings = settings
         self._limits = self.contexts.limits
@@ -135,12 +137,12 @@ class TaskRunner:
         task = execution.task
         execution.ctx = ctx = None
         try:
-            if node.wants_context or self.wrappers is not None:
+            if node.wants_context or self.wrappers is not None or self.around is not None:
                 execution.ctx = ctx = self.contexts.make(execution, node, execution.numbers, step)
             refs = await self._resolve(execution, node, step) if node.refs else {}
         except InvalidInput as error:
             return await self._failed(execution, error)
-        outcome = await attempt(step, task.input, ctx, refs, self.wrappers)
+        outcome = await attempt(step, task.input, ctx, refs, self.wrappers, self.around)
         return await self.conclude(execution, outcome)
 
     async def _slots(self, execution: Execution, slots: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -198,7 +200,8 @@ class TaskRunner:
         if isinstance(fallback, Step):
             execution.ctx = ctx = self.contexts.make(execution, node, execution.numbers, fallback, error)
             refs = await self._resolve(execution, node, fallback) if fallback.refs else {}
-            outcome = await in_context(execution.clean.copy(), attempt(fallback, task.input, ctx, refs))
+            trial = attempt(fallback, task.input, ctx, refs, around=self.around)
+            outcome = await in_context(execution.clean.copy(), trial)
             if isinstance(outcome, Failed):
                 return self._fail(execution, outcome.error)
         else:
@@ -255,7 +258,8 @@ class TaskRunner:
         node, numbers = wanted.node, wanted.numbers
         ctx = self.contexts.make(execution, node, numbers) if node.wants_context else None
         refs = await self.contexts.resolver(execution).resolve(node, numbers, node.refs) if node.refs else {}
-        return await evaluate(node, wanted.value, ctx, refs, execution.clean)
+        place = Place(execution.plan.id, node.shown(numbers), execution.clean)
+        return await evaluate(node, wanted.value, ctx, refs, place)
 
     # -- the end of a run
 
@@ -331,7 +335,7 @@ class TaskRunner:
     async def _callback(self, execution: Execution) -> Transition:
         """Run the callbacks of a CALLBACK task. After `on_start`, the first node of the graph is entered."""
         task = execution.task
-        await run_callbacks(self._store, execution.plan, task, execution.clean)
+        await run_callbacks(self._store, execution.plan, task, execution.clean, self.around)
         transition = Transition(task.run_id, task.address, task.attempt, TaskStatus.COMPLETED)
         if task.address != START:
             return transition

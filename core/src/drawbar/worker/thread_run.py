@@ -17,6 +17,7 @@ from drawbar.worker.outcome import after_success, follow
 
 if TYPE_CHECKING:
     from drawbar.records import Reply, Transition
+    from drawbar.worker.around import Around
     from drawbar.worker.attempt import Outcome
     from drawbar.worker.commit import Committer
     from drawbar.worker.context import ContextFactory
@@ -43,6 +44,7 @@ class ThreadRun:
         committer: The worker's committer.
         contexts: Makes the contexts of steps.
         queue: The queue that the message came from.
+        around: Returns the context managers of the hook `drawbar_wrap_call`; None if no plugin has it.
 
     Attributes:
         outcome: The outcome of the last task's attempt.
@@ -54,7 +56,14 @@ class ThreadRun:
         ended: True once the thread is done.
     """
 
-    def __init__(self, execution: Execution, committer: Committer, contexts: ContextFactory, queue: str | None) -> None:
+    def __init__(
+        self,
+        execution: Execution,
+        committer: Committer,
+        contexts: ContextFactory,
+        queue: str | None,
+        around: Around | None,
+    ) -> None:
         self.outcome: Outcome | AwaitableOutput | None = None
         self.transition: Transition | None = None
         self.reply: Reply | None = None
@@ -65,6 +74,7 @@ class ThreadRun:
         self._committer = committer
         self._contexts = contexts
         self._queue = queue
+        self._around = around
 
     def work(self) -> None:
         """Run task after task. Blocks: call it in a thread."""
@@ -111,11 +121,11 @@ class ThreadRun:
         node = execution.node
         assert node is not None
         try:
-            if node.wants_context:
+            if node.wants_context or self._around is not None:
                 execution.ctx = self._contexts.make(execution, node, execution.numbers, node.source)
         except InvalidInput as error:  # the data that the step was resumed with does not fit
             return Failed(error)
-        return attempt_in_thread(node.source, execution.task.input, execution.ctx)
+        return attempt_in_thread(node.source, execution.task.input, execution.ctx, self._around)
 
     def _plain_transition(self, outcome: Completed) -> Transition | None:
         """Return the transition if a step or an arrival follows; None if the event loop has to make it."""

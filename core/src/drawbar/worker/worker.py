@@ -248,7 +248,7 @@ class Worker:
 
     async def _in_thread(self, execution: Execution, queue: str | None) -> ThreadRun:
         """Run tasks in a thread. A thread that is abandoned by a cancellation commits nothing after that."""
-        thread_run = ThreadRun(execution, self.committer, self.runner.contexts, queue)
+        thread_run = ThreadRun(execution, self.committer, self.runner.contexts, queue, self.runner.around)
         try:
             await in_thread(thread_run.work, "a thread of steps")
         except anyio.get_cancelled_exc_class():
