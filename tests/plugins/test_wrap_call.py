@@ -197,6 +197,18 @@ async def test_in_another_process_the_plugins_of_distributions_are_called(
     assert plugin.notes == []
 
 
+@pytest.fixture
+def no_plugin() -> Iterator[None]:
+    """Take away the plugins of installed distributions that have the hook."""
+    found = [(impl.plugin_name, impl.plugin) for impl in hooks().hook.drawbar_wrap_call.get_hookimpls()]
+    for name, _ in found:
+        hooks().unregister(name=name)
+    yield
+    for name, plugin in found:
+        hooks().register(plugin, name=name)
+
+
+@pytest.mark.usefixtures("no_plugin")
 async def test_without_a_plugin_a_step_is_called_directly() -> None:
     frames: list[str] = []
 
