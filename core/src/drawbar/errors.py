@@ -31,6 +31,7 @@
     ├── EngineError                the broker cannot be reached, or refused a message
     └── StoreError                 the store cannot do an operation
         ├── StoreUnavailable       the store cannot be reached or written
+        │   └── StoreRefused       the server refuses the login, or has no such database
         └── StoreVersionError      the data in the store is from another version of Drawbar
 
 Two more are raised by *steps*, to control the task: `FatalError` (never retried) and `RetryAfter` (sets the delay).
@@ -196,6 +197,10 @@ class StoreError(DrawbarError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be reached or written."""
+
+
+class StoreRefused(StoreUnavailable, ConfigurationError):
+    """The store's server refuses the login, or has no such database. Waiting for it does not help."""
 
 
 class StoreVersionError(StoreError):

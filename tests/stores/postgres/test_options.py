@@ -89,7 +89,7 @@ def test_nothing_shows_the_password() -> None:
     shown = [repr(store), repr(store.options), store.options.where, store.options.url]
     assert not any("secret" in text for text in shown)
     assert "host:5432" in repr(store)
-    assert store.options.url == "postgresql://u:***@host:5432/app"
+    assert store.options.url == "postgresql://u:****@host:5432/app"
 
 
 def test_making_a_store_connects_nowhere() -> None:

@@ -33,7 +33,7 @@ def test_the_password_is_not_shown() -> None:
     ("url", "says"),
     [
         ("http://localhost", "redis:// or rediss://, not 'http'"),
-        ("redis://localhost:port", "the store's URL is wrong"),
+        ("redis://localhost:port", "redis://**** cannot be taken apart for certain: its port is not a number"),
         ("redis://localhost/first", "'first' as its database, which must be a number"),
         ("redis://localhost?retain=1", "no option 'retain'. The options are: connect_timeout, prefix"),
         ("redis://localhost?retention=-1", "option 'retention' of the store's URL is '-1'"),

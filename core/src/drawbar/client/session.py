@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import anyio
 import anyio.lowlevel
 
-from drawbar.errors import DrawbarError, EngineError, InvalidInput, StoreUnavailable
+from drawbar.errors import DrawbarError, EngineError, InvalidInput, StoreRefused, StoreUnavailable
 from drawbar.machine import Machine
 from drawbar.plugins.hook_calls import has_event_observers, run_event
 from drawbar.records import FINISHED_RUN, START, Kind, NewRun, NewTask, ReadyTask, RunStatus, TaskStatus, messages_for
@@ -262,6 +262,8 @@ class Session:
         while True:
             try:
                 run, created = await self.store.create(new)
+            except StoreRefused:
+                raise
             except StoreUnavailable as error:
                 if time.monotonic() + pause > until:
                     raise StoreUnavailable(

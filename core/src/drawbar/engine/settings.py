@@ -7,6 +7,8 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field, SecretStr, model_validator
 
+from drawbar.errors import SettingsError
+from drawbar.settings.masking import check_url
 from drawbar.settings.models import EngineSettings
 
 
@@ -38,6 +40,11 @@ class QueueSettings(EngineSettings):
             raise ValueError(
                 f"set either broker_url or {self.project}: each of them says where the broker is"
             )
+        if self.url is not None:
+            try:
+                check_url(self.url, "broker_url")
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
         scheme = (self.url or "").partition(":")[0]
         if self.url is not None and self.schemes and scheme not in self.schemes:
             raise ValueError(f"broker_url begins with {scheme}:, and not with one of {', '.join(self.schemes)}")

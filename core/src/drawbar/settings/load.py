@@ -277,8 +277,9 @@ def _validate(model: type[_Model], givens: Iterable[Given], prefix: str = "") ->
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        # Not chained: pydantic's own text holds the input, which may be a secret.
-        raise SettingsError("\n".join(_problems(error, model, values, origins, prefix))) from None
+        problems = "\n".join(_problems(error, model, values, origins, prefix))
+    # Not in the `except`: pydantic's own error holds the input, which may be a secret, and would be the context.
+    raise SettingsError(problems)
 
 
 def _problems(

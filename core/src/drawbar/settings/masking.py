@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from drawbar.errors import SettingsError
+
 MASK = "****"
 SECRET_KEY = re.compile(r"pass|pwd|secret|token|credential|api[-_]?key|access[-_]?key", re.IGNORECASE)
 """Names of query parameters whose values are never shown."""
@@ -47,6 +49,25 @@ def mask_url(url: str) -> str:
         return ";".join(_masked(one) for one in urls)
     except _Unclear:
         return f"{scheme}://{MASK}"
+
+
+def check_url(url: str, what: str) -> None:
+    """Refuse a URL that can be read in more than one way, before a part of its password is taken for something else.
+
+    Args:
+        url: The URL.
+        what: The setting it comes from, for the error.
+
+    Raises:
+        SettingsError: It cannot be taken apart for certain. The text shows its scheme alone.
+    """
+    shown = mask_url(url)
+    if shown == MASK or shown.endswith(f"://{MASK}"):
+        raise SettingsError(
+            f"{what} {shown} cannot be taken apart for certain: its port is not a number, or its password "
+            "has a delimiter in it. In a password, write %2F for /, %23 for #, %3F for ?, %40 for @ and %3A for : "
+            "(urllib.parse.quote does it)"
+        )
 
 
 def _masked(url: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.from_thread
 
-from drawbar.errors import DrawbarError, StoreError, StoreUnavailable
+from drawbar.errors import DrawbarError, StoreError, StoreRefused, StoreUnavailable
 from drawbar.records import Message
 from drawbar.worker.message_log import MessageLog
 from drawbar.worker.owners import forget_owners, owner_name
@@ -191,6 +191,9 @@ class WorkerHost(Background):
                     self._stack = stack.pop_all()
                 if down:
                     log.warning("the store is back")
+                break
+            except StoreRefused as error:
+                log.error("this worker cannot work: %s", error)
                 break
             except StoreError as error:
                 log.warning("%s; waiting for the store", error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from drawbar.errors import SettingsError
+from drawbar.settings.masking import MASK, check_url
 from drawbar.stores.options import Readers, boolean, choice, integer, positive_seconds, read_options
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Options:
     @property
     def url(self) -> str:
         """The URL without the password, for messages."""
-        credentials = f"{self.user}:***@" if self.password else f"{self.user}@" if self.user else ""
+        credentials = f"{self.user}:{MASK}@" if self.password else f"{self.user}@" if self.user else ""
         places = ",".join(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
         schema = "" if self.schema == "drawbar" else f"?schema={self.schema}"
         return f"postgresql://{credentials}{places}/{self.database or ''}{schema}"
@@ -118,6 +119,7 @@ def read_url(url: str) -> Options:
     Raises:
         SettingsError: The URL is wrong. The message says what, and never has the password.
     """
+    check_url(url, "the store's URL")
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES:
         raise SettingsError(f"the PostgreSQL store's URL starts with postgresql://, not {scheme.partition(':')[0]!r}")

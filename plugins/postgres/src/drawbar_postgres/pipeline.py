@@ -7,6 +7,7 @@ all the time, with every statement prepared once. See https://www.postgresql.org
 
 from __future__ import annotations
 
+import re
 import select
 from collections import deque
 from itertools import count
@@ -17,7 +18,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
-from drawbar.errors import ConfigurationError, StoreError, StoreUnavailable, StoreVersionError
+from drawbar.errors import ConfigurationError, StoreError, StoreRefused, StoreUnavailable, StoreVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,11 @@ NOT_NOW = {
     "58": "has a system error",
 }
 """The beginnings of error codes of a server that was reached, with what it means."""
+REFUSAL = re.compile(
+    r'(role|database|user) "[^"]*" (does not exist|is not permitted to log in)|authentication failed'
+    r"|no password supplied|no pg_hba\.conf entry|permission denied for database|rejects connection"
+)
+"""What libpq says about a refused login. It has no code for that: psycopg gives the server's text alone."""
 READ, WRITE = select.POLLIN, select.POLLOUT
 SYNC, ABORTED = pq.ExecStatus.PIPELINE_SYNC, pq.ExecStatus.PIPELINE_ABORTED
 FINE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, SYNC})
@@ -294,6 +300,8 @@ def explained(error: psycopg.Error, options: Options, *, committing: bool = Fals
     """Return the error to raise for an error of psycopg: what is wrong, where, and what to do."""
     text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     code = error.sqlstate or ""
+    if code.startswith(("28", "3D")) or (not code and REFUSAL.search(text)):
+        return StoreRefused(f"{options.where} refuses the login: {text}. Check user, password and database in its URL")
     if code in ("42P01", "3F000", "42703"):  # no such table, schema, column
         return StoreVersionError(
             f"{options.where} has no Drawbar tables of this version in the schema {options.schema!r}: "

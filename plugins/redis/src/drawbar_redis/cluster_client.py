@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 
-from drawbar.errors import StoreError, StoreUnavailable
+from drawbar.errors import StoreError, StoreRefused, StoreUnavailable
 from drawbar_redis.connection import Address, Arg, Connection, ConnectionLost, connect, pack_command
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ class ClusterClient:
                 if pause is None:
                     doubt = "" if idempotent else ". It is unknown if the operation was carried out"
                     raise StoreUnavailable(f"{error}{doubt}") from error
+            except StoreRefused:
+                raise
             except StoreUnavailable:
                 pause = None if self._closed else next(pauses, None)
                 if pause is None:
@@ -175,6 +177,8 @@ class ClusterClient:
         """Return the exception for an error reply."""
         text = str(reply)
         location = self._options.location
+        if text.startswith(("NOAUTH", "WRONGPASS")):
+            return StoreRefused(f"Redis at {location} refuses the login: {text}. Check the password in the store's URL")
         if _is_transient(text):
             return StoreUnavailable(f"Redis at {location} cannot run {operation} now: {text}")
         return StoreError(f"Redis at {location} refuses {operation}: {text}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
 
-from drawbar.errors import StoreUnavailable
+from drawbar.errors import StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +27,10 @@ Address = tuple[str, int]
 """Host and port of a server."""
 Arg = str | bytes | int | float
 """One word of a command."""
+
+
+REFUSALS = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password", "ERR AUTH", "ERR DB index", "ERR invalid DB")
+"""The beginnings of replies to AUTH and SELECT that stay the same until the configuration changes."""
 
 
 class ConnectionLost(Exception):
@@ -249,7 +253,8 @@ async def _log_in(connection: Connection, options: Options, location: str) -> No
     for command, reply in zip(commands, replies, strict=True):
         # The name is a help for administrators only: a server may refuse it.
         if isinstance(reply, hiredis.ReplyError) and command[0] != "CLIENT":
-            raise StoreUnavailable(
+            kind = StoreRefused if str(reply).startswith(REFUSALS) else StoreUnavailable
+            raise kind(
                 f"Redis at {location} refuses {command[0]}: {reply}. "
                 "Check user, password and database in the store's URL"
             )

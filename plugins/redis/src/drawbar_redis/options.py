@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from drawbar.errors import SettingsError
+from drawbar.settings.masking import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -180,11 +181,14 @@ def read_url(url: str) -> Options:
     Raises:
         SettingsError: The URL is wrong. The message names the wrong part, and never contains the password.
     """
+    check_url(url, "the store's URL")
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORT
-    except ValueError as error:
-        raise SettingsError(f"the store's URL is wrong: {error}. Expected something like {EXAMPLE}") from None
+    except ValueError:
+        parts, port = None, DEFAULT_PORT
+    if parts is None:  # not in the `except`: the error of `urlsplit` may hold a part of the password
+        raise SettingsError(f"the store's URL has a wrong host or port. Expected something like {EXAMPLE}")
     if parts.scheme not in ("redis", "rediss"):
         raise SettingsError(f"the Redis store's URL must start with redis:// or rediss://, not {parts.scheme!r}")
     database = parts.path.strip("/") or "0"

@@ -3,6 +3,7 @@
 from urllib.parse import unquote, urlsplit
 
 from drawbar.errors import SettingsError
+from drawbar.settings.masking import check_url
 from drawbar.stores import StorePlugin
 from drawbar.stores.options import positive_seconds, read_options
 from drawbar_mysql.store import MySqlStore
@@ -13,11 +14,14 @@ EXPECTED = "the MySQL store's URL: expected mysql://user:password@host:3306/data
 
 
 def _create(url: str) -> MySqlStore:
+    check_url(url, "the store's URL")
     try:
         parts = urlsplit(url)
         port = parts.port or 3306
     except ValueError:
-        raise SettingsError(EXPECTED) from None  # the error itself may show a part of the password
+        parts, port = None, 3306
+    if parts is None:  # not in the `except`: the error of `urlsplit` may hold a part of the password
+        raise SettingsError(EXPECTED)
     database = unquote(parts.path.removeprefix("/"))
     if not parts.hostname or not database or "/" in database or "@" in parts.path + parts.query + parts.fragment:
         raise SettingsError(EXPECTED)
