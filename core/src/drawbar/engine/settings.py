@@ -42,7 +42,7 @@ class QueueSettings(EngineSettings):
             )
         if self.url is not None:
             try:
-                check_url(self.url, "broker_url")
+                check_url(self.url, "broker_url", several=True)
             except SettingsError as error:
                 raise ValueError(str(error)) from None
         scheme = (self.url or "").partition(":")[0]

@@ -51,17 +51,20 @@ def mask_url(url: str) -> str:
         return f"{scheme}://{MASK}"
 
 
-def check_url(url: str, what: str) -> None:
+def check_url(url: str, what: str, *, several: bool = False) -> None:
     """Refuse a URL that can be read in more than one way, before a part of its password is taken for something else.
 
     Args:
         url: The URL.
         what: The setting it comes from, for the error.
+        several: True if it may be several URLs, separated by `;`.
 
     Raises:
         SettingsError: It cannot be taken apart for certain. The text shows its scheme alone.
     """
     shown = mask_url(url)
+    if shown != MASK and not several and _NEXT_URL.search(url):
+        shown = f"{url.partition('://')[0]}://{MASK}"
     if shown == MASK or shown.endswith(f"://{MASK}"):
         raise SettingsError(
             f"{what} {shown} cannot be taken apart for certain: its port is not a number, or its password "
@@ -82,8 +85,7 @@ def _masked(url: str) -> str:
         raise _Unclear
     after_netloc = path + query + fragment
     if ":" in user:
-        # A later `@` may be the end of the password. A query parameter may have one in its value, though.
-        if "@" in after_netloc and (user.endswith(":") or _has_bare_at_sign(path, query, fragment)):
+        if "@" in after_netloc:  # it may be the end of the password
             raise _Unclear
         netloc = f"{user.partition(':')[0]}:{MASK}@{hosts}"
     elif _CREDENTIALS.search(f"{hosts}{after_netloc}"):
@@ -104,12 +106,6 @@ def _password(url: str) -> str:
     """Return the password of a URL as its standard divides it, or the empty text."""
     user, _, _ = _parts(url)[1].rpartition("@")
     return user.partition(":")[2]
-
-
-def _has_bare_at_sign(path: str, query: str, fragment: str) -> bool:
-    """Return True if there is an `@` that is not in the value of a query parameter."""
-    names = [parameter.partition("=")[0] for parameter in re.split("[&;]", query)]
-    return "@" in path + fragment or any("@" in name for name in names)
 
 
 def _masked_query(query: str, fragment: str) -> str:

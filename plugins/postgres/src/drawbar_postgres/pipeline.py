@@ -51,7 +51,7 @@ REFUSAL = re.compile(
     r'(role|database|user) "[^"]*" (does not exist|is not permitted to log in)|authentication failed'
     r"|no password supplied|no pg_hba\.conf entry|permission denied for database|rejects connection"
 )
-"""What libpq says about a refused login. It has no code for that: psycopg gives the server's text alone."""
+"""Texts of libpq about a refused login. It has no code for that: psycopg gives the server's text alone."""
 READ, WRITE = select.POLLIN, select.POLLOUT
 SYNC, ABORTED = pq.ExecStatus.PIPELINE_SYNC, pq.ExecStatus.PIPELINE_ABORTED
 FINE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, SYNC})
