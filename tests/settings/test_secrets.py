@@ -19,7 +19,6 @@ SHAPES = [
     "{scheme}://usr:{password}@hh:6379/0",
     "{scheme}://:{password}@hh",
     "{scheme}://usr:{password}@hh:6379/0?timeout=5",
-    "{scheme}://usr:{password}",
     "{scheme}://hh/0?password={password}",
     "{scheme}://hh/0?timeout=5&password={password}",
     "{scheme}:usr:{password}@hh",

@@ -8,6 +8,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from drawbar.errors import SettingsError
+from drawbar.settings.masking import check_url
+
+__all__ = [
+    "Readers",
+    "boolean",
+    "check_url",
+    "choice",
+    "integer",
+    "positive_seconds",
+    "read_options",
+    "seconds",
+]
 
 Readers = Mapping[str, Callable[[str], Any]]
 """Name of an option to the function that reads its text. The function raises ValueError: what was expected."""

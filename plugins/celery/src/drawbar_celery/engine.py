@@ -8,7 +8,6 @@ from typing import Any
 from celery import Celery, uuid
 
 from drawbar.engine import TASK, Engine, Message, checks, load_object
-from drawbar.settings.masking import mask_url
 from drawbar_celery.guard import GuardedWorker
 from drawbar_celery.settings import CelerySettings
 from drawbar_celery.worker import prepare_workers
@@ -93,7 +92,7 @@ class CeleryEngine(Engine):
 
     def describe(self) -> str:
         """Return the address of the broker, without its password."""
-        return mask_url(str(self.app.connection_for_write().as_uri()))
+        return str(self.app.connection_for_write().as_uri())
 
     def check(self) -> Sequence[str]:
         """Return warnings about the configuration of the app."""

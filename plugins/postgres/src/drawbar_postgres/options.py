@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from drawbar.errors import SettingsError
-from drawbar.settings.masking import MASK, check_url
-from drawbar.stores.options import Readers, boolean, choice, integer, positive_seconds, read_options
+from drawbar.stores.options import Readers, boolean, check_url, choice, integer, positive_seconds, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +64,7 @@ class Options:
     @property
     def url(self) -> str:
         """The URL without the password, for messages."""
-        credentials = f"{self.user}:{MASK}@" if self.password else f"{self.user}@" if self.user else ""
+        credentials = f"{self.user}:****@" if self.password else f"{self.user}@" if self.user else ""
         places = ",".join(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
         schema = "" if self.schema == "drawbar" else f"?schema={self.schema}"
         return f"postgresql://{credentials}{places}/{self.database or ''}{schema}"

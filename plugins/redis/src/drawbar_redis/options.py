@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from drawbar.errors import SettingsError
-from drawbar.settings.masking import check_url
+from drawbar.stores.options import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,9 +3,8 @@
 from urllib.parse import unquote, urlsplit
 
 from drawbar.errors import SettingsError
-from drawbar.settings.masking import check_url
 from drawbar.stores import StorePlugin
-from drawbar.stores.options import positive_seconds, read_options
+from drawbar.stores.options import check_url, positive_seconds, read_options
 from drawbar_mysql.store import MySqlStore
 
 __all__ = ["MySqlStore", "plugin"]
