@@ -76,6 +76,27 @@ def test_tasks_of_one_node_are_summed_up() -> None:
     ]
 
 
+def test_a_step_takes_the_time_of_its_last_attempt() -> None:
+    event = Script()
+    event("run.started")
+    event("task.scheduled", "fetch")
+    event("task.started", "fetch", {"attempt": 1})
+    event("task.retrying", "fetch", {"error": {"type": "OSError", "message": "down"}})
+    for _ in range(10):
+        event("task.emitted", "fetch")
+    now = START + timedelta(seconds=event.seq)
+    retrying = event.progress.row("fetch", now)
+    assert retrying is not None
+    assert (retrying.state, retrying.seconds) == ("retrying", 1)
+
+    event("task.started", "fetch", {"attempt": 2})
+    event("task.emitted", "fetch")
+    event("task.completed", "fetch")
+    completed = event.progress.row("fetch", now + timedelta(hours=1))
+    assert completed is not None
+    assert (completed.attempt, completed.seconds) == (2, 2)
+
+
 def test_sleeping_tasks_come_from_the_store() -> None:
     event = Script()
     event("run.started")

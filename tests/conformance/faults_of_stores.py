@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from drawbar.records import Due, FanOut, TaskStatus
+from drawbar.records import Due, FanOut, RunStatus, TaskStatus
 from drawbar.stores import control, places, transitions
+from drawbar.stores.change import Change
 from drawbar.stores.memory.rows import MemoryReader, MemoryRows
 from tests.conformance.breaking import fault
 
@@ -69,6 +70,30 @@ def _claimed(change: Any) -> Any:
 @fault(transitions, "claim", "RETRY-02")
 def counts_no_failures(claim: Any) -> Any:
     return _claimed(lambda task: setattr(task, "failures", 0))(claim)
+
+
+@fault(transitions, "claim", "RETRY-11")
+def knows_only_the_first_start(claim: Any) -> Any:
+    def broken(rows: Any, run_id: str, address: str, *rest: Any) -> Any:
+        run = rows.run(run_id)
+        task = rows.task(run, address) if run is not None else None
+        first = task.started_at if task is not None else None
+        claimed = claim(rows, run_id, address, *rest)
+        if first is not None and claimed.task is not None:
+            rows.task(run, address).started_at = first
+        return claimed
+
+    return broken
+
+
+@fault(Change, "_settle", "RETRY-10")
+def runs_while_it_waits_for_a_retry(settle: Any) -> Any:
+    def broken(self: Any) -> None:
+        settle(self)
+        if self.run.timed and self.rows.among(self.run, (TaskStatus.RETRYING,)):
+            self.run.status = RunStatus.RUNNING
+
+    return broken
 
 
 @fault(transitions, "claim", "SUSP-02", "SUSP-09")

@@ -30,9 +30,9 @@ class RunStatus(StrEnum):
     PENDING = "pending"
     """The run was started, and no worker has claimed a task of it yet."""
     RUNNING = "running"
-    """A task is free, running or to be retried."""
+    """A task is free or running."""
     WAITING = "waiting"
-    """No task is free, running or to be retried, and at least one waits for a time or an event."""
+    """No task is free or running, and at least one waits for a time (a sleep, the delay of a retry) or an event."""
     SUSPENDED = "suspended"
     """All unfinished tasks are suspended."""
     COMPLETED = "completed"
@@ -79,9 +79,9 @@ class TaskStatus(StrEnum):
 
 
 FINISHED_TASK = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
-ACTIVE = frozenset({TaskStatus.SCHEDULED, TaskStatus.RUNNING, TaskStatus.RETRYING})
+ACTIVE = frozenset({TaskStatus.SCHEDULED, TaskStatus.RUNNING})
 """Statuses that make a run `running`."""
-TIMED = frozenset({TaskStatus.SLEEPING, TaskStatus.WAITING})
+TIMED = frozenset({TaskStatus.SLEEPING, TaskStatus.WAITING, TaskStatus.RETRYING})
 """Statuses that make a run `waiting` when nothing is active."""
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from drawbar.results import Event
 
 _NUMBERS = re.compile(r"(?<=[\[#])\d+")
-ACTIVE = ("running", "retrying", "scheduled")
+ACTIVE = ("running", "scheduled")
 _BY_URGENCY = ("failed", "retrying", "running", "suspended", "sleeping", "waiting", "scheduled", "cancelled")
 _STATES = {
     "task.scheduled": "scheduled",
@@ -34,8 +34,8 @@ class TaskView:
     Attributes:
         state: As in `TaskStatus`.
         attempt: Number of the current or last attempt.
-        began: Time of its first start.
-        ended: Time at which its outcome was committed.
+        began: Start of its last attempt.
+        ended: Time at which that attempt's outcome was committed; None while it runs.
         error: Its last error, as one line.
         due: Time of its next attempt or of the end of its sleep, from the store (Unix time, in seconds).
     """
@@ -105,8 +105,8 @@ class Progress:
         task.state = state
         if state == "running":
             task.attempt = int(event.data.get("attempt", task.attempt + 1))
-            task.began = task.began or event.at
-        elif state in ("completed", "failed", "cancelled"):
+            task.began, task.ended = event.at, None
+        elif state != "scheduled":
             task.ended = event.at
         error = event.data.get("error")
         if error:

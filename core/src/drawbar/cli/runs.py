@@ -99,6 +99,7 @@ async def _list(
                 "workflow_id": record.workflow_id,
                 "status": str(record.status),
                 "created_at": record.created_at,
+                "started_at": record.started_at,
                 "finished_at": record.finished_at,
                 "metadata": record.metadata,
                 "forked_from": record.forked_from,
@@ -110,7 +111,9 @@ async def _list(
     lines = []
     for record in records:
         started = datetime.fromtimestamp(record.created_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        took = f"{record.finished_at - record.created_at:.2f} s" if record.finished_at else ""
+        took = ""
+        if record.started_at and record.finished_at:
+            took = f"{record.finished_at - record.started_at:.2f} s"
         lines.append([record.id, record.workflow_id, str(record.status), started, took])
     print_table(["run", "workflow", "status", "started", "took"], lines)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from drawbar import RunStatus
+from drawbar import RunStatus, TaskStatus
 from drawbar.conformance.clauses import clause
 from drawbar.conformance.flows import failure as flows
 from drawbar.conformance.test_failure import error_of
@@ -104,6 +104,34 @@ async def test_status_meanwhile(rig: Rig) -> None:
     told = [event async for event in run.events() if event.type == "task.retrying"]
     assert [(event.address, event.data["attempt"], event.data["delay"]) for event in told] == [("unlucky", 1, 0)]
     assert told[0].data["error"]["message"] == "attempt 1"
+
+
+@clause("RETRY-10")
+async def test_delay_is_waiting(rig: Rig) -> None:
+    """A run whose only unfinished step is in the delay before its next attempt is `waiting`."""
+    run = await rig.start(flows.asks_for_hours, 1)
+
+    await rig.wait_for_status(run, RunStatus.WAITING)
+    assert (await run.snapshot()).steps["much_later"].status is TaskStatus.RETRYING
+    await run.cancel()
+
+
+@clause("RETRY-11")
+async def test_start_of_the_last_attempt(rig: Rig) -> None:
+    """`StepResult.started_at` is the start of the last attempt: after a retry, and after a resume."""
+    run = await rig.start(flows.starts_three_times, 1)
+    for _ in range(2):
+        result = await rig.result(run)
+        starts = [event.at async for event in run.events() if event.type == "task.started"]
+        started_at = result.steps["later_and_asks"].started_at
+        assert started_at is not None
+        assert abs((started_at - starts[-1]).total_seconds()) < 0.05
+        if result.status is RunStatus.SUSPENDED:
+            assert (starts[-1] - starts[0]).total_seconds() >= 0.3
+            await run.resume(True)
+
+    assert result.status is RunStatus.COMPLETED
+    assert len(starts) == 3
 
 
 @clause("TIME-01")

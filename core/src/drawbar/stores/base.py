@@ -56,7 +56,7 @@ class Store(ABC):
     when any is TIMED or RESUMED, else `suspended` when any is SUSPENDED; it is `pending` until the first claim. JOINING
     and HELD tasks do not count.
 
-    **Places.** A slot of a fan-out where a task is ACTIVE has a place of the join. A slot where none is, and at least
+    **Places.** A slot of a fan-out where a task is ACTIVE or RETRYING has a place of the join. A slot where none is, and at least
     one is TIMED, keeps its place only in a join with `FanOut.places`. A slot with SUSPENDED and RESUMED tasks alone has
     none. This holds at any depth: an inner fan-out is what its slot of the outer one holds. A place that a slot gives
     up in any operation goes to the first RESUMED task that waits for one there, else to the first HELD one, which
@@ -119,7 +119,8 @@ class Store(ABC):
         A claim is granted when the task is SCHEDULED, or when its `wake_at` has passed and it is RUNNING (then `lost`
         grows by one), RETRYING, SLEEPING or WAITING. It does not matter whether the run has ended: a task that may
         not run any more is CANCELLED. A granted claim sets the status to RUNNING, `attempt` to one more, `wake_at` to
-        `now + lease`, `dispatches` to 0, and the status of a run that has not ended to `running`.
+        `now + lease`, `started_at` to `now`, `dispatches` to 0, and the status of a run that has not ended to
+        `running`.
 
         Otherwise nothing changes, and the claim is FINISHED, LEASED (the task is RUNNING), EARLY (everything else) or
         MISSING.

@@ -126,7 +126,8 @@ def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
             run.active += 1
             if run_id not in changed:
                 changed[run_id] = Change(rows, run)
-            changed[run_id].places.rise(task.fan, places.TIMED)
+            if task.status is not TaskStatus.RETRYING:  # its slot has kept its place
+                changed[run_id].places.rise(task.fan, places.TIMED)
         elif task.status is TaskStatus.RUNNING:
             task.lost += 1
         task.status = TaskStatus.SCHEDULED

@@ -104,24 +104,23 @@ def claim(
         if not passed:
             return Claim(ClaimStatus.LEASED)
         task.lost += 1
-    elif status is SLEEPING or status is WAITING:
+    elif status is SLEEPING or status is WAITING or status is RETRYING:
         if not passed:
             return Claim(ClaimStatus.EARLY)
         run.timed -= 1
         run.active += 1
-        woken = True
+        woken = status is not RETRYING  # a slot keeps its place while it waits for its next attempt
     elif status.finished:
         ready = [ReadyTask(child.address, child.queue) for child in rows.children(run, address)]
         return Claim(ClaimStatus.FINISHED, ready=ready)
-    elif status is not SCHEDULED and not (status is RETRYING and passed):
+    elif status is not SCHEDULED:
         return Claim(ClaimStatus.EARLY)
     task.status = RUNNING
     task.attempt += 1
     task.owner = owner
     task.wake_at = rows.now + lease
     task.dispatches = 0
-    if task.started_at is None:
-        task.started_at = rows.now
+    task.started_at = rows.now
     rows.save(run, task, CLAIM)
     if run.status not in FINISHED_RUN:
         run.status = RUN_RUNNING
@@ -201,6 +200,8 @@ def _outcome(rows: AnyRows, run: RunRecord, task: Task, transition: Transition) 
         task.finished_at = rows.now
         rows.save(run, task, DONE)
     elif status is RETRYING:
+        run.active -= 1
+        run.timed += 1
         task.failures += 1
         task.error = transition.error
         task.wake_at = rows.now + (transition.delay or 0.0)

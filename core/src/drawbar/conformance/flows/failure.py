@@ -168,6 +168,25 @@ async def later_still(value: Any, ctx: Context) -> Any:
     raise RetryAfter(0.05)
 
 
+@step(retry=2)
+async def much_later(value: Any, ctx: Context) -> Any:
+    note(ctx)
+    if ctx.attempt == 1:
+        raise RetryAfter(3600)
+    return value
+
+
+@step(retry=2)
+async def later_and_asks(value: Any, ctx: Context) -> Any:
+    """Fail, then suspend, then return."""
+    note(ctx)
+    if ctx.attempt == 1:
+        raise RetryAfter(0.3)
+    return value if ctx.resume_data else ctx.suspend()
+
+
+asks_for_hours = workflow("asks-for-hours").then(much_later).commit()
+starts_three_times = workflow("starts-three-times").then(later_and_asks).commit()
 gives_up = workflow("gives-up").then(fatal).commit()
 asks_for_time = workflow("asks-for-time").then(later).commit()
 asks_too_often = workflow("asks-too-often").then(later_still).commit()

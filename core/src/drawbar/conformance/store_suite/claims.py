@@ -85,7 +85,7 @@ class TestClaims:
 
         assert (first.attempt, second.attempt) == (1, 2)
         assert (second.lost, second.owner) == (1, OTHER)
-        assert second.started_at == first.started_at
+        assert (second.started_at or 0) - (first.started_at or 0) >= BLINK
         assert await counts(store, run_id) == (1, 0, 0)
 
     async def test_a_retry_is_granted_when_it_is_time(self, store: Store) -> None:
@@ -97,6 +97,19 @@ class TestClaims:
         task = await take(store, run_id, "a")
 
         assert (task.attempt, task.failures, task.lost) == (2, 1, 0)
+        assert (await record(store, run_id)).status is RunStatus.RUNNING
+        assert await counts(store, run_id) == (1, 0, 0)
+
+    async def test_each_attempt_has_a_start_of_its_own(self, store: Store) -> None:
+        run_id = await begin(store, step("a"))
+        first = await take(store, run_id, "a")
+        await commit(store, first, TaskStatus.RETRYING, delay=BLINK)
+        await later(store, 2 * BLINK)
+
+        second = await take(store, run_id, "a")
+
+        assert (second.started_at or 0) - (first.started_at or 0) >= BLINK
+        assert (await look(store, run_id, "a")).started_at == pytest.approx(second.started_at)
 
     async def test_a_sleep_is_granted_when_it_is_over(self, store: Store) -> None:
         run_id = await begin(store, sleep("s", BLINK, "v"))

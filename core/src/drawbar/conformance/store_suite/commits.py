@@ -69,7 +69,7 @@ class TestOutcomes:
         task = await look(store, run_id, "a")
         assert (task.status, task.failures, task.lost, task.owner) == (TaskStatus.RETRYING, 1, 0, None)
         assert (task.input, task.finished_at) == ("in", None)
-        assert await counts(store, run_id) == (1, 0, 0)
+        assert await counts(store, run_id) == (0, 1, 0)
 
     async def test_suspended(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
@@ -335,9 +335,9 @@ class TestStatus:
 
         assert [kind for kind, _ in await happened(store, run_id)].count("run.suspended") == 2
 
-    async def test_running_while_it_retries(self, store: Store) -> None:
+    async def test_waiting_while_only_retries_are_left(self, store: Store) -> None:
         run_id = await begin(store, step("a"))
 
         await commit(store, await take(store, run_id, "a"), TaskStatus.RETRYING, delay=60)
 
-        assert (await record(store, run_id)).status is RunStatus.RUNNING
+        assert (await record(store, run_id)).status is RunStatus.WAITING

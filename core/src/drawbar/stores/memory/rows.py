@@ -26,7 +26,6 @@ Pack = tuple[int, float, Sequence[Event]]
 HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
 WAITING, RESUMED = TaskStatus.WAITING, TaskStatus.RESUMED
 CANCELLED, COMPLETED = TaskStatus.CANCELLED, TaskStatus.COMPLETED
-TIMERS = TIMED | {TaskStatus.RETRYING}
 task_values = attrgetter(*[column.name for column in fields(Task)])
 run_values = attrgetter(*[column.name for column in fields(RunRecord)])
 
@@ -223,7 +222,7 @@ class MemoryRows(Rows[MemoryRun]):
         while self.timers:
             at, _, run, address = self.timers[0]
             task = run.tasks.get(address)
-            if task is not None and task.wake_at == at and task.status in TIMERS and self.runs.get(run.id) is run:
+            if task is not None and task.wake_at == at and task.status in TIMED and self.runs.get(run.id) is run:
                 return True
             heapq.heappop(self.timers)
         return False

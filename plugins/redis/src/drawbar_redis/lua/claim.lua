@@ -31,8 +31,8 @@ if status ~= 'scheduled' then
 end
 record[ATTEMPT] = record[ATTEMPT] + 1
 record[DISPATCHES] = 0
-if record[STARTED] == '' then record[STARTED] = NOW_TEXT end
-if COUNTED[status] == 'timed' then rise(record[FAN], TIMED) end
+record[STARTED] = NOW_TEXT
+if COUNTED[status] == 'timed' and status ~= 'retrying' then rise(record[FAN], TIMED) end
 set_status(task, 'running', NOW + lease)
 record[OWNER] = owner
 if record[KIND] == 'step' then event('task.started', address, '{"attempt":' .. record[ATTEMPT] .. '}') end

@@ -26,7 +26,7 @@ for _, name in ipairs(names) do
   elseif not undelivered or record[STATUS] == 'scheduled' then
     given = given + 1
     if record[STATUS] == 'running' then record[LOST] = record[LOST] + 1 end
-    if COUNTED[record[STATUS]] == 'timed' then rise(record[FAN], TIMED) end
+    if COUNTED[record[STATUS]] == 'timed' and record[STATUS] ~= 'retrying' then rise(record[FAN], TIMED) end
     record[DISPATCHES] = record[DISPATCHES] + 1
     set_status(task, 'scheduled', again_at(task))
     close()
