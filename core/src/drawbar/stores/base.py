@@ -56,11 +56,11 @@ class Store(ABC):
     when any is TIMED or RESUMED, else `suspended` when any is SUSPENDED; it is `pending` until the first claim. JOINING
     and HELD tasks do not count.
 
-    **Places.** A slot of a fan-out where a task is ACTIVE or RETRYING has a place of the join. A slot where none is, and at least
-    one is TIMED, keeps its place only in a join with `FanOut.places`. A slot with SUSPENDED and RESUMED tasks alone has
-    none. This holds at any depth: an inner fan-out is what its slot of the outer one holds. A place that a slot gives
-    up in any operation goes to the first RESUMED task that waits for one there, else to the first HELD one, which
-    becomes SCHEDULED. A resumed task that gets no place in a join with `places` becomes RESUMED.
+    **Places.** A slot of a fan-out where a task is ACTIVE or RETRYING has a place of the join. A slot where none is,
+    and at least one is TIMED, keeps its place only in a join with `FanOut.places`. A slot with SUSPENDED and RESUMED
+    tasks alone has none. This holds at any depth: an inner fan-out is what its slot of the outer one holds. A place
+    that a slot gives up in any operation goes to the first RESUMED task that waits for one there, else to the first
+    HELD one, which becomes SCHEDULED. A resumed task that gets no place in a join with `places` becomes RESUMED.
     `drawbar.stores.places` does all this over `Rows`.
 
     **Events.** The store numbers the events of a run 1, 2, 3 … without gaps, whichever caller appends them. It adds

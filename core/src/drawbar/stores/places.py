@@ -3,8 +3,8 @@
 A slot of a fan-out holds one thing at a time: a task, or the join of a fan-out inside it. Its *level* says how much of
 that goes on. It is `ACTIVE` when a task there is in ACTIVE or RETRYING, else `TIMED` when one is in TIMED, else
 `SUSPENDED`. The level of a join is the highest one of its slots. A join counts its slots that are `TIMED` and
-`SUSPENDED`; every other slot that has begun and has not arrived is active. So a plain fan-out writes nothing for this, and a slot that begins
-or ends to wait costs the same, however many others wait.
+`SUSPENDED`; every other slot that has begun and has not arrived is active. So a plain fan-out writes nothing for this,
+and a slot that begins or ends to wait costs the same, however many others wait.
 
 An active slot holds a place of its join. One that is `TIMED` keeps its place if the join has a limit (`Task.places`).
 A slot that gives up its place passes it on: to the first RESUMED task that waits for one there, else to the first HELD
