@@ -47,7 +47,10 @@ def connections(url: str, *, end: bool = False) -> list[int]:
     """Return the connections of the project's workers; end them if asked to."""
     call = "pg_terminate_backend(pid)" if end else "true"
     with psycopg.connect(url, autocommit=True) as connection:
-        found = connection.execute(f"SELECT pid, {call} FROM pg_stat_activity WHERE application_name = 'shop'")
+        found = connection.execute(
+            f"SELECT pid, {call} FROM pg_stat_activity "
+            "WHERE application_name = 'shop' AND datname = current_database()"
+        )
         return [row[0] for row in found.fetchall()]
 
 

@@ -88,7 +88,10 @@ async def test_a_restart_between_two_operations_is_not_noticed(stores: Stores, s
 async def test_connections_that_somebody_drops(store: PostgresStore, sql: Sql) -> None:
     run_id = await begin(store, step("a"), step("b"))
     await together([store.load(run_id) for _ in range(5)])
-    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'drawbar'")
+    sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'drawbar' AND datname = current_database()"
+    )
     assert [found.address for found in await store.tasks(run_id)] == ["a", "b"]
     await take(store, run_id, "a")
 
@@ -108,7 +111,7 @@ async def test_a_connection_that_breaks_before_the_commit_is_sent_is_replaced(st
         await anyio.sleep(0.2)
         assert sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'drawbar' AND wait_event_type = 'Lock'"
+            "WHERE application_name = 'drawbar' AND wait_event_type = 'Lock' AND datname = current_database()"
         ) == [(True,)]
         sql("COMMIT")
     assert replies[0].applied

@@ -136,7 +136,10 @@ async def test_the_listening_connection_breaks(
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: store.wait(run_id, 2, 30))
         await anyio.sleep(0.3)
-        sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'")
+        sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE query LIKE 'LISTEN%%' AND datname = current_database()"
+        )
         with anyio.fail_after(5):
             while store._process().listener.listening:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
