@@ -9,7 +9,8 @@ can be played again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
@@ -54,13 +55,28 @@ class GatedStore(MemoryStore):
         self.gates: list[tuple[anyio.Event, list[bool]]] = []
         self.committed: Counter[str] = Counter()
         self.claimed: Counter[str] = Counter()
+        self.closed = False
 
     async def _gate(self) -> None:
         opened, dies = anyio.Event(), [False]
+        if self.closed:
+            raise Died
         self.gates.append((opened, dies))
         await opened.wait()
         if dies[0]:
             raise Died
+
+    @asynccontextmanager
+    async def closing(self) -> AsyncIterator[None]:
+        """When the block fails, let every worker die at its gate: a commit is shielded from cancellation."""
+        try:
+            yield
+        except BaseException:
+            self.closed = True
+            for opened, dies in self.gates:
+                dies[0] = True
+                opened.set()
+            raise
 
     async def claim(self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False) -> Claim:
         await self._gate()
@@ -151,14 +167,15 @@ class Simulation:
         return await self._to_the_end(run.id, limit), self.store.claimed
 
     async def _to_the_end(self, run_id: str, limit: int) -> RunResult[Any]:
-        async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as group, self.store.closing():
             for _ in range(limit):
                 while len(self.store.gates) < self.living:  # until every worker stands at a gate
                     await anyio.lowlevel.checkpoint()
                 record = await self.store.load(run_id)
                 assert record is not None
-                await self._check_places()
-                if record.status in ENDS and not self.store.gates:
+                if record.status not in ENDS:  # what is held when a run ends stays so
+                    await self._check_places()
+                elif not self.store.gates:
                     break
                 await self._act(group.start_soon, record)
             else:
