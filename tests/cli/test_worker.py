@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import anyio
 import pytest
 
-from drawbar import TaskStatus, open_engine
+from drawbar import TaskStatus
+from drawbar.plugins import load_store
 from tests.support.queues.processes import Process, wait_until
 
 FLOWS = """
@@ -58,11 +60,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
         code = f"""
             import flows
             from drawbar import open_engine
-            from drawbar.client import session
-            with open_engine("celery", broker_url="memory://", store={store!r}) as engine:
+            with open_engine("local", store={store!r}) as engine:
+                engine.engine._group = None  # dispatches nothing any more
                 engine.start_sync(flows.{flow}, {{"name": "it"}}, run_id="one")
         """
-        Process([sys.executable, "-c", dedent(code)], tmp_path / "start.log", cwd=tmp_path).process.wait(60)
+        begun = Process([sys.executable, "-c", dedent(code)], tmp_path / "start.log", cwd=tmp_path)
+        assert begun.process.wait(60) == 0, begun.log
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         command = ["drawbar", "worker", "--engine", "local", "--store", store, "--workflows", "flows", *sets]
         worker = Process([sys.executable, "-m", *command], tmp_path / "worker.log", cwd=tmp_path)
@@ -77,9 +80,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def task(folder: Path) -> tuple[TaskStatus, int]:
     """Return status and attempts of the first step."""
-    with open_engine("celery", broker_url="memory://", store=f"sqlite:///{folder}/runs.db") as engine:
-        [first, *_] = engine.get_run("one").snapshot_sync().steps.values()
-    return first.status, first.attempts
+
+    async def look() -> tuple[TaskStatus, int]:
+        store = load_store(f"sqlite:///{folder}/runs.db")
+        await store.open()
+        try:
+            [first, *_] = await store.tasks("one")
+        finally:
+            await store.close()
+        return first.status, first.attempt
+
+    return anyio.run(look)
 
 
 @pytest.mark.parametrize("flow", ["sync", "coroutine"])
