@@ -46,10 +46,10 @@ class Shaky(MemoryStore):
             raise StoreUnavailable("the answer is lost")
         return made
 
-    async def release(self, owner: str, *, died: bool = False) -> int:
+    async def release(self, owner: str, **options: Any) -> int:
         if self.away:
             raise StoreUnavailable("the store is away")
-        return await super().release(owner, died=died)
+        return await super().release(owner, **options)
 
     async def close(self) -> None:
         if self.away:

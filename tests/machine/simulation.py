@@ -78,9 +78,9 @@ class GatedStore(MemoryStore):
                 opened.set()
             raise
 
-    async def claim(self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False) -> Claim:
+    async def claim(self, run_id: str, address: str, **options: Any) -> Claim:
         await self._gate()
-        claim = await super().claim(run_id, address, owner=owner, lease=lease, widen=widen)
+        claim = await super().claim(run_id, address, **options)
         if claim.task is not None and claim.run is not None:
             self.claimed[address] += 1
         await self._gate()

@@ -41,10 +41,10 @@ class FailingStore(MemoryStore):
             self.failures += 1
             raise StoreUnavailable("the store is down")
 
-    async def claim(self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False) -> Claim:
+    async def claim(self, run_id: str, address: str, **options: Any) -> Claim:
         """See Store."""
         self._fail_if_down()
-        return await super().claim(run_id, address, owner=owner, lease=lease, widen=widen)
+        return await super().claim(run_id, address, **options)
 
     async def commit(self, transition: Transition) -> Reply:
         """See Store."""
@@ -56,10 +56,10 @@ class FailingStore(MemoryStore):
         self._fail_if_down()
         return super().commit_now(transition, may_block=may_block)
 
-    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
+    async def due(self, limit: int = 100, **options: Any) -> Due:
         """See Store."""
         self._fail_if_down()
-        due = await super().due(limit, undelivered=undelivered)
+        due = await super().due(limit, **options)
         self.looks += 1
         return due
 

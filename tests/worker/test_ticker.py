@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -224,12 +225,12 @@ async def test_an_error_that_nothing_expects_does_not_end_the_ticker(caplog: pyt
     bench = Bench(FLOW)
     due, calls = bench.store.due, 0
 
-    async def fail_once(limit: int = 100, *, undelivered: bool = False) -> Due:
+    async def fail_once(limit: int = 100, **options: Any) -> Due:
         nonlocal calls
         calls += 1
         if calls == 1:
             raise LookupError("a bug in a store")
-        return await due(limit, undelivered=undelivered)
+        return await due(limit, **options)
 
     bench.store.due = fail_once  # type: ignore[method-assign]
 

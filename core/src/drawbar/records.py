@@ -393,6 +393,8 @@ class ClaimStatus(StrEnum):
     EARLY = "early"
     """The task is not due yet, or does not wait for a worker."""
     FINISHED = "finished"
+    OTHER_PLAN = "other plan"
+    """The run has another fingerprint than the caller named: the message is of another run, or was forged."""
     MISSING = "missing"
     """There is no such run or task."""
 
@@ -404,7 +406,7 @@ class Claim:
     status: ClaimStatus
     task: Task | None = None
     run: RunRecord | None = None
-    """The run, with its input, state and metadata; only when GRANTED."""
+    """The run, with its input, state and metadata; only when GRANTED or OTHER_PLAN."""
     slots: Mapping[str, Json] | None = None
     """For a JOIN: the value of each slot."""
     ready: Sequence[ReadyTask] = ()
@@ -439,4 +441,6 @@ class Due:
     messages: Sequence[Message]
     """The messages to dispatch."""
     next_in: float | None
-    """Seconds until the next `wake_at` of this store, or a little less; None when there is none."""
+    """Seconds until the next `wake_at` of the wanted plans, or a little less; None when there is none."""
+    held: Sequence[tuple[str, str, str, int]] = ()
+    """(owner, run id, address, attempt) of the tasks whose lease had run out and was extended, see `alive`."""

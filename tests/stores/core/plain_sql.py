@@ -18,7 +18,7 @@ TABLES = """
 CREATE TABLE plain_run (n INTEGER PRIMARY KEY, id UNIQUE, workflow_id, fingerprint, status, seq DEFAULT 0,
     active DEFAULT 0, timed DEFAULT 0, suspended DEFAULT 0, forked_from, created_at, started_at, finished_at,
     input, output, error, state, metadata);
-CREATE TABLE plain_task (n INTEGER PRIMARY KEY, run, address, kind, status, attempt DEFAULT 0, failures DEFAULT 0,
+CREATE TABLE plain_task (n INTEGER PRIMARY KEY, run, address, plan, kind, status, attempt DEFAULT 0, failures DEFAULT 0,
     lost DEFAULT 0, queue, fan, parent, event, wake_at, delay, was, owner, dispatches DEFAULT 0, total DEFAULT 0,
     remaining DEFAULT 0, started_at, finished_at, places DEFAULT 0, timed DEFAULT 0, suspended DEFAULT 0, waits_at,
     turn DEFAULT 0, input, output, error, payload, data, UNIQUE (run, address));

@@ -73,7 +73,7 @@ async def test_of_many_runs_only_what_is_so_under_the_lock_is_returned(store: Pl
     ended = "UPDATE plain_task SET status = 'completed', owner = NULL, finished_at = 1 WHERE run = 'b'"
     rows = LockingRows(store, ended)
 
-    assert sorted(rows.overdue(9)) == [("a", "s"), ("c", "s")]
+    assert sorted(rows.overdue(9, ["print"])) == [("a", "s"), ("c", "s")]
     assert rows.locked == ["a", "b", "c"]
     assert sorted(rows.running(ME)) == [("a", "s"), ("c", "s")]
 
@@ -85,7 +85,7 @@ async def test_a_run_that_became_due_after_the_locks_is_left_out(store: PlainSto
     await take(store, "b", "s")
     rows = LockingRows(store, "UPDATE plain_task SET status = 'scheduled' WHERE run = 'b'")
 
-    assert list(rows.undelivered(9)) == [("a", "s")]
+    assert list(rows.undelivered(9, ["print"])) == [("a", "s")]
 
 
 @pytest.mark.anyio
@@ -94,7 +94,7 @@ async def test_a_database_that_locks_everything_is_asked_once(store: PlainStore)
     statements: list[str] = []
     store.connection.set_trace_callback(statements.append)
 
-    list(PlainRows(store.connection, store.clock(), 60.0).undelivered(9))
+    list(PlainRows(store.connection, store.clock(), 60.0).undelivered(9, ["print"]))
 
     assert len(statements) == 1
 

@@ -8,7 +8,7 @@ text. A caller only reads the objects that a store returns: they may be the stor
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from drawbar.errors import RunNotFound
@@ -112,7 +112,14 @@ class Store(ABC):
 
     @abstractmethod
     async def claim(
-        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+        self,
+        run_id: str,
+        address: str,
+        *,
+        owner: str,
+        lease: float,
+        widen: bool = False,
+        fingerprint: str | None = None,
     ) -> Claim:
         """Lease a task to a worker, or say why not.
 
@@ -122,8 +129,8 @@ class Store(ABC):
         `now + lease`, `started_at` to `now`, `dispatches` to 0, and the status of a run that has not ended to
         `running`.
 
-        Otherwise nothing changes, and the claim is FINISHED, LEASED (the task is RUNNING), EARLY (everything else) or
-        MISSING.
+        Otherwise nothing changes, and the claim is OTHER_PLAN (this comes first, whatever the task's status is),
+        FINISHED, LEASED (the task is RUNNING), EARLY (everything else) or MISSING.
 
         Args:
             run_id: The run.
@@ -133,10 +140,13 @@ class Store(ABC):
             widen: True to release one HELD sibling as well: the first HELD task of the same join becomes SCHEDULED,
                 with this task as its `parent`. It happens only on the first grant of a slot's first task. The sibling
                 is in `Claim.ready`.
+            fingerprint: The fingerprint of the plan that the worker is going to use. A run with another one gives
+                OTHER_PLAN. None to take every run.
 
         Returns:
             The claim. When it is GRANTED, it has the task and the run, and for a JOIN the slots. When it is FINISHED,
-            `ready` has the tasks that the task scheduled and that are not claimed yet.
+            `ready` has the tasks that the task scheduled and that are not claimed yet. When it is OTHER_PLAN, it has
+            the run.
 
         Raises:
             StoreUnavailable: The store cannot be reached or written.
@@ -214,12 +224,16 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def release(self, owner: str, *, died: bool = False) -> int:
-        """Make all tasks that a worker runs SCHEDULED, with `wake_at = now`.
+    async def release(
+        self, owner: str, *, died: bool = False, only: Collection[tuple[str, str, int]] | None = None
+    ) -> int:
+        """Make tasks that a worker runs SCHEDULED, with `wake_at = now`.
 
         Args:
             owner: The name of the worker.
             died: True if it died: then `lost` grows by one.
+            only: (run id, address, attempt) of the tasks to release. One that the worker has no lease for is left
+                as it is. None for all tasks that it runs.
 
         Returns:
             How many tasks there were.
@@ -237,7 +251,15 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
+    async def due(
+        self,
+        limit: int = 100,
+        *,
+        undelivered: bool = False,
+        plans: Collection[str] | None = None,
+        alive: Collection[str] = (),
+        lease: float = 60.0,
+    ) -> Due:
         """Take unfinished tasks whose `wake_at` has passed, and make them claimable.
 
         RUNNING (`lost + 1`), RETRYING, SLEEPING and WAITING tasks become SCHEDULED; SCHEDULED ones stay. Each gets
@@ -245,10 +267,18 @@ class Store(ABC):
         JOIN in status JOINING is never due, nor is a task without a `wake_at`. The task that is due longest goes
         first.
 
+        A RUNNING task whose owner is in `alive` is not taken, because that worker may still run it. Its `wake_at`
+        becomes `now + lease`, and it is in `Due.held`. The caller asks the owner, and releases it if it is lost.
+
+        The cost does not grow with the tasks of other plans.
+
         Args:
             limit: How many tasks at the most.
             undelivered: True to take SCHEDULED tasks only, whatever their `wake_at`. For use when messages are known
                 to be lost, after a broker was flushed or an in-process engine died.
+            plans: Only tasks of runs with these fingerprints; None for all. `Due.next_in` tells of no other tasks.
+            alive: Names of workers that are known to live: those of the caller's process.
+            lease: Seconds, for the tasks of `alive`.
 
         Returns:
             The messages to send, and the seconds until the next task is due.
@@ -256,6 +286,23 @@ class Store(ABC):
         Raises:
             StoreUnavailable: The store cannot be reached or written.
         """
+
+    async def stranded(self, seconds: float, limit: int = 100) -> Sequence[RunRecord]:
+        """Return the runs with an unfinished task that is due for longer than `seconds`.
+
+        A ticker takes what is due at once. So no ticker can run the plan of such a run, or none is alive.
+
+        Args:
+            seconds: How long a task has been due at the least.
+            limit: How many runs at the most.
+
+        Returns:
+            The runs, the one that waits longest first.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot find stranded runs: implement `stranded`")
 
     @abstractmethod
     async def resume(self, run_id: str, address: str, data: Json) -> Ready:

@@ -27,7 +27,8 @@ from drawbar.stores.change import Change, again_at
 from drawbar.stores.rows import AGAIN, AGAIN_WAIT, RENEW, RESUME, RUN, WAKE, AnyRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
+
 OVER = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 """The statuses of tasks that `retry` may start again."""
 
@@ -77,23 +78,31 @@ def renew(rows: AnyRows, owner: str, held: Iterable[tuple[str, str, int]], lease
     return lost
 
 
-def release(rows: AnyRows, owner: str, *, died: bool) -> int:
-    """Give back all tasks of an owner, see `Store.release`.
+def release(
+    rows: AnyRows, owner: str, *, died: bool, only: Collection[tuple[str, str, int]] | None = None
+) -> int:
+    """Give back tasks of an owner, see `Store.release`.
 
     Args:
         rows: The rows of the transaction.
         owner: The name of the worker.
         died: True if it died: then `lost` of each task grows by one.
+        only: Run id, address and attempt of the tasks to give back; None for all.
 
     Returns:
         How many tasks there were.
     """
     given = 0
-    for run_id, address in rows.running(owner):
+    attempts = None if only is None else {(run_id, address): attempt for run_id, address, attempt in only}
+    for run_id, address in rows.running(owner) if attempts is None else sorted(attempts):
         run = rows.run(run_id)
         task = rows.task(run, address) if run is not None else None
         if run is None or task is None:
             continue
+        if attempts is not None:
+            lease = (attempts[run_id, address], owner)
+            if task.status is not TaskStatus.RUNNING or (task.attempt, task.owner) != lease:
+                continue
         task.status = TaskStatus.SCHEDULED
         task.lost += died
         task.owner = None
@@ -103,20 +112,32 @@ def release(rows: AnyRows, owner: str, *, died: bool) -> int:
     return given
 
 
-def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
+def due(
+    rows: AnyRows,
+    limit: int,
+    *,
+    undelivered: bool,
+    plans: Collection[str] | None = None,
+    alive: Collection[str] = (),
+    lease: float = 60.0,
+) -> Due:
     """Take tasks whose time has come, see `Store.due`.
 
     Args:
         rows: The rows of the transaction.
         limit: How many tasks at the most.
         undelivered: True to take SCHEDULED tasks only, whatever their `wake_at`.
+        plans: Only tasks of runs with these fingerprints; None for all.
+        alive: Names of workers that live. Their leases are extended.
+        lease: Seconds from now, for these leases.
 
     Returns:
         The messages to send, and the seconds until the next task is due.
     """
     messages = []
+    held = []
     changed: dict[str, Change] = {}
-    for run_id, address in rows.undelivered(limit) if undelivered else rows.overdue(limit):
+    for run_id, address in rows.undelivered(limit, plans) if undelivered else rows.overdue(limit, plans):
         run = rows.run(run_id)
         task = rows.task(run, address) if run is not None else None
         if run is None or task is None:
@@ -129,6 +150,11 @@ def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
             if task.status is not TaskStatus.RETRYING:  # its slot has kept its place
                 changed[run_id].places.rise(task.fan, places.TIMED)
         elif task.status is TaskStatus.RUNNING:
+            if task.owner is not None and task.owner in alive:
+                task.wake_at = rows.now + lease
+                rows.save(run, task, RENEW)
+                held.append((task.owner, run_id, address, task.attempt))
+                continue
             task.lost += 1
         task.status = TaskStatus.SCHEDULED
         task.owner = None
@@ -138,8 +164,8 @@ def due(rows: AnyRows, limit: int, *, undelivered: bool) -> Due:
         messages.append(Message(run_id, address, run.workflow_id, run.fingerprint, task.queue))
     for change in changed.values():
         change.close()
-    wake = rows.next_wake()
-    return Due(messages, None if wake is None else max(0.0, wake - rows.now))
+    wake = rows.next_wake(plans)
+    return Due(messages, None if wake is None else max(0.0, wake - rows.now), held)
 
 
 def resume(rows: AnyRows, run_id: str, address: str, data: Json) -> Ready:

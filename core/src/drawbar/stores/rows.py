@@ -228,24 +228,39 @@ class Rows(ABC, Generic[R]):
         """
 
     @abstractmethod
-    def overdue(self, limit: int) -> Iterable[tuple[str, str]]:
+    def overdue(self, limit: int, plans: Collection[str] | None) -> Iterable[tuple[str, str]]:
         """Return (run id, address) of the unfinished tasks whose `wake_at` has passed, the longest due first.
 
         Args:
             limit: How many at the most.
+            plans: Only tasks of runs with these fingerprints; None for all.
         """
 
     @abstractmethod
-    def undelivered(self, limit: int) -> Iterable[tuple[str, str]]:
+    def undelivered(self, limit: int, plans: Collection[str] | None) -> Iterable[tuple[str, str]]:
         """Return (run id, address) of SCHEDULED tasks, whatever their `wake_at`.
 
         Args:
             limit: How many at the most.
+            plans: Only tasks of runs with these fingerprints; None for all.
         """
 
     @abstractmethod
-    def next_wake(self) -> float | None:
-        """Return the earliest `wake_at` of any unfinished task, or a time a little before it; None without one."""
+    def next_wake(self, plans: Collection[str] | None) -> float | None:
+        """Return the earliest `wake_at` of an unfinished task, or a time a little before it; None without one.
+
+        Args:
+            plans: Only tasks of runs with these fingerprints; None for all.
+        """
+
+    def stranded(self, seconds: float, limit: int) -> Sequence[str]:
+        """Return the ids of runs with a task that is due for longer than `seconds`, the longest due first.
+
+        Args:
+            seconds: Seconds since the `wake_at` of an unfinished task.
+            limit: How many at the most.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot find stranded runs: implement `stranded`")
 
     # Changing
 

@@ -24,7 +24,7 @@ from drawbar.stores.base import Ready, Store
 from drawbar.stores.waiting import Waiter, wake_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from drawbar.records import (
         Claim,
@@ -103,9 +103,16 @@ class RowsStore(Store):
         return await self._change(run.id, transitions.create, run)
 
     async def claim(
-        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+        self,
+        run_id: str,
+        address: str,
+        *,
+        owner: str,
+        lease: float,
+        widen: bool = False,
+        fingerprint: str | None = None,
     ) -> Claim:
-        return await self._change(run_id, transitions.claim, run_id, address, owner, lease, widen)
+        return await self._change(run_id, transitions.claim, run_id, address, owner, lease, widen, fingerprint)
 
     async def commit(self, transition: Transition) -> Reply:
         return await self._change(transition.run_id, transitions.commit, transition)
@@ -115,11 +122,27 @@ class RowsStore(Store):
     ) -> Sequence[tuple[str, str, int]]:
         return await self._change(None, control.renew, owner, tuple(held), lease)
 
-    async def release(self, owner: str, *, died: bool = False) -> int:
-        return await self._change(None, control.release, owner, died=died)
+    async def release(
+        self, owner: str, *, died: bool = False, only: Collection[tuple[str, str, int]] | None = None
+    ) -> int:
+        return await self._change(None, control.release, owner, died=died, only=only)
 
-    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
-        return await self._change(None, control.due, limit, undelivered=undelivered)
+    async def due(
+        self,
+        limit: int = 100,
+        *,
+        undelivered: bool = False,
+        plans: Collection[str] | None = None,
+        alive: Collection[str] = (),
+        lease: float = 60.0,
+    ) -> Due:
+        return await self._change(
+            None, control.due, limit, undelivered=undelivered, plans=plans, alive=alive, lease=lease
+        )
+
+    async def stranded(self, seconds: float, limit: int = 100) -> Sequence[RunRecord]:
+        found = [await self.load(run_id) for run_id in await self._change(None, _stranded, seconds, limit)]
+        return [run for run in found if run is not None]
 
     async def resume(self, run_id: str, address: str, data: Json) -> Ready:
         return await self._change(run_id, control.resume, run_id, address, data)
@@ -243,6 +266,10 @@ class ThreadedRowsStore(RowsStore):
                 self._waiters[run_id].remove(waiter)
                 if not self._waiters[run_id]:
                     del self._waiters[run_id]
+
+
+def _stranded(rows: Rows[Any], seconds: float, limit: int) -> Sequence[str]:
+    return rows.stranded(seconds, limit)
 
 
 def _purge(rows: Rows[Any], older_than: float, most: int) -> int:

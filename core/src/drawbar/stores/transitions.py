@@ -78,7 +78,13 @@ def create(rows: AnyRows, new: NewRun) -> tuple[RunRecord, bool]:
 
 
 def claim(
-    rows: AnyRows, run_id: str, address: str, owner: str, lease: float, widen: bool = False
+    rows: AnyRows,
+    run_id: str,
+    address: str,
+    owner: str,
+    lease: float,
+    widen: bool = False,
+    fingerprint: str | None = None,
 ) -> Claim:
     """Lease a task, see `Store.claim`.
 
@@ -89,11 +95,14 @@ def claim(
         owner: The name of the worker that claims.
         lease: Seconds from now until the lease runs out.
         widen: True to release one HELD sibling as well.
+        fingerprint: The fingerprint that the run must have; None for any.
 
     Returns:
         The claim, with the task and its run when it is GRANTED.
     """
     run = rows.run(run_id)
+    if run is not None and fingerprint is not None and run.fingerprint != fingerprint:
+        return Claim(ClaimStatus.OTHER_PLAN, run=rows.whole_run(run))
     task = rows.whole_task(run, address) if run is not None else None
     if run is None or task is None:
         return Claim(ClaimStatus.MISSING)

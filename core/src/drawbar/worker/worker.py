@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from contextvars import Context as Variables
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -140,7 +141,11 @@ class Worker:
             owner=self.owner,
             lease=self.settings.lease,
             widen=machine.should_widen(message.address),
+            fingerprint=plan.fingerprint,
         )
+        if claim.status is ClaimStatus.OTHER_PLAN and claim.run is not None:
+            await self._use_own_plan(message, claim.run)
+            return
         if claim.status is not ClaimStatus.GRANTED:
             await self._not_granted(message, claim)
             return
@@ -163,6 +168,23 @@ class Worker:
                 await self._give_up(execution, error)
             finally:
                 self.executions.discard(execution)
+
+    async def _use_own_plan(self, message: Message, run: RunRecord) -> None:
+        """Process a message whose run has another plan than it says: by the plan of the run, which is the truth.
+
+        Such a message is of an earlier run with the same id, or was forged.
+        """
+        log.warning(
+            "run %s: the message for task %s names workflow %s with fingerprint %s, but the run is one of %s with %s: "
+            "the run decides",
+            message.run_id,
+            message.address,
+            message.workflow_id,
+            message.fingerprint,
+            run.workflow_id,
+            run.fingerprint,
+        )
+        await self.process(replace(message, workflow_id=run.workflow_id, fingerprint=run.fingerprint))
 
     def _machine(self, plan: Plan) -> Machine:
         machine = self._machines.get(plan)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,19 @@ RUN_HEAD = columns("r", RUN_COLUMNS + WATCHED)
 RUN_WHOLE = columns("r", RUN_COLUMNS + WATCHED + RUN_VALUES)
 TASK_HEAD = columns("t", TASK_COLUMNS)
 TASK_WHOLE = columns("t", TASK_COLUMNS + TASK_VALUES)
+# Each plan is looked up by itself, so that the index gives the first tasks of each, and no others are read.
+OPEN = "FROM drawbar.task WHERE plan = p.plan AND wake_at IS NOT NULL AND finished_at IS NULL"
+OF_PLANS = "FROM unnest(%s::text[]) p (plan) CROSS JOIN LATERAL"
+# From one plan to the next in the index.
+PLANS = (
+    "WITH RECURSIVE p (plan) AS ((SELECT plan FROM drawbar.task WHERE wake_at IS NOT NULL AND finished_at IS NULL "
+    "ORDER BY plan LIMIT 1) UNION ALL SELECT (SELECT t.plan FROM drawbar.task t WHERE t.plan > p.plan "
+    "AND t.wake_at IS NOT NULL AND t.finished_at IS NULL ORDER BY t.plan LIMIT 1) FROM p WHERE p.plan IS NOT NULL) "
+    "SELECT plan FROM p WHERE plan IS NOT NULL"
+)
+NEXT_WAKE = (
+    f"SELECT (SELECT min(d.wake_at) {OF_PLANS} (SELECT wake_at {OPEN} ORDER BY wake_at LIMIT 1) d), {CLOCK}"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -137,13 +150,14 @@ class PostgresReader(SqlReader[PostgresRun]):
         rows = self._send(f"SELECT {RUN_HEAD}, {CLOCK} FROM drawbar.run r WHERE r.id = %s", run_id)
         return (run_of(rows[0]), rows[0][-1]) if rows else (None, 0.0)
 
-    def next_wake_and_time(self) -> tuple[float | None, float]:
-        """Return the earliest `wake_at` of an unfinished task, and the store's time."""
-        ((wake, now),) = self._send(
-            "SELECT (SELECT wake_at FROM drawbar.task WHERE wake_at IS NOT NULL AND finished_at IS NULL "
-            f"ORDER BY wake_at LIMIT 1), {CLOCK}",
-            once=True,
-        )
+    def plans(self) -> list[str]:
+        """Return the plans that have open tasks."""
+        return [plan for (plan,) in self._send(PLANS, once=True)]
+
+    def next_wake_and_time(self, plans: Collection[str] | None) -> tuple[float | None, float]:
+        """Return the earliest `wake_at` of an unfinished task of some plans (None: all), and the store's time."""
+        wanted = self.plans() if plans is None else list(plans)
+        ((wake, now),) = self._send(NEXT_WAKE, wanted, once=True)
         return wake, now
 
     def outputs(self, run_id: str, addresses: Sequence[str]) -> dict[str, Json]:

@@ -95,9 +95,9 @@ class PostgresRows(PrefetchingRows):
             (task.run_id, task.address) for task in self._prefetched() if task.status is RUNNING and task.owner == owner
         ]
 
-    def overdue(self, limit: int) -> Sequence[Place]:
+    def overdue(self, limit: int, plans: Collection[str] | None) -> Sequence[Place]:
         ((self.now,),) = self.fetch(NOW)
-        self._prefetch_unlocked(self.fetch(DUE, self.now, CANDIDATES * limit, once=True), limit)
+        self._prefetch_unlocked(self._late(plans, self.now, CANDIDATES * limit), limit)
         found = [
             (task.run_id, task.address)
             for task in self._prefetched()
@@ -105,9 +105,24 @@ class PostgresRows(PrefetchingRows):
         ]
         return found[:limit]
 
-    def undelivered(self, limit: int) -> Sequence[Place]:
-        self._prefetch_unlocked(self.fetch(FREE, CANDIDATES * limit, once=True), limit)
+    def _late(self, plans: Collection[str] | None, until: float, limit: int) -> Sequence[Row]:
+        return self.fetch(DUE, self._plans(plans), until, limit, limit, once=True)
+
+    def _plans(self, plans: Collection[str] | None) -> list[str]:
+        return PostgresReader(self.fetch).plans() if plans is None else list(plans)
+
+    def next_wake(self, plans: Collection[str] | None) -> float | None:
+        return PostgresReader(self.fetch).next_wake_and_time(plans)[0]
+
+    def undelivered(self, limit: int, plans: Collection[str] | None) -> Sequence[Place]:
+        most = CANDIDATES * limit
+        self._prefetch_unlocked(self.fetch(FREE, self._plans(plans), most, most, once=True), limit)
         return [(task.run_id, task.address) for task in self._prefetched() if task.status is SCHEDULED][:limit]
+
+    def stranded(self, seconds: float, limit: int) -> Sequence[str]:
+        ((self.now,),) = self.fetch(NOW)
+        late = self._late(None, self.now - seconds, CANDIDATES * limit)
+        return list(dict.fromkeys(run_id for run_id, _ in late))[:limit]
 
     def _prefetch_unlocked(self, places: Sequence[Row], limit: int) -> None:
         self.prefetch_tasks([(run_id, address) for run_id, address in places], busy=False, limit=limit)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 # Names are compared byte by byte (COLLATE "C"). This is faster, and the addresses with a prefix are a range.
 # Values are JSON in columns of type text: jsonb would lose NaN, the order of keys and the difference of 1 and 1.0. Big
 # values are stored outside the row (TOAST), so that a row that changes with every step is small. `labels` is only for
-# searching. The indexes are partial, so that finished tasks cost nothing. There are no foreign keys: every row of a run
-# is written under the lock of its row in `run`, and the checks would take as long as the rest of a commit.
+# searching. A task has the fingerprint of its run as its `plan`: a ticker finds what is due for its own workers, and
+# reads nothing of other applications. The indexes are partial, so that finished tasks cost nothing. There are no
+# foreign keys: every row of a run is written under the lock of its row in `run`, and the checks would take as long
+# as the rest of a commit.
 FIRST = """
 CREATE TABLE drawbar.run (
     id text COLLATE "C" PRIMARY KEY,
@@ -119,7 +121,13 @@ ALTER TABLE drawbar.task
     ADD COLUMN turn bigint NOT NULL DEFAULT 0;
 CREATE INDEX task_resumed ON drawbar.task (run, waits_at, turn, n) WHERE status = 'resumed';
 """
-MIGRATIONS = (FIRST, PLACES)
+PLANS = """
+ALTER TABLE drawbar.task ADD COLUMN plan text COLLATE "C" NOT NULL DEFAULT '';
+UPDATE drawbar.task t SET plan = r.fingerprint FROM drawbar.run r WHERE r.id = t.run;
+DROP INDEX drawbar.task_due;
+CREATE INDEX task_due ON drawbar.task (plan, wake_at) WHERE wake_at IS NOT NULL AND finished_at IS NULL;
+"""
+MIGRATIONS = (FIRST, PLACES, PLANS)
 """The statements that bring the schema from each version to the next."""
 VERSION = len(MIGRATIONS)
 LOCK = 0x44524157

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from drawbar.stores.sql import rows as sql
-from drawbar_postgres.reads import CLOCK, DIALECT, RUN_HEAD, RUN_WHOLE, TASK_HEAD, TASK_WHOLE
+from drawbar_postgres.reads import CLOCK, DIALECT, OF_PLANS, OPEN, RUN_HEAD, RUN_WHOLE, TASK_HEAD, TASK_WHOLE
 
 if TYPE_CHECKING:
     from drawbar.stores.rows import Columns
@@ -49,8 +49,11 @@ NAMED = (
     "(SELECT * FROM drawbar.task WHERE run = d.run AND address = d.address LIMIT 1) t"
 )
 OWNED = "SELECT run, address FROM drawbar.task WHERE owner = %s AND status = 'running'"
-DUE = "SELECT run, address FROM drawbar.task WHERE wake_at <= %s AND finished_at IS NULL ORDER BY wake_at LIMIT %s"
-FREE = "SELECT run, address FROM drawbar.task WHERE status = 'scheduled' LIMIT %s"
+DUE = (
+    f"SELECT d.run, d.address {OF_PLANS} (SELECT run, address, wake_at {OPEN} AND wake_at <= %s "
+    "ORDER BY wake_at LIMIT %s) d ORDER BY d.wake_at LIMIT %s"
+)
+FREE = f"SELECT d.run, d.address {OF_PLANS} (SELECT run, address {OPEN} AND status = 'scheduled' LIMIT %s) d LIMIT %s"
 
 ADD_RUN = (
     "INSERT INTO drawbar.run (id, workflow_id, fingerprint, status, forked_from, input, state, metadata, "

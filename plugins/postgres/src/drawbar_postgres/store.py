@@ -26,11 +26,10 @@ from drawbar_postgres.batching import BatchJob
 from drawbar_postgres.listener import CHECK, LINGER
 from drawbar_postgres.pipeline import connect
 from drawbar_postgres.process import ProcessState
-from drawbar_postgres.reads import PostgresReader
 from drawbar_postgres.rows import PostgresRows, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from drawbar.records import Claim, NewRun, RunRecord
     from drawbar.stores.rows import Reader
@@ -140,25 +139,49 @@ class PostgresStore(ThreadedRowsStore):
         return await self._change(run.id, _create, run)
 
     async def claim(
-        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+        self,
+        run_id: str,
+        address: str,
+        *,
+        owner: str,
+        lease: float,
+        widen: bool = False,
+        fingerprint: str | None = None,
     ) -> Claim:
-        return await self._change(run_id, _claim, run_id, address, owner, lease, widen)
+        return await self._change(run_id, _claim, run_id, address, owner, lease, widen, fingerprint)
 
     async def renew(
         self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
     ) -> Sequence[tuple[str, str, int]]:
         return await self._change(None, _renew, owner, tuple(held), lease)
 
-    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
-        return await self._thread(self._due, limit, undelivered)
+    async def release(
+        self, owner: str, *, died: bool = False, only: Collection[tuple[str, str, int]] | None = None
+    ) -> int:
+        return await self._change(None, _release, owner, died, only)
 
-    def _due(self, limit: int, undelivered: bool) -> Due:
+    async def due(
+        self,
+        limit: int = 100,
+        *,
+        undelivered: bool = False,
+        plans: Collection[str] | None = None,
+        alive: Collection[str] = (),
+        lease: float = 60.0,
+    ) -> Due:
+        return await self._thread(self._due, limit, undelivered, plans, alive, lease)
+
+    def _due(
+        self, limit: int, undelivered: bool, plans: Collection[str] | None, alive: Collection[str], lease: float
+    ) -> Due:
         process = self._process()
         if not undelivered:
-            wake, now = process.read(PostgresReader.next_wake_and_time)
+            wake, now = process.read(lambda reader: reader.next_wake_and_time(plans))
             if wake is None or wake > now:
                 return Due((), None if wake is None else wake - now)
-        due = process.transact(control.due, self.redispatch, limit, undelivered=undelivered)
+        due = process.transact(
+            control.due, self.redispatch, limit, undelivered=undelivered, plans=plans, alive=alive, lease=lease
+        )
         if not due.messages and due.next_in is not None:
             due.next_in = max(due.next_in, BUSY)
         return due
@@ -217,9 +240,17 @@ def _create(rows: PostgresRows, run: NewRun) -> tuple[RunRecord, bool]:
     return transitions.create(rows, run)
 
 
-def _claim(rows: PostgresRows, run_id: str, address: str, owner: str, lease: float, widen: bool) -> Claim:
+def _claim(
+    rows: PostgresRows, run_id: str, address: str, owner: str, lease: float, widen: bool, fingerprint: str | None
+) -> Claim:
     rows.prefetch_claim(run_id, address)
-    return transitions.claim(rows, run_id, address, owner, lease, widen)
+    return transitions.claim(rows, run_id, address, owner, lease, widen, fingerprint)
+
+
+def _release(rows: PostgresRows, owner: str, died: bool, only: Collection[tuple[str, str, int]] | None) -> int:
+    if only is not None:
+        rows.prefetch_tasks([(run_id, address) for run_id, address, _ in only])
+    return control.release(rows, owner, died=died, only=only)
 
 
 def _renew(

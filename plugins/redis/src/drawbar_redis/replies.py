@@ -101,6 +101,8 @@ def claim(run_id: str, reply: list[Any]) -> Claim:
             values_by_name(reply[3]),
             ready_tasks(reply[4]),
         )
+    if status is ClaimStatus.OTHER_PLAN:
+        return Claim(status, run=run(reply[1]))
     return Claim(status, ready=ready_tasks(reply[1]) if status is ClaimStatus.FINISHED else ())
 
 

@@ -26,7 +26,7 @@ from drawbar_redis.json_text import decode_text, dump, dump_or_empty
 from drawbar_redis.keys import Keys, pack_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from drawbar.records import (
         Claim,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The version of the layout of the data. Raise it with every change of a key or a record."""
 MIN_PAGE = 100
 """Runs to fetch in one round trip, at least, when only Python can tell which of them are wanted."""
@@ -135,10 +135,17 @@ class RedisStore(Store):
         return record, True
 
     async def claim(
-        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+        self,
+        run_id: str,
+        address: str,
+        *,
+        owner: str,
+        lease: float,
+        widen: bool = False,
+        fingerprint: str | None = None,
     ) -> Claim:
         """Lease a task to an owner. See `Store.claim`."""
-        head = dump([address, owner, lease, widen, self.redispatch])
+        head = dump([address, owner, lease, widen, self.redispatch, fingerprint or False])
         return replies.claim(run_id, await self._run_on_run(scripts.CLAIM, run_id, (head,)))
 
     async def commit(self, transition: Transition) -> Reply:
@@ -162,22 +169,28 @@ class RedisStore(Store):
         self, owner: str, held: Iterable[tuple[str, str, int]], lease: float
     ) -> Sequence[tuple[str, str, int]]:
         """Extend leases, with one round trip for each shard. See `Store.renew`."""
-        by_shard: dict[int, list[tuple[str, str, int]]] = {}
-        for leased in held:
-            by_shard.setdefault(self.keys.shard_of(leased[0]), []).append(leased)
         lost = []
-        for shard, of_shard in by_shard.items():
-            head = dump([owner, lease, *(attempt for _, _, attempt in of_shard)])
-            members = (pack_pair(run_id, address) for run_id, address, _ in of_shard)
-            places = await self._run_on_shard(scripts.RENEW, shard, (head, *members), idempotent=True)
+        for shard, of_shard in self._by_shard(held).items():
+            args = _leases([owner, lease], of_shard)
+            places = await self._run_on_shard(scripts.RENEW, shard, args, idempotent=True)
             lost += [of_shard[place] for place in places]
         return lost
 
-    async def release(self, owner: str, *, died: bool = False) -> int:
-        """Give back all tasks that an owner runs. See `Store.release`."""
-        shards = range(self.options.shards)
-        args = (dump([owner, died]),)
-        return sum([await self._run_on_shard(scripts.RELEASE, shard, args) for shard in shards])
+    def _by_shard(self, leases: Iterable[tuple[str, str, int]]) -> dict[int, list[tuple[str, str, int]]]:
+        found: dict[int, list[tuple[str, str, int]]] = {}
+        for lease in leases:
+            found.setdefault(self.keys.shard_of(lease[0]), []).append(lease)
+        return found
+
+    async def release(
+        self, owner: str, *, died: bool = False, only: Collection[tuple[str, str, int]] | None = None
+    ) -> int:
+        """Give back tasks that an owner runs. See `Store.release`."""
+        leases = dict.fromkeys(range(self.options.shards), ()) if only is None else self._by_shard(only)
+        released = 0
+        for shard, of_shard in leases.items():
+            released += await self._run_on_shard(scripts.RELEASE, shard, _leases([owner, died], of_shard))
+        return released
 
     async def owners(self) -> Sequence[str]:
         """Return the owners of all leases. See `Store.owners`."""
@@ -187,20 +200,42 @@ class RedisStore(Store):
                 found.add(decode_text(lease).partition(":")[2])
         return sorted(found)
 
-    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
+    async def due(
+        self,
+        limit: int = 100,
+        *,
+        undelivered: bool = False,
+        plans: Collection[str] | None = None,
+        alive: Collection[str] = (),
+        lease: float = 60.0,
+    ) -> Due:
         """Hand out tasks whose time has come. See `Store.due`."""
         messages: list[Message] = []
+        held: list[tuple[str, str, str, int]] = []
         waits = []
+        choice = [self.options.retention, undelivered, False if plans is None else list(plans), list(alive), lease]
         for shard in range(self.options.shards):
-            head = dump([limit - len(messages), self.redispatch, self.options.retention, undelivered])
-            next_in, *flat = await self._run_on_shard(scripts.DUE, shard, (head,))
+            head = dump([limit - len(messages) - len(held), self.redispatch, *choice])
+            next_in, leases, *flat = await self._run_on_shard(scripts.DUE, shard, (head,))
+            for i in range(0, len(leases), 4):
+                owner, run_id, address = map(decode_text, leases[i : i + 3])
+                held.append((owner, run_id, address, int(leases[i + 3])))
             if next_in:
                 waits.append(float(next_in))
             texts = [decode_text(raw) for raw in flat]
             for i in range(0, len(texts), 5):
                 run_id, address, workflow_id, fingerprint, queue = texts[i : i + 5]
                 messages.append(Message(run_id, address, workflow_id, fingerprint, queue or None))
-        return Due(messages, min(waits) if waits else None)
+        return Due(messages, min(waits) if waits else None, held)
+
+    async def stranded(self, seconds: float, limit: int = 100) -> Sequence[RunRecord]:
+        """Return the runs with a task that is due for long. See `Store.stranded`."""
+        head = dump([seconds, limit])
+        found: list[Any] = []
+        for shard in range(self.options.shards):
+            found += await self._run_on_shard(scripts.STRANDED, shard, (head,), idempotent=True)
+        found.sort(key=lambda one: float(one[0]))
+        return [replies.run(run) for _, run in found[:limit]]
 
     # Operations of a client
 
@@ -331,6 +366,14 @@ class RedisStore(Store):
                 count, more = await self._run_on_shard(scripts.PURGE, shard, (dump([older_than]),))
                 deleted += count
         return deleted
+
+
+def _leases(head: list[Any], leases: Sequence[tuple[str, str, int]]) -> list[Arg]:
+    """Return the arguments of a script on leases: the head with their attempts, and their members of the indexes."""
+    return [
+        dump([*head, *(attempt for _, _, attempt in leases)]),
+        *(pack_pair(run_id, address) for run_id, address, _ in leases),
+    ]
 
 
 def _require_run(run_id: str, reply: list[Any]) -> list[Any]:

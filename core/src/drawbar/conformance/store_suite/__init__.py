@@ -37,7 +37,7 @@ from drawbar.conformance.store_suite.places import TestNestedSlots, TestResumedS
 from drawbar.conformance.store_suite.reading import TestPurging, TestReading, TestWaiting
 from drawbar.conformance.store_suite.retries import TestRetries
 from drawbar.conformance.store_suite.signals import TestEmits, TestMail, TestResumes
-from drawbar.conformance.store_suite.timers import TestHanding, TestTimes
+from drawbar.conformance.store_suite.timers import TestHanding, TestPlans, TestTimes
 
 __all__ = [
     "TestBails",
@@ -54,6 +54,7 @@ __all__ = [
     "TestMail",
     "TestNestedSlots",
     "TestOutcomes",
+    "TestPlans",
     "TestPulls",
     "TestPurging",
     "TestReading",

@@ -19,6 +19,7 @@ from drawbar.conformance.store_suite.kit import (
     counts,
     fail,
     fan,
+    fields,
     happened,
     later,
     look,
@@ -199,6 +200,18 @@ class TestRefusals:
         assert await refused(store, run_id, "b") is ClaimStatus.MISSING
         assert await refused(store, "nowhere", "a") is ClaimStatus.MISSING
 
+    async def test_another_plan_is_refused_without_a_change(self, store: Store) -> None:
+        run_id = await begin(store, step("a"), fingerprint="this")
+        before = await fields(store, run_id, "a")
+        claim = await store.claim(run_id, "a", owner=OTHER, lease=60.0, fingerprint="that")
+        assert (claim.status, claim.task) == (ClaimStatus.OTHER_PLAN, None)
+        assert claim.run is not None
+        assert (claim.run.id, claim.run.workflow_id, claim.run.fingerprint) == (run_id, "flow", "this")
+        assert before == await fields(store, run_id, "a")
+        assert (await store.claim(run_id, "a", owner=ME, lease=60.0, fingerprint="this")).status is ClaimStatus.GRANTED
+        claim = await store.claim(run_id, "a", owner=OTHER, lease=60.0, fingerprint="that")
+        assert claim.status is ClaimStatus.OTHER_PLAN
+
     async def test_what_has_an_outcome_is_finished(self, store: Store) -> None:
         run_id = await begin(store, step("a"), step("b"), step("c"))
         await complete(store, await take(store, run_id, "a"))
@@ -303,6 +316,21 @@ class TestLeases:
         due = await store.due()
         assert {message.address for message in due.messages} == {"a", "b"}
         assert await counts(store, run_id) == (3, 0, 0)
+
+    async def test_only_the_named_leases_are_released(self, store: Store) -> None:
+        run_id = await begin(store, step("a"), step("b"), step("c"))
+        for address in "ab":
+            await take(store, run_id, address, owner=ME)
+        await take(store, run_id, "c", owner=OTHER)
+        named = [(run_id, "a", 1), (run_id, "b", 2), (run_id, "c", 1), (run_id, "gone", 1), ("gone", "a", 1)]
+        assert await store.release(ME, died=True, only=named) == 1
+        assert [(await look(store, run_id, address)).status for address in "abc"] == [
+            TaskStatus.SCHEDULED,
+            TaskStatus.RUNNING,
+            TaskStatus.RUNNING,
+        ]
+        assert (await look(store, run_id, "a")).lost == 1
+        assert await store.release(ME, only=()) == 0
 
     async def test_what_was_released_is_claimed_again(self, store: Store) -> None:
         run_id = await begin(store, step("a"))

@@ -12,6 +12,7 @@ import pytest
 
 from drawbar.conformance.store_suite.kit import (
     BLINK,
+    ME,
     OTHER,
     begin,
     both,
@@ -268,3 +269,77 @@ class TestHanding:
         assert sorted(found) == ["a", "b"]
         assert (await look(store, run_id, "c")).status is TaskStatus.RUNNING
         assert (await look(store, run_id, "r")).status is TaskStatus.RETRYING
+
+
+class TestPlans:
+    """A ticker takes only what its own workers can run."""
+
+    async def test_only_tasks_of_the_wanted_plans_are_taken(self, store: Store) -> None:
+        runs = {plan: await begin(store, sleep("a", 0), fingerprint=plan) for plan in ("one", "two", "three")}
+        await later(store, BLINK)
+        due = await store.due(plans=["one", "three", "unknown"])
+        assert {message.run_id for message in due.messages} == {runs["one"], runs["three"]}
+        assert (await look(store, runs["two"], "a")).status is TaskStatus.SLEEPING
+        assert [message.run_id for message in (await store.due()).messages] == [runs["two"]]
+
+    async def test_without_plans_nothing_is_due(self, store: Store) -> None:
+        await begin(store, sleep("a", 0))
+        await later(store, BLINK)
+        due = await store.due(plans=[])
+        assert (list(due.messages), due.next_in) == ([], None)
+
+    async def test_the_next_time_is_that_of_the_wanted_plans(self, store: Store) -> None:
+        await begin(store, sleep("a", 0), fingerprint="one")
+        await begin(store, sleep("a", 500), fingerprint="two")
+        await later(store, BLINK)
+        due = await store.due(plans=["two"])
+        assert list(due.messages) == []
+        assert due.next_in is not None
+        assert 300 < due.next_in <= 500
+
+    async def test_of_several_plans_the_longest_due_goes_first(self, store: Store) -> None:
+        for delay, plan in ((-1, "one"), (-3, "two"), (-2, "one"), (-4, "two")):
+            await begin(store, sleep(f"a{delay}", delay), fingerprint=plan)
+        due = await store.due(3, plans=["one", "two"])
+        assert [message.address for message in due.messages] == ["a-4", "a-3", "a-2"]
+        assert [message.address for message in (await store.due(3)).messages] == ["a-1"]
+
+    async def test_undelivered_looks_at_the_wanted_plans(self, store: Store) -> None:
+        for plan in ("one", "two"):
+            await begin(store, step(plan), fingerprint=plan)
+        due = await store.due(undelivered=True, plans=["two"])
+        assert [message.address for message in due.messages] == ["two"]
+
+    async def test_a_renewed_lease_is_due_in_its_own_plan(self, store: Store) -> None:
+        run_id = await begin(store, step("a"), fingerprint="one")
+        task = await take(store, run_id, "a", lease=BLINK)
+        assert list(await store.renew(ME, [(run_id, "a", task.attempt)], BLINK)) == []
+        await later(store, 2 * BLINK)
+        assert list((await store.due(plans=["two"])).messages) == []
+        assert [message.address for message in (await store.due(plans=["one"])).messages] == ["a"]
+
+    async def test_a_worker_that_lives_keeps_its_lease(self, store: Store) -> None:
+        run_id = await begin(store, step("a"), step("b"))
+        await take(store, run_id, "a", owner=ME, lease=BLINK)
+        await take(store, run_id, "b", owner=OTHER, lease=BLINK)
+        await later(store, 2 * BLINK)
+        due = await store.due(alive=[ME, "nobody"], lease=500.0)
+        assert [message.address for message in due.messages] == ["b"]
+        assert [tuple(one) for one in due.held] == [(ME, run_id, "a", 1)]
+        task = await look(store, run_id, "a")
+        assert (task.status, task.owner, task.lost) == (TaskStatus.RUNNING, ME, 0)
+        assert list((await store.due(alive=[ME])).held) == []
+        assert (await store.commit(outcome(task, TaskStatus.COMPLETED))).applied
+
+    async def test_a_run_whose_task_no_ticker_takes_is_stranded(self, store: Store) -> None:
+        waits = await begin(store, sleep("a", -5), sleep("b", -9), fingerprint="one")
+        longer = await begin(store, sleep("a", -7), fingerprint="two")
+        await begin(store, sleep("a", -2), fingerprint="two")
+        await begin(store, step("a"))
+        ended = await begin(store, sleep("a", -60))
+        await store.cancel(ended, None, callback=False)
+        assert [run.id for run in await store.stranded(4.0)] == [waits, longer]
+        assert [run.id for run in await store.stranded(4.0, 1)] == [waits]
+        assert [run.fingerprint for run in await store.stranded(6.0)] == ["one", "two"]
+        await store.due(plans=["two"])
+        assert [run.id for run in await store.stranded(4.0)] == [waits]

@@ -4,30 +4,28 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from itertools import count, islice
+from dataclasses import fields
+from itertools import islice
 from math import inf
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
-from drawbar.records import TIMED, EventRecord, Json, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.records import EventRecord, Json, RunRecord, RunStatus, Task, TaskStatus
+from drawbar.stores.memory.runs import Agenda, MemoryRun, run_values
 from drawbar.stores.rows import Columns, Event, Reader, Rows
 from drawbar.stores.values import carries
 
 if TYPE_CHECKING:
-    from drawbar.stores.waiting import Waiter
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-Pack = tuple[int, float, Sequence[Event]]
-"""The events of one operation: number of the first, time, events."""
+    from drawbar.stores.memory.runs import Late
+    from drawbar.stores.waiting import Waiter
 
 HELD, SCHEDULED, RUNNING = TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING
 WAITING, RESUMED = TaskStatus.WAITING, TaskStatus.RESUMED
 CANCELLED, COMPLETED = TaskStatus.CANCELLED, TaskStatus.COMPLETED
 task_values = attrgetter(*[column.name for column in fields(Task)])
-run_values = attrgetter(*[column.name for column in fields(RunRecord)])
 
 
 def copy_task(task: Task) -> Task:
@@ -35,68 +33,12 @@ def copy_task(task: Task) -> Task:
     return Task(*task_values(task))
 
 
-@dataclass(slots=True, eq=False)
-class MemoryRun(RunRecord):
-    """A run, with its tasks, events and slots.
-
-    Attributes:
-        tasks: Address to task, in the order of creation.
-        open: Address to task, of the unfinished tasks that have a `wake_at`.
-        queues: Join to its held tasks.
-        turns: Join to the resumed tasks that wait for a place of it: address to task, the next one first.
-        arrived: Join to its slots.
-        mailbox: Name and payload of each event that no task has taken.
-        packs: The events of each operation.
-        waits: Event to the addresses of the tasks that have begun to wait for it.
-        waiters: The callers that wait for the run's events.
-    """
-
-    tasks: dict[str, Task] = field(default_factory=dict)
-    open: dict[str, Task] = field(default_factory=dict)
-    queues: dict[str, deque[Task]] = field(default_factory=dict)
-    turns: dict[str, dict[str, Task]] = field(default_factory=dict)
-    arrived: dict[str, dict[str, Json]] = field(default_factory=dict)
-    mailbox: list[tuple[str, Json]] = field(default_factory=list)
-    packs: list[Pack] = field(default_factory=list)
-    waits: dict[str, deque[str]] = field(default_factory=dict)
-    waiters: list[Waiter] = field(default_factory=list)
-
-    def record(self) -> RunRecord:
-        """Return a copy of the run, for a caller."""
-        run = RunRecord(*run_values(self))
-        run.state = dict(self.state)
-        return run
-
-    def events(self, after: int) -> Iterator[tuple[int, float, Event]]:
-        """Yield number, time and event of the events with a number beyond `after`."""
-        low, high = 0, len(self.packs)
-        while low < high:  # the first pack that begins beyond `after`
-            middle = (low + high) // 2
-            if self.packs[middle][0] > after:
-                high = middle
-            else:
-                low = middle + 1
-        for first, at, events in islice(self.packs, max(0, low - 1), None):
-            for number, event in enumerate(events, first):
-                if number > after:
-                    yield number, at, event
-
-
-Timer = tuple[float, int, MemoryRun, str]
-"""Time, number (so that no two compare equal), run, address."""
-
-
 class MemoryRows(Rows[MemoryRun]):
     """All rows of one store in memory. Used under the store's lock.
 
-    Due tasks are found in two ways. Timers (sleeps, timeouts, retries) are in a heap. Leases and scheduled tasks are
-    not in an index, since every step would pay for it; they are searched when the earliest of them has passed.
-
     Attributes:
         runs: Id to run, in the order of creation.
-        awake: The runs that may have open tasks.
-        timers: A heap.
-        soonest: The earliest `wake_at` of a lease or a scheduled task, or a time before it.
+        agendas: Fingerprint to agenda.
         woken: The callers to wake when the lock is released.
     """
 
@@ -104,11 +46,8 @@ class MemoryRows(Rows[MemoryRun]):
         self.now = 0.0
         self.redispatch = 60.0
         self.runs: dict[str, MemoryRun] = {}
-        self.awake: dict[str, MemoryRun] = {}
-        self.timers: list[Timer] = []
-        self.soonest = inf
+        self.agendas: dict[str, Agenda] = {}
         self.woken: list[Waiter] = []
-        self._count = count()
 
     # Reading
 
@@ -183,60 +122,42 @@ class MemoryRows(Rows[MemoryRun]):
 
     def open_tasks(self) -> Iterator[Task]:
         """Yield all unfinished tasks that have a `wake_at`."""
-        for run in list(self.awake.values()):
-            if not run.open:
-                del self.awake[run.id]
-            yield from run.open.values()
+        for agenda in self.agendas.values():
+            yield from agenda.open_tasks()
 
-    def overdue(self, limit: int) -> Sequence[tuple[str, str]]:
-        now = self.now
-        timers: dict[tuple[str, str], Timer] = {}
-        while len(timers) < limit and self._timer() and self.timers[0][0] <= now:
-            timer = heapq.heappop(self.timers)
-            timers[timer[2].id, timer[3]] = timer
-        if self.soonest > now:
-            return list(timers)
-        self.soonest = inf
-        late = [(timer[0], *place) for place, timer in timers.items()]
-        for task in self.open_tasks():
-            if task.status is SCHEDULED or task.status is RUNNING:
-                at = task.wake_at or 0.0
-                if at <= now:
-                    late.append((at, task.run_id, task.address))
-                elif at < self.soonest:
-                    self.soonest = at
-        late.sort()
-        for at, run_id, address in late[limit:]:
-            if (run_id, address) in timers:
-                heapq.heappush(self.timers, timers[run_id, address])
-            elif at < self.soonest:
-                self.soonest = at
-        return [(run_id, address) for _, run_id, address in late[:limit]]
+    def _chosen(self, plans: Collection[str] | None) -> list[Agenda]:
+        if plans is None:
+            return list(self.agendas.values())
+        return [self.agendas[plan] for plan in plans if plan in self.agendas]
 
-    def undelivered(self, limit: int) -> Sequence[tuple[str, str]]:
-        scheduled = (task for task in self.open_tasks() if task.status is SCHEDULED)
+    def overdue(self, limit: int, plans: Collection[str] | None) -> Sequence[tuple[str, str]]:
+        late: list[Late] = []
+        for agenda in self._chosen(plans):
+            late += agenda.take_overdue(self.now, limit)
+        late.sort(key=itemgetter(0, 1, 2))
+        for at, _, _, agenda, timer in late[limit:]:
+            agenda.put_back(at, timer)
+        return [(run_id, address) for _, run_id, address, _, _ in late[:limit]]
+
+    def undelivered(self, limit: int, plans: Collection[str] | None) -> Sequence[tuple[str, str]]:
+        agendas = self._chosen(plans)
+        scheduled = (task for agenda in agendas for task in agenda.open_tasks() if task.status is SCHEDULED)
         return [(task.run_id, task.address) for task in islice(scheduled, limit)]
 
-    def _timer(self) -> bool:
-        """Drop timers of tasks that have changed since. Return True if a timer is left."""
-        while self.timers:
-            at, _, run, address = self.timers[0]
-            task = run.tasks.get(address)
-            if task is not None and task.wake_at == at and task.status in TIMED and self.runs.get(run.id) is run:
-                return True
-            heapq.heappop(self.timers)
-        return False
-
-    def next_wake(self) -> float | None:
-        wake = self.timers[0][0] if self._timer() else inf
-        if self.soonest < wake and next(self.open_tasks(), None) is not None:
-            wake = self.soonest
+    def next_wake(self, plans: Collection[str] | None) -> float | None:
+        wake = min((agenda.next_wake() for agenda in self._chosen(plans)), default=inf)
         return None if wake == inf else wake
+
+    def stranded(self, seconds: float, limit: int) -> Sequence[str]:
+        late = [(task.wake_at or 0.0, task.run_id) for task in self.open_tasks()]
+        found = dict.fromkeys(run_id for at, run_id in sorted(late) if at <= self.now - seconds)
+        return list(found)[:limit]
 
     # Changing
 
     def add_run(self, run: RunRecord) -> None:
-        self.runs[run.id] = MemoryRun(*run_values(run))
+        made = self.runs[run.id] = MemoryRun(*run_values(run))
+        made.agenda = self.agendas.setdefault(run.fingerprint, made.agenda)
 
     def merge(self, run: MemoryRun, state: Mapping[str, Json]) -> None:
         run.state.update(state)
@@ -263,14 +184,15 @@ class MemoryRows(Rows[MemoryRun]):
         if at is None or status is CANCELLED:
             run.open.pop(task.address, None)
         else:
+            agenda = run.agenda
             if not run.open:
-                self.awake[run.id] = run
+                agenda.awake[run.id] = run
             run.open[task.address] = task
             if status is RUNNING or status is SCHEDULED:
-                if at < self.soonest:
-                    self.soonest = at
+                if at < agenda.soonest:
+                    agenda.soonest = at
             else:
-                heapq.heappush(self.timers, (at, next(self._count), run, task.address))
+                agenda.add_timer(at, run, task.address)
         if task.waits_at is not None:
             queue = run.turns.setdefault(task.waits_at, {})
             queue.pop(task.address, None)
@@ -285,8 +207,9 @@ class MemoryRows(Rows[MemoryRun]):
 
     def drop(self, run_id: str) -> None:
         """Delete a run with its tasks, events and slots."""
-        self.awake.pop(run_id, None)
-        self.woken += self.runs.pop(run_id).waiters
+        run = self.runs.pop(run_id)
+        run.agenda.awake.pop(run_id, None)
+        self.woken += run.waiters
 
     def fill(self, run: MemoryRun, join: str, slot: str, value: Json) -> bool:
         slots = run.arrived.get(join)

@@ -108,9 +108,16 @@ class MemoryStore(RowsStore):
     # A worker's path. A commit takes a few microseconds, so these methods skip `_change` and `_read`.
 
     async def claim(
-        self, run_id: str, address: str, *, owner: str, lease: float, widen: bool = False
+        self,
+        run_id: str,
+        address: str,
+        *,
+        owner: str,
+        lease: float,
+        widen: bool = False,
+        fingerprint: str | None = None,
     ) -> Claim:
-        return self._do(transitions.claim, run_id, address, owner, lease, widen)
+        return self._do(transitions.claim, run_id, address, owner, lease, widen, fingerprint)
 
     async def commit(self, transition: Transition) -> Reply:
         return self._do(transitions.commit, transition)

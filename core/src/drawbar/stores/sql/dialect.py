@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 PLAIN = frozenset({TaskStatus.HELD, TaskStatus.SCHEDULED, TaskStatus.RUNNING})
 NEW: Columns = (
-    "address", "kind", "status", "input", "attempt", "queue", "fan", "parent", "wake_at", "owner", "started_at",
+    "address", "plan", "kind", "status", "input", "attempt", "queue", "fan", "parent", "wake_at", "owner",
+    "started_at",
 )  # fmt: skip
 """The columns that a new task of most kinds sets."""
 NEW_MORE: Columns = (

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from drawbar.stores.rows import RUN_END, Columns, Event, Rows
@@ -27,10 +28,13 @@ from drawbar.stores.sql.records import (
 from drawbar.stores.values import copy_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from drawbar.records import Json, RunRecord, Task, TaskStatus
     from drawbar.stores.sql.dialect import Dialect
+
+    Places = Sequence[tuple[str, str]]
+    """Run id and address of tasks."""
 
 R = TypeVar("R", bound=SqlRun)
 
@@ -55,9 +59,15 @@ WAITING = "AND status = 'waiting' AND event = ? ORDER BY n LIMIT 1"
 CHILDREN = "AND status = 'scheduled' AND parent = ? AND attempt = 0 ORDER BY n"
 AMONG = "AND address >= ? AND address < ? AND status IN (%s) ORDER BY n"
 RUNNING = "SELECT run, address FROM @task WHERE owner = ? AND status = 'running'"
-OVERDUE = "SELECT run, address FROM @task WHERE wake_at <= ? AND finished_at IS NULL ORDER BY wake_at LIMIT ?"
-SCHEDULED = "SELECT run, address FROM @task WHERE status = 'scheduled' LIMIT ?"
-NEXT_WAKE = "SELECT wake_at FROM @task WHERE wake_at IS NOT NULL AND finished_at IS NULL ORDER BY wake_at LIMIT 1"
+OPEN = "FROM @task WHERE plan = ? AND wake_at IS NOT NULL AND finished_at IS NULL"
+OVERDUE = f"SELECT run, address, wake_at {OPEN} AND wake_at <= ? ORDER BY wake_at LIMIT ?"
+SCHEDULED = f"SELECT run, address, wake_at {OPEN} AND status = 'scheduled' LIMIT ?"
+NEXT_WAKE = f"SELECT wake_at {OPEN} ORDER BY wake_at LIMIT 1"
+NEXT_PLAN = (
+    "SELECT plan FROM @task WHERE plan > ? AND wake_at IS NOT NULL AND finished_at IS NULL ORDER BY plan LIMIT 1"
+)
+MANY_PLANS = 50
+"""Plans of which one statement asks. Databases limit the parts of a UNION."""
 SLOT_KNOWN = "SELECT 1 FROM @slot WHERE run = ? AND join_address = ? AND slot = ?"
 MAIL = "SELECT n, payload FROM @mail WHERE run = ? AND event = ? ORDER BY n LIMIT 1"
 OLD_RUNS = "SELECT id, seq FROM @run WHERE finished_at < ? ORDER BY finished_at LIMIT ?"
@@ -84,8 +94,8 @@ class SqlRows(Rows[R]):
     gives, a value is JSON text):
 
     - `run`: the columns `RUN_COLUMNS` and `RUN_VALUES`; `id` is unique; the counters default to 0.
-    - `task`: `run`, `n`, the columns `TASK_COLUMNS` and `TASK_VALUES`; `(run, address)` is unique; the counters
-      default to 0.
+    - `task`: `run`, `n`, `plan` (the fingerprint of its run), the columns `TASK_COLUMNS` and `TASK_VALUES`;
+      `(run, address)` is unique; the counters default to 0. An index on `(plan, wake_at)` finds what is due.
     - `slot`: `run`, `join_address`, `slot`, `value`; the first three are unique together.
     - `mail`: `n`, `run`, `event`, `payload`.
     - `event`: `run`, `first`, `count`, `at`, `body`: the events of one operation, as one JSON list.
@@ -235,31 +245,60 @@ class SqlRows(Rows[R]):
         return [self.read_head(run, row) for row in rows]
 
     def running(self, owner: str) -> Iterable[tuple[str, str]]:
-        return self._places(RUNNING, owner)
+        return self._places(lambda: [(row[0], row[1]) for row in self._ask(RUNNING, owner)])
 
-    def overdue(self, limit: int) -> Iterable[tuple[str, str]]:
-        return self._places(OVERDUE, self.now, limit)
+    def overdue(self, limit: int, plans: Collection[str] | None) -> Sequence[tuple[str, str]]:
+        return self._by_plan(OVERDUE, plans, (self.now, limit))[:limit]
 
-    def undelivered(self, limit: int) -> Iterable[tuple[str, str]]:
-        return self._places(SCHEDULED, limit)
+    def undelivered(self, limit: int, plans: Collection[str] | None) -> Sequence[tuple[str, str]]:
+        return self._by_plan(SCHEDULED, plans, (limit,))[:limit]
 
-    def _places(self, statement: str, *values: Any) -> Sequence[tuple[str, str]]:
+    def stranded(self, seconds: float, limit: int) -> Sequence[str]:
+        late = self._of_plans(OVERDUE, None, (self.now - seconds, limit))
+        return list(dict.fromkeys(row[0] for row in late))[:limit]
+
+    def next_wake(self, plans: Collection[str] | None) -> float | None:
+        return min((row[0] for row in self._of_plans(NEXT_WAKE, plans, ())), default=None)
+
+    def _by_plan(self, statement: str, plans: Collection[str] | None, values: tuple[Any, ...]) -> Places:
+        """Return the places of tasks of some plans, the earliest first, when their runs are locked."""
+        return self._places(lambda: [(row[0], row[1]) for row in self._of_plans(statement, plans, values)])
+
+    def _of_plans(self, statement: str, plans: Collection[str] | None, values: tuple[Any, ...]) -> Sequence[Row]:
+        """Return the rows that a statement selects of each plan, by their last column.
+
+        Each plan is looked up by itself, so that the index on plan and time gives the first rows of each.
+        """
+        wanted = list(self._open_plans() if plans is None else plans)
+        found: list[Row] = []
+        for first in range(0, len(wanted), MANY_PLANS):
+            some = wanted[first : first + MANY_PLANS]
+            parts = (f"SELECT * FROM ({statement}) p{number}" for number in range(len(some)))
+            given = [value for plan in some for value in (plan, *values)]
+            found += self._ask(" UNION ALL ".join(parts), *given)
+        found.sort(key=itemgetter(-1))
+        return found
+
+    def _open_plans(self) -> Iterator[str]:
+        """Yield the plans that have open tasks, going from one to the next in the index."""
+        row = self._first(NEXT_PLAN, "")
+        while row is not None:
+            yield row[0]
+            row = self._first(NEXT_PLAN, row[0])
+
+    def _places(self, ask: Callable[[], Places]) -> Places:
         """Return (run id, address) of tasks of many runs, as they are when these runs are locked.
 
         While this transaction waits for the lock of a run, another one may change what was found. So it asks again
         when it has the locks. It takes them in the order of the ids: two callers do not wait for each other.
         """
-        found = [(run_id, address) for run_id, address in self._ask(statement, *values)]
+        found = ask()
         if not self.dialect.lock or not found:
             return found
         locked = {run_id for run_id, _ in found}
         for run_id in sorted(locked):
             self.run(run_id)
-        return [(run_id, address) for run_id, address in self._ask(statement, *values) if run_id in locked]
-
-    def next_wake(self) -> float | None:
-        row = self._first(NEXT_WAKE)
-        return None if row is None else row[0]
+        return [place for place in ask() if place[0] in locked]
 
     # Changing
 
@@ -309,6 +348,8 @@ class SqlRows(Rows[R]):
             task: The task.
             name: The name of the attribute, which is that of the column.
         """
+        if name == "plan":
+            return run.fingerprint
         value = getattr(task, name)
         if value is None:
             return None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
@@ -29,7 +30,7 @@ from drawbar.stores.sqlite.schema import SEQ
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     Execute = Callable[..., sqlite3.Cursor]
 
@@ -38,6 +39,8 @@ RUN_HEAD = ", ".join(SEQ if column == "seq" else column for column in RUN_COLUMN
 _HEAD = ["coalesce(wake_at, kept_wake_at)" if column == "wake_at" else column for column in TASK_COLUMNS]
 TASK_HEAD = ", ".join([*_HEAD, "n"])
 TASK_WHOLE = ", ".join([*_HEAD, "n", *TASK_VALUES])
+NEXT_WAKE = "SELECT wake_at FROM task WHERE plan = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1"
+NEXT_PLAN = "SELECT plan FROM task WHERE plan > ? AND wake_at IS NOT NULL ORDER BY plan LIMIT 1"
 N = len(TASK_COLUMNS)
 """The index of `n` in a row; the values of TASK_WHOLE follow it."""
 
@@ -207,12 +210,31 @@ class SqliteReader(SqlReader[SqliteRun]):
         )
         return [owner for (owner,) in rows]
 
-    def next_wake(self) -> float | None:
-        """Return the earliest `wake_at` of an unfinished task."""
-        return next_wake(self.execute)
+    def next_wake(self, plans: Collection[str] | None) -> float | None:
+        """Return the earliest `wake_at` of an unfinished task, see `Rows.next_wake`."""
+        return next_wake(self.execute, plans)
 
 
-def next_wake(execute: Execute) -> float | None:
-    """Return the earliest `wake_at` of an unfinished task."""
-    row = execute("SELECT wake_at FROM task WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1").fetchone()
-    return None if row is None else row[0]
+def next_wake(execute: Execute, plans: Collection[str] | None) -> float | None:
+    """Return the earliest `wake_at` of an unfinished task, see `Rows.next_wake`."""
+    return min((wake_at for (wake_at,) in of_plans(execute, NEXT_WAKE, plans)), default=None)
+
+
+def of_plans(execute: Execute, statement: str, plans: Collection[str] | None, *values: Any) -> Sequence[Row]:
+    """Return the rows that a statement selects of each plan, by their last column.
+
+    Each plan is looked up by itself: so the index gives the first rows of each, and no others are read.
+    """
+    found: list[Row] = []
+    for plan in open_plans(execute) if plans is None else plans:
+        found += execute(statement, (plan, *values))
+    found.sort(key=itemgetter(-1))
+    return found
+
+
+def open_plans(execute: Execute) -> Iterator[str]:
+    """Yield the plans that have open tasks, going from one to the next in the index."""
+    row = execute(NEXT_PLAN, ("",)).fetchone()
+    while row is not None:
+        yield row[0]
+        row = execute(NEXT_PLAN, row).fetchone()

@@ -28,6 +28,7 @@ from drawbar.stores.sqlite.reads import (
     Values,
     find_run,
     next_wake,
+    of_plans,
     run_head,
     task_head,
 )
@@ -54,6 +55,10 @@ HEADS = f"SELECT {TASK_HEAD} FROM task WHERE run = ?"
 WHOLES = f"SELECT {TASK_WHOLE} FROM task WHERE run = ?"
 HELD = f"{WHOLES} AND status = 'held' AND fan = ? ORDER BY n LIMIT 1"
 RESUMED = f"{WHOLES} AND status = 'resumed' AND waits_at = ? ORDER BY turn, n LIMIT 1"
+PLACE = "SELECT (SELECT id FROM run WHERE n = task.run), address"
+RUNNING = f"{PLACE} FROM task INDEXED BY task_due WHERE wake_at IS NOT NULL AND status = 'running' AND owner = ?"
+OVERDUE = f"{PLACE}, wake_at FROM task WHERE plan = ? AND wake_at <= ? ORDER BY wake_at LIMIT ?"
+FREE_TASKS = f"{PLACE}, wake_at FROM task WHERE plan = ? AND wake_at IS NOT NULL AND status = 'scheduled' LIMIT ?"
 ADD = DIALECT.insert_task(NEW)
 ADD_MORE = DIALECT.insert_task(NEW_MORE)
 ADD_EVENTS = "INSERT INTO events (run, first, count, at, body) VALUES (?, ?, ?, ?, ?)"
@@ -170,21 +175,22 @@ class SqliteRows(SqlRows[SqliteRun]):
         return None if row is None else self.values.task(run.id, row)
 
     def running(self, owner: str) -> Sequence[tuple[str, str]]:
-        return self._places("INDEXED BY task_due WHERE wake_at IS NOT NULL AND status = 'running' AND owner = ?", owner)
+        return self.execute(RUNNING, (owner,)).fetchall()
 
-    def overdue(self, limit: int) -> Sequence[tuple[str, str]]:
-        return self._places("WHERE wake_at <= ? ORDER BY wake_at LIMIT ?", self.now, limit)
+    def overdue(self, limit: int, plans: Collection[str] | None) -> Sequence[tuple[str, str]]:
+        late = of_plans(self.execute, OVERDUE, plans, self.now, limit)
+        return [(run_id, address) for run_id, address, _ in late[:limit]]
 
-    def undelivered(self, limit: int) -> Sequence[tuple[str, str]]:
-        return self._places("INDEXED BY task_free WHERE status = 'scheduled' LIMIT ?", limit)
+    def undelivered(self, limit: int, plans: Collection[str] | None) -> Sequence[tuple[str, str]]:
+        scheduled = of_plans(self.execute, FREE_TASKS, plans, limit)
+        return [(run_id, address) for run_id, address, _ in scheduled[:limit]]
 
-    def _places(self, condition: str, *values: Any) -> Sequence[tuple[str, str]]:
-        return self.execute(
-            f"SELECT (SELECT id FROM run WHERE n = task.run), address FROM task {condition}", values
-        ).fetchall()
+    def stranded(self, seconds: float, limit: int) -> Sequence[str]:
+        late = of_plans(self.execute, OVERDUE, None, self.now - seconds, limit)
+        return list(dict.fromkeys(run_id for run_id, _, _ in late))[:limit]
 
-    def next_wake(self) -> float | None:
-        return next_wake(self.execute)
+    def next_wake(self, plans: Collection[str] | None) -> float | None:
+        return next_wake(self.execute, plans)
 
     # Changing
 
@@ -234,6 +240,7 @@ class SqliteRows(SqlRows[SqliteRun]):
         return (
             run.n,
             task.address,
+            run.fingerprint,
             task.kind._value_,
             task.status._value_,
             self.text(run, task.input),

@@ -11,7 +11,7 @@ from drawbar.errors import StoreError, StoreUnavailable, StoreVersionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 """The version of the schema, kept in `PRAGMA user_version`."""
 APPLICATION = 0x44524157
 """`DRAW`, kept in `PRAGMA application_id`: marks a file as a Drawbar store."""
@@ -26,6 +26,9 @@ SEQ = "coalesce((SELECT first + count - 1 FROM events WHERE events.run = run.n O
 # The conditions of partial indexes are as simple as possible, because every step that ends has to check them (an IN
 # costs as much as the write). So the `wake_at` of a cancelled task, which a retry may need, moves to `kept_wake_at`,
 # and only unfinished tasks have a `wake_at`.
+#
+# A task has the fingerprint of its run as its `plan`: a ticker finds what is due for its own workers in `task_due`, and
+# reads nothing of other applications.
 #
 # The big values of runs and tasks are apart from the columns that change with every step: SQLite rewrites a row as a
 # whole. A task's values are in its row while they are small (see `SqliteRows`), because a row of their own would cost
@@ -64,6 +67,7 @@ CREATE TABLE task (
     n INTEGER PRIMARY KEY,
     run INTEGER NOT NULL,
     address TEXT NOT NULL,
+    plan TEXT NOT NULL,
     kind TEXT NOT NULL,
     status TEXT NOT NULL,
     input TEXT,
@@ -95,7 +99,7 @@ CREATE TABLE task (
     turn INTEGER NOT NULL DEFAULT 0,
     UNIQUE (run, address)
 );
-CREATE INDEX task_due ON task (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX task_due ON task (plan, wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX task_held ON task (run, fan) WHERE status = 'held';
 CREATE INDEX task_free ON task (run, parent) WHERE status = 'scheduled';
 CREATE INDEX task_waiting ON task (run, event) WHERE status = 'waiting';

@@ -36,7 +36,7 @@ from drawbar.stores.sqlite.schema import VERSION, Options, failed, is_busy, too_
 from drawbar.stores.waiting import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from drawbar.records import Json, Reply, Task, TaskStatus, Transition
     from drawbar.stores.rows import Reader
@@ -169,12 +169,20 @@ class SqliteStore(RowsStore):
         reply = self._at_once(self._connections(), transitions.commit, (transition,), {})
         return None if reply is BUSY else reply
 
-    async def due(self, limit: int = 100, *, undelivered: bool = False) -> Due:
+    async def due(
+        self,
+        limit: int = 100,
+        *,
+        undelivered: bool = False,
+        plans: Collection[str] | None = None,
+        alive: Collection[str] = (),
+        lease: float = 60.0,
+    ) -> Due:
         if not undelivered:  # a ticker with nothing to do must not lock out writers
-            wake, now = await self._ask(SqliteReader.next_wake), self.clock()
+            wake, now = await self._ask(SqliteReader.next_wake, plans), self.clock()
             if wake is None or wake > now:
                 return Due((), None if wake is None else wake - now)
-        return await super().due(limit, undelivered=undelivered)
+        return await super().due(limit, undelivered=undelivered, plans=plans, alive=alive, lease=lease)
 
     def outputs_now(self, run_id: str, addresses: Sequence[str]) -> Mapping[str, Json]:
         deadline = time.monotonic() + self._options.busy

@@ -14,6 +14,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from heapq import merge
 from itertools import islice, takewhile
 from typing import Any
 
@@ -46,7 +47,7 @@ def index_keys(run: LmdbRun, task: Task, number: int) -> list[bytes]:
     """Return the keys under which a task is looked up, as it is now."""
     keys = []
     if task.wake_at is not None and not task.status.finished:
-        keys.append(key("due", task.wake_at, run.number, number))
+        keys.append(key("due", run.fingerprint, task.wake_at, run.number, number))
     if task.status is TaskStatus.HELD and task.fan is not None:
         keys.append(key("held", run.number, task.fan, number))
     elif task.status is TaskStatus.RESUMED and task.waits_at is not None:
@@ -56,6 +57,10 @@ def index_keys(run: LmdbRun, task: Task, number: int) -> list[bytes]:
     elif task.status is TaskStatus.SCHEDULED and task.parent is not None and not task.attempt:
         keys.append(key("free", run.number, task.parent, number))
     return keys
+
+
+def _wake_at(task: Task) -> float:
+    return task.wake_at or 0.0
 
 
 class LmdbRows(ReadableRows[LmdbRun]):
@@ -180,26 +185,40 @@ class LmdbRows(ReadableRows[LmdbRun]):
         tasks = self._find(run, key("task", run.number))
         return [task for task in tasks if task.status in statuses and task.address.startswith(prefix)]
 
-    def _due(self) -> Iterator[LmdbTask]:
-        """Yield the unfinished tasks of all runs that have a `wake_at`, the earliest first."""
-        for found in self._documents.scan(key("due")):
-            yield self._read_task(self._read_run(number_of(found[:-8])), number_of(found))
+    def _due(self, plans: Collection[str] | None = None) -> Iterator[LmdbTask]:
+        """Yield the unfinished tasks that have a `wake_at`: of some plans by time, or all plan by plan."""
+        prefixes = [key("due")] if plans is None else [key("due", plan) for plan in plans]
+        found = merge(*map(self._documents.scan, prefixes), key=lambda one: one[-24:])
+        for one in found:
+            yield self._read_task(self._read_run(number_of(one[:-8])), number_of(one))
 
-    def _those(self, status: TaskStatus) -> Iterable[LmdbTask]:
-        return (task for task in self._due() if task.status is status)
+    def _late(self, plans: Collection[str] | None, until: float) -> Iterator[LmdbTask]:
+        """Yield the tasks whose `wake_at` has passed, the longest due first."""
+        if plans is None:
+            yield from sorted((task for task in self._due() if _wake_at(task) <= until), key=_wake_at)
+        else:
+            yield from takewhile(lambda task: _wake_at(task) <= until, self._due(plans))
+
+    def _those(self, status: TaskStatus, plans: Collection[str] | None = None) -> Iterable[LmdbTask]:
+        return (task for task in self._due(plans) if task.status is status)
 
     def running(self, owner: str) -> Sequence[tuple[str, str]]:
         return [(task.run_id, task.address) for task in self._those(TaskStatus.RUNNING) if task.owner == owner]
 
-    def overdue(self, limit: int) -> Sequence[tuple[str, str]]:
-        late = takewhile(lambda task: task.wake_at is not None and task.wake_at <= self.now, self._due())
-        return [(task.run_id, task.address) for task in islice(late, limit)]
+    def overdue(self, limit: int, plans: Collection[str] | None) -> Sequence[tuple[str, str]]:
+        return [(task.run_id, task.address) for task in islice(self._late(plans, self.now), limit)]
 
-    def undelivered(self, limit: int) -> Sequence[tuple[str, str]]:
-        return [(task.run_id, task.address) for task in islice(self._those(TaskStatus.SCHEDULED), limit)]
+    def undelivered(self, limit: int, plans: Collection[str] | None) -> Sequence[tuple[str, str]]:
+        return [(task.run_id, task.address) for task in islice(self._those(TaskStatus.SCHEDULED, plans), limit)]
 
-    def next_wake(self) -> float | None:
-        return next((task.wake_at for task in self._due()), None)
+    def next_wake(self, plans: Collection[str] | None) -> float | None:
+        if plans is None:
+            return min(map(_wake_at, self._due()), default=None)
+        return next(map(_wake_at, self._due(plans)), None)
+
+    def stranded(self, seconds: float, limit: int) -> Sequence[str]:
+        found = dict.fromkeys(task.run_id for task in self._late(None, self.now - seconds))
+        return list(found)[:limit]
 
     # Slots and events from outside
 

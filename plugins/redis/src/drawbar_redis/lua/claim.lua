@@ -1,11 +1,13 @@
 -- Leases a task to an owner.
 -- Twin of drawbar.stores.transitions.claim.
 --
--- Head: [address, owner, lease, widen, redispatch].
--- Reply: ["granted", task, run, slots, [address, queue]] | ["finished", [address, queue, …]] | [status].
-local address, owner, lease, widen, redispatch = unpack(decode(ARGV[1]))
+-- Head: [address, owner, lease, widen, redispatch, fingerprint or false].
+-- Reply: ["granted", task, run, slots, [address, queue]] | ["finished", [address, queue, …]] | ["other plan", run] |
+-- [status].
+local address, owner, lease, widen, redispatch, fingerprint = unpack(decode(ARGV[1]))
 REDISPATCH = redispatch
 if not begin(TARGET_RUN) then return { 'missing' } end
+if fingerprint and run.fingerprint ~= fingerprint then return { 'other plan', reply_run() } end
 local task = find_task(address)
 if not task then return { is_held(address) and 'early' or 'missing' } end
 local record = task.record

@@ -7,6 +7,8 @@
 local workflow, fingerprint, forked_from, redispatch, state_pairs, tasks, joins = unpack(decode(ARGV[1]))
 if begin(TARGET_RUN) then return { 0, reply_run() } end
 REDISPATCH = redispatch
+DUE_KEY = due_key(fingerprint)
+call('SADD', PLANS_KEY, fingerprint)
 run = { status = 'pending', active = 0, timed = 0, suspended = 0, tasks = 0, stored = {} }
 call('HSET', RUN_KEY, 'workflow', workflow, 'fingerprint', fingerprint, 'forked', forked_from, 'created', NOW_TEXT)
 call('ZADD', RUNS_KEY, NOW, RUN_ID)

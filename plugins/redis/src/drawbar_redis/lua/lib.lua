@@ -8,8 +8,7 @@
 -- turn an empty list into an object, lose digits of big integers and refuse NaN. cjson is only for the heads and
 -- records of this package.
 --
--- KEYS[1] is always the due index of the shard. Its name also gives the start of all keys of the shard. KEYS[2], where
--- a script has it, is the run. All other keys are derived and carry the same hash tag, so a cluster has them on the
+-- The name of KEYS[1] gives the start of all keys of the shard. KEYS[2], where a script has it, is the run. All other keys are derived and carry the same hash tag, so a cluster has them on the
 -- same node.
 --
 -- Every function and script here has a comment that names its Python twin: the object in Drawbar's Python that does
@@ -25,11 +24,11 @@ local NOW = clock[1] + clock[2] / 1000000
 local NOW_TEXT = format('%.6f', NOW)
 
 -- The keys of the shard.
-local DUE_KEY = KEYS[1]
-local PREFIX = sub(DUE_KEY, 1, -4)
+local PREFIX = sub(KEYS[1], 1, -4)
 local LEASES_KEY = PREFIX .. 'leases' -- hash: task → attempt:owner, of every RUNNING task
 local RUNS_KEY = PREFIX .. 'runs'     -- sorted set: run id by creation
 local ENDED_KEY = PREFIX .. 'ended'   -- sorted set: pair (run id, workflow) by end
+local PLANS_KEY = PREFIX .. 'plans'   -- set: the fingerprints of all runs
 
 -- The places in a task's record, which is a JSON array. '' stands for None. `wake_at` has no place: while a task
 -- waits for a time, the score in the due index is its only copy (so a renewal is one ZADD). KEPT_WAKE_AT keeps it
@@ -47,6 +46,7 @@ local REDISPATCH, RETENTION = nil, 0
 local TARGET_RUN = KEYS[2] and sub(KEYS[2], #PREFIX + 5) -- the id of the run in KEYS[2]
 
 local RUN_ID, MEMBER_PREFIX -- the id of the run, and the start of its tasks' members of the indexes
+local DUE_KEY -- the due index of the run's plan
 local RUN_KEY, OPEN_KEY, DONE_KEY, HELD_KEY, VALUES_KEY, STATE_KEY, EVENTS_KEY, EXTRA_KEY
 local run     -- the head of the run, or nil
 local seen    -- address → task, for every task that was read or created
@@ -90,6 +90,11 @@ local function number(text)
   return tonumber(text)
 end
 
+-- Returns the key of a plan's due index (sorted set: task by `wake_at`). Each plan has its own, so that a ticker reads
+-- only what its workers can run.
+-- No twin: other stores keep the plan as a column.
+local function due_key(fingerprint) return PREFIX .. 'due:' .. fingerprint end
+
 -- Starts a unit of work on a run. Returns true if the store has the run.
 -- Twin of drawbar.stores.rows.Rows.run, and of the constructor of drawbar.stores.change.Change.
 local function begin(id)
@@ -101,15 +106,17 @@ local function begin(id)
   EXTRA_KEY = PREFIX .. 'others:' .. id -- set: the keys of the functions below and of turns_key, which a run has only at times
   seen, changed, events, ready, timed = {}, {}, {}, {}, {}
   BY, CLAIM, NEXT = nil, nil, nil
-  local fields = call('HMGET', RUN_KEY, 'status', 'active', 'timed', 'suspended', 'tasks', 'started', 'expires')
+  local fields = call('HMGET', RUN_KEY, 'status', 'active', 'timed', 'suspended', 'tasks', 'started', 'expires',
+    'fingerprint')
   if not fields[1] then
-    run = nil
+    run, DUE_KEY = nil, nil
     return false
   end
+  DUE_KEY = due_key(fields[8])
   for i = 2, 5 do fields[i] = tonumber(fields[i]) end
   run = {
     status = fields[1], active = fields[2], timed = fields[3], suspended = fields[4], tasks = fields[5],
-    stored = fields, started = fields[6], expires = tonumber(fields[7]), seq = false, ended = false,
+    stored = fields, started = fields[6], expires = tonumber(fields[7]), fingerprint = fields[8], seq = false, ended = false,
   }
   return true
 end
