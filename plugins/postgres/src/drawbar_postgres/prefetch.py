@@ -168,15 +168,17 @@ class PrefetchingRows(SqlRows[PostgresRun]):
     def prefetch_tasks(self, places: Collection[Place], *, busy: bool = True, limit: int | None = None) -> None:
         """Lock the runs of some tasks, and read the tasks. From now on a task that was not found counts as missing.
 
-        Every transaction that locks several runs locks them in the order of their ids. Otherwise two of them could
-        wait for each other.
+        Every transaction that waits for several runs locks them in the order of their ids. Otherwise two of them could
+        wait for each other. One that does not wait takes those of the first places.
 
         Args:
             places: The tasks.
             busy: True to wait for runs that are locked; False to leave them out.
             limit: How many runs to lock at the most, when `busy` is False.
         """
-        ids = sorted({run_id for run_id, _ in places})
+        ids = list(dict.fromkeys(run_id for run_id, _ in places))
+        if busy:
+            ids.sort()
         lock = self.send(LOCK_MANY, ids, once=True) if busy else self.send(LOCK_FREE, ids, limit, once=True)
         read = self.send(NAMED, [run_id for run_id, _ in places], [address for _, address in places], once=True)
         clock = self.send(NOW)

@@ -23,7 +23,11 @@ LOCK_STATE = f"SELECT {RUN_HEAD}, r.state FROM drawbar.run r WHERE r.id = %s {LO
 LOCK_WHOLE = f"SELECT {RUN_WHOLE} FROM drawbar.run r WHERE r.id = %s {LOCK}"
 LOCK_MANY = f"SELECT {RUN_HEAD} FROM drawbar.run r WHERE r.id = ANY(%s::text[]) ORDER BY r.id {LOCK}"
 # A run that is locked is left out: another ticker hands its task out, or a worker is about to change it.
-LOCK_FREE = f"SELECT {RUN_HEAD} FROM drawbar.run r WHERE r.id = ANY(%s::text[]) LIMIT %s {LOCK} SKIP LOCKED"
+# Of the others, the first ones of the list are taken.
+LOCK_FREE = (
+    f"SELECT {RUN_HEAD} FROM unnest(%s::text[]) WITH ORDINALITY d (id, place) JOIN drawbar.run r ON r.id = d.id "
+    f"ORDER BY d.place LIMIT %s {LOCK} OF r SKIP LOCKED"
+)
 NOW = f"SELECT {CLOCK}"
 
 FOR_COMMIT = (

@@ -271,6 +271,7 @@ class TestHanding:
         assert (await look(store, run_id, "r")).status is TaskStatus.RETRYING
 
 
+@pytest.mark.anyio
 class TestPlans:
     """A ticker takes only what its own workers can run."""
 
