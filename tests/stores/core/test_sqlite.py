@@ -175,12 +175,16 @@ async def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
 
 async def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
     old = sqlite3.connect(path)
-    for column in ("places", "timed", "suspended", "waits_at", "turn"):
+    added = ("places", "timed", "suspended", "waits_at", "turn", "plan")
+    for column in added:
         assert f"    {column} " in schema.SCHEMA
     for statement in schema.SCHEMA.split(";"):
         if "task_resumed" not in statement:
-            old.execute(statement)
-    for column in ("places", "timed", "suspended", "waits_at", "turn"):
+            old.execute(statement.replace("(plan, wake_at)", "(wake_at)"))
+    old.execute("INSERT INTO run VALUES (1, 'old', 'flow', 'print', 'pending', 1, 0, 0, NULL, 0, NULL, NULL)")
+    columns, values = "run, address, plan, kind, status, wake_at", "1, 'a', '', 'step', 'scheduled', 0"
+    old.execute(f"INSERT INTO task ({columns}) VALUES ({values})")
+    for column in added:
         old.execute(f"ALTER TABLE task DROP COLUMN {column}")
     old.execute(f"PRAGMA application_id = {schema.APPLICATION}")
     old.execute("PRAGMA user_version = 1")
@@ -194,6 +198,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> 
     await suspend(store, run_id, "j[0]")
 
     assert (await look(store, run_id, "j[1]")).status is TaskStatus.SCHEDULED
+    assert [message.run_id for message in (await store.due(plans=["print"])).messages] == ["old"]
     assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 

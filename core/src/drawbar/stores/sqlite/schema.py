@@ -143,6 +143,12 @@ ALTER TABLE task ADD COLUMN waits_at TEXT;
 ALTER TABLE task ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX task_resumed ON task (run, waits_at, turn) WHERE status = 'resumed';
 """,
+    2: """
+ALTER TABLE task ADD COLUMN plan TEXT NOT NULL DEFAULT '';
+UPDATE task SET plan = (SELECT fingerprint FROM run WHERE run.n = task.run);
+DROP INDEX task_due;
+CREATE INDEX task_due ON task (plan, wake_at) WHERE wake_at IS NOT NULL;
+""",
 }
 """The statements that bring the schema from a version to the next."""
 
