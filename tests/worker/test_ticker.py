@@ -52,6 +52,25 @@ async def test_a_task_whose_message_was_lost_is_dispatched_again_when_it_is_due(
     assert (await bench.run("early")).status is RunStatus.COMPLETED
 
 
+async def test_due_tasks_of_a_workflow_that_this_worker_does_not_know_are_left_to_others() -> None:
+    bench = Bench(FLOW)
+    other = Bench(workflow("other").then(inc).commit(), bench.store)
+    bench.store.clock = lambda: 1000.0
+    theirs = await other.start(1, "theirs")
+    mine = await bench.start(1, "mine")
+    bench.store.clock = lambda: 1000.0 + bench.store.redispatch + 1
+
+    async with ticking(bench):
+        await eventually(lambda: bench.sent)
+        looks = bench.store.looks
+        await eventually(lambda: bench.store.looks > looks + 3)
+    assert bench.sent == [mine]
+
+    async with ticking(other):
+        await eventually(lambda: other.sent)
+    assert other.sent == [theirs]
+
+
 async def test_a_full_batch_is_followed_by_the_next_one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ticker, "BATCH", 2)
     bench = Bench(FLOW)

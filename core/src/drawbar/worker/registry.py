@@ -81,6 +81,15 @@ class WorkflowRegistry:
             plan = self._plans.get((workflow_id, fingerprint))
         return plan
 
+    def fingerprints(self) -> frozenset[str] | None:
+        """Return the fingerprints of the plans that are here; None while a configured module is still to be imported.
+
+        Other applications may use the same store. So a ticker takes the tasks of these plans alone.
+        """
+        if self._modules:
+            return None
+        return frozenset(fingerprint for _, fingerprint in self._plans)
+
     def explain(self, message: Message) -> str:
         """Return the reason why `find` returned None for a message, and the remedy.
 

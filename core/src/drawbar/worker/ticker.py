@@ -105,7 +105,7 @@ class Ticker:
         worker = self.worker
         if worker.stopping:
             return self.idle_poll
-        due = await worker.store.due(BATCH)
+        due = await worker.store.due(BATCH, plans=worker.workflows.fingerprints())
         if due.messages:
             log.debug("%d tasks are due", len(due.messages))
             await worker.dispatch_again(due.messages)
