@@ -174,7 +174,7 @@ class Simulation:
                 record = await self.store.load(run_id)
                 assert record is not None
                 if record.status not in ENDS:  # what is held when a run ends stays so
-                    await self._check_places()
+                    await self._check_places(run_id)
                 elif not self.store.gates:
                     break
                 await self._act(group.start_soon, record)
@@ -182,9 +182,9 @@ class Simulation:
                 raise AssertionError(f"stuck: {self.trace[-50:]}")
         return await load_result(self.store, run_id, self.workflow.plan)
 
-    async def _check_places(self) -> None:
+    async def _check_places(self, run_id: str) -> None:
         """Check that no foreach with `concurrency` has more items in progress, or fewer while one waits for a place."""
-        tasks = await self.store.tasks("run")
+        tasks = await self.store.tasks(run_id)
         busy: dict[tuple[str, int], set[int]] = {}
         for task in tasks:
             if task.status not in ACTIVE and task.status not in TIMED:
@@ -209,13 +209,13 @@ class Simulation:
 
     async def _resume_one(self, record: RunRecord) -> bool:
         """Resume one suspended task, if there is any."""
-        suspended = await self.store.tasks("run", statuses=[TaskStatus.SUSPENDED])
+        suspended = await self.store.tasks(record.id, statuses=[TaskStatus.SUSPENDED])
         if not suspended or record.status in ENDS:
             return False
         address = suspended[self.random.randrange(len(suspended))].address
         self.trace.append(f"resume {address}")
-        ready = await self.store.resume("run", address, self.answers(address))
-        self.pool.extend(Message("run", a, record.workflow_id, record.fingerprint, q) for a, q in ready)
+        ready = await self.store.resume(record.id, address, self.answers(address))
+        self.pool.extend(Message(record.id, a, record.workflow_id, record.fingerprint, q) for a, q in ready)
         return True
 
     async def _act(self, start: Callable[..., Any], record: RunRecord) -> None:
