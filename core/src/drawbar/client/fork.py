@@ -129,6 +129,7 @@ def find_place(run_id: str, plan: Plan, tasks: Sequence[Task], name: str) -> tup
     if not there:
         reached = _listed([task.address for task, _, _ in steps_run]) or "no step"
         raise InvalidInput(f"run {run_id!r} was never at {name!r}: fork it from where it was ({reached})")
+    there.sort(key=lambda at: (at[1].template, at[2]))  # the order of tasks differs between stores
     if len(there) > 1:
         places = _listed([task.address for task, _, _ in there])
         raise InvalidInput(f"run {run_id!r} was at {name!r} {len(there)} times: name one of {places}")
